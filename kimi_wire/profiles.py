@@ -1,0 +1,410 @@
+"""What each Kimi model family can do: one row of dated, sourced facts per family, and a lookup that never fails.
+
+Nothing else in the project compares model names. To add a family, add a row to `FAMILIES` above the rows it would
+otherwise match, and a spelling to the table in `tests/wire/test_profiles.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from enum import Enum
+from functools import lru_cache
+from types import MappingProxyType
+
+
+class Thinking(Enum):
+    """How a family thinks before it answers."""
+
+    NONE = "none"  # never
+    FORCED = "forced"  # always; there is no switch
+    SWITCHABLE = "switchable"  # on unless the request says `thinking: {"type": "disabled"}`
+    EFFORT = "effort"  # always; `reasoning_effort` says how hard
+    UNKNOWN = "unknown"  # somebody else's model
+
+
+class Preserve(Enum):
+    """Whether the reasoning of earlier turns is shown to the model again (`thinking.keep`)."""
+
+    NO = "no"
+    OPTIONAL = "optional"
+    ALWAYS = "always"
+
+
+class ForcedChoice(Enum):
+    """How a forced tool choice reaches a family without being refused."""
+
+    REQUIRED = "required"  # `required` works while thinking; a named tool needs the list narrowed to it
+    THINKING_OFF = "thinking off"  # any choice works once thinking is switched off for the call
+    CONSTRAINED = "constrained"  # neither works: the call is written as JSON under `response_format`
+    ASK = "ask"  # nothing works: `auto` over the narrowed list, and the answer is checked
+    NATIVE = "native"  # somebody else's model: the choice goes out as given
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a fact was read, and the day it was true.
+
+    Attributes:
+        where: A URL, or an `owner/repo#n` of a public thread.
+        day: The day of the statement or of the stored copy.
+        kind: `doc` (official documentation), `src` (Moonshot's own code), `live` (somebody's measurement),
+            `3p` (somebody's statement) or `rule` (this project's decision where nothing is said).
+    """
+
+    where: str
+    day: date
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The facts about one family.
+
+    Attributes:
+        family: Name of the row.
+        pattern: What the lower-cased model id has to contain (see `profile_for`).
+        context_window: Input and output together, in tokens; None where unknown.
+        default_output: What the server caps an answer at if the request does not say, in tokens.
+        max_output: The highest cap the server takes, in tokens.
+        images: Takes `image_url` parts.
+        video: Takes `video_url` parts.
+        thinking: See `Thinking`.
+        preserve: See `Preserve`.
+        fixed_sampling: The only value the server takes for each sampling parameter; empty where they are free.
+        fixed_sampling_without_thinking: The values that change when thinking is switched off.
+        tools: Takes `tools` at all.
+        forced_choice: See `ForcedChoice`.
+        json_schema: `response_format` of type `json_schema` is enforced by the server.
+        needs_reasoning: While thinking, an assistant message with tool calls but without `reasoning_content` has been
+            refused: "thinking is enabled but reasoning_content is missing in assistant tool call message at index N".
+        partial: Continues a last assistant message marked `partial`.
+        dynamic_tools: Takes tools in a system message.
+        retired: The day Moonshot's own platform stopped (or stops) serving it; other hosts may go on.
+        sources: Field name -> where the fact comes from.
+    """
+
+    family: str
+    pattern: str
+    context_window: int | None
+    default_output: int | None
+    max_output: int | None
+    images: bool
+    video: bool
+    thinking: Thinking
+    preserve: Preserve
+    fixed_sampling: Mapping[str, float | int | bool]
+    fixed_sampling_without_thinking: Mapping[str, float | int | bool]
+    tools: bool
+    forced_choice: ForcedChoice
+    json_schema: bool
+    needs_reasoning: bool
+    partial: bool
+    dynamic_tools: bool
+    retired: date | None
+    sources: Mapping[str, Source] = field(repr=False)
+
+    @property
+    def is_kimi(self) -> bool:
+        """Whether the model is one of Moonshot's."""
+        return self.thinking is not Thinking.UNKNOWN
+
+    @property
+    def can_think(self) -> bool:
+        """Whether the model thinks, always or when asked."""
+        return self.thinking in (Thinking.FORCED, Thinking.SWITCHABLE, Thinking.EFFORT)
+
+    def is_retired(self, today: date) -> bool:
+        """Whether Moonshot's own platform no longer serves the family on a day."""
+        return self.retired is not None and self.retired <= today
+
+
+_MODELS = Source("https://platform.kimi.ai/docs/api/models-overview", date(2026, 8, 13), "doc")
+_CHAT = Source("https://platform.kimi.ai/docs/api/chat", date(2026, 8, 13), "doc")
+_THINKING = Source("https://platform.kimi.ai/docs/guide/use-thinking-models", date(2026, 8, 13), "doc")
+_VISION = Source("https://platform.kimi.ai/docs/guide/use-kimi-vision-model", date(2026, 8, 13), "doc")
+_CHOICE = Source("https://platform.kimi.ai/docs/guide/use-tool-choice", date(2026, 8, 13), "doc")
+_DYNAMIC = Source("https://platform.kimi.ai/docs/guide/use-dynamic-tool-loading", date(2026, 8, 13), "doc")
+_FORMAT = Source("https://platform.kimi.ai/docs/guide/response_format", date(2026, 8, 13), "doc")
+_PARTIAL = Source("https://platform.kimi.com/docs/guide/use-partial-mode-feature-of-kimi-api", date(2026, 8, 13), "doc")
+_K3_START = Source("https://platform.kimi.ai/docs/guide/kimi-k3-quickstart", date(2026, 8, 23), "doc")
+_K31 = Source("https://apidog.com/blog/kimi-k3-1-pro-api/", date(2026, 10, 26), "3p")
+_K2_END = Source("dev.to/aihubmix: Kimi K3.1 Pro migration guide", date(2026, 10, 24), "3p")
+_CODING = Source("https://api.kimi.ai/coding/v1/models", date(2026, 9, 22), "live")
+_FORCED_LIVE = Source("UKGovernmentBEIS/inspect_ai#5152", date(2026, 8, 1), "live")
+_KEEP_LIVE = Source("vercel/ai#18449", date(2026, 7, 17), "live")
+_REASONING_400 = Source("QuantumNous/new-api#3121", date(2026, 5, 1), "live")
+_REASONING_OK = Source("Datus-ai/Datus-agent#1400", date(2026, 9, 6), "live")
+_SCHEMA_K25 = Source("vercel/ai#12871", date(2026, 5, 1), "live")
+_PREVIEW = Source("https://platform.moonshot.ai/docs/guide/use-kimi-thinking-preview", date(2025, 11, 11), "doc")
+_K2_HOSTS = Source("MoonshotAI/K2-Vendor-Verifier", date(2026, 8, 13), "3p")
+_DECIDED = Source("the reading that every report accepts", date(2026, 11, 20), "rule")
+
+_END_OF_2026 = date(2026, 12, 31)
+
+
+def _sources(default: Source, **facts: Source) -> Mapping[str, Source]:
+    """Name the source of every field: `default`, but for those given."""
+    names = [name for name in Profile.__dataclass_fields__ if name not in ("family", "pattern", "sources")]
+    return MappingProxyType({name: facts.get(name, default) for name in names})
+
+
+# "'Fixed' means the parameter cannot be modified: passing any other value returns an error" (models-overview); kimi-k3
+# answered "invalid logprobs: only false is allowed for this model" on 2026-09-01 (leandromineti/ai-assisted-coding).
+_FIXED = MappingProxyType(
+    {"temperature": 1.0, "top_p": 0.95, "n": 1, "presence_penalty": 0.0, "frequency_penalty": 0.0, "logprobs": False}
+)
+_FREE: Mapping[str, float | int | bool] = MappingProxyType({})
+
+_K3 = Profile(
+    family="kimi-k3",
+    pattern=r"(?:kimi-)?k3(?:[.p-]\d{1,2})?(?![a-z\d])",
+    context_window=1_048_576,
+    default_output=131_072,
+    max_output=1_048_576,
+    images=True,
+    video=True,
+    thinking=Thinking.EFFORT,
+    preserve=Preserve.ALWAYS,
+    fixed_sampling=_FIXED,
+    fixed_sampling_without_thinking=_FREE,
+    tools=True,
+    forced_choice=ForcedChoice.REQUIRED,
+    json_schema=True,
+    needs_reasoning=False,
+    partial=True,
+    dynamic_tools=True,
+    retired=None,
+    sources=_sources(
+        _MODELS,
+        default_output=_CHAT,
+        max_output=_CHAT,
+        images=_VISION,
+        video=_VISION,
+        thinking=_K3_START,
+        preserve=_THINKING,
+        forced_choice=_CHOICE,
+        json_schema=_FORMAT,
+        needs_reasoning=_REASONING_OK,
+        partial=_PARTIAL,
+        dynamic_tools=_DYNAMIC,
+    ),
+)
+_K31_PRO = replace(
+    _K3, family="kimi-k3.1-pro", pattern=r"(?:kimi-)?k3[.p-]1-pro(?:-highspeed)?(?![a-z\d])", sources=_sources(_K31)
+)
+_K3_256K = replace(
+    _K3,
+    family="k3-256k",
+    pattern=r"(?:kimi-)?k3-256k(?![a-z\d])",
+    context_window=262_144,
+    max_output=262_144,
+    video=False,
+    sources=_sources(_CODING),
+)
+
+_K26 = Profile(
+    family="kimi-k2.6",
+    pattern=r"(?:kimi-)?k2[.p-]6(?!\d)",
+    context_window=262_144,
+    default_output=32_768,
+    max_output=262_144,
+    images=True,
+    video=True,
+    thinking=Thinking.SWITCHABLE,
+    preserve=Preserve.OPTIONAL,
+    fixed_sampling=_FIXED,
+    fixed_sampling_without_thinking=MappingProxyType({"temperature": 0.6}),
+    tools=True,
+    forced_choice=ForcedChoice.THINKING_OFF,
+    json_schema=True,
+    needs_reasoning=True,
+    partial=True,
+    dynamic_tools=False,
+    retired=_END_OF_2026,
+    sources=_sources(
+        _MODELS,
+        default_output=_CHAT,
+        max_output=_CHAT,
+        images=_VISION,
+        video=_VISION,
+        thinking=_THINKING,
+        preserve=_THINKING,
+        forced_choice=_FORCED_LIVE,
+        json_schema=_FORMAT,
+        needs_reasoning=_REASONING_400,
+        partial=_PARTIAL,
+        dynamic_tools=_DYNAMIC,
+        retired=_K2_END,
+    ),
+)
+_K27_CODE = replace(
+    _K26,
+    family="kimi-k2.7-code",
+    pattern=r"(?:kimi-)?k2[.p-]7-code",
+    thinking=Thinking.FORCED,
+    preserve=Preserve.ALWAYS,
+    fixed_sampling_without_thinking=_FREE,
+    forced_choice=ForcedChoice.CONSTRAINED,
+    sources=MappingProxyType({**_K26.sources, "forced_choice": _CHOICE}),
+)
+_K25 = replace(
+    _K26,
+    family="kimi-k2.5",
+    pattern=r"(?:kimi-)?k2[.p-]5(?!\d)",
+    preserve=Preserve.NO,
+    json_schema=False,
+    retired=date(2026, 8, 31),
+    sources=MappingProxyType({**_K26.sources, "preserve": _KEEP_LIVE, "json_schema": _SCHEMA_K25, "retired": _MODELS}),
+)
+
+_K2 = Profile(
+    family="kimi-k2",
+    pattern=r"kimi-k2(?![.p]\d)(?![a-z\d])",
+    context_window=262_144,
+    default_output=None,
+    max_output=262_144,
+    images=False,
+    video=False,
+    thinking=Thinking.NONE,
+    preserve=Preserve.NO,
+    fixed_sampling=_FREE,
+    fixed_sampling_without_thinking=_FREE,
+    tools=True,
+    forced_choice=ForcedChoice.ASK,
+    json_schema=True,
+    needs_reasoning=False,
+    partial=True,
+    dynamic_tools=False,
+    retired=date(2026, 5, 25),
+    sources=_sources(_MODELS, forced_choice=_CHOICE, json_schema=_K2_HOSTS, partial=_PARTIAL, dynamic_tools=_DYNAMIC),
+)
+_K2_0711 = replace(_K2, family="kimi-k2-0711", pattern=r"kimi-k2-(?:instruct-)?0711", context_window=131_072,
+                   max_output=131_072)  # fmt: skip
+_K2_THINKING = replace(
+    _K2,
+    family="kimi-k2-thinking",
+    pattern=r"kimi-k2-thinking(?:-turbo)?(?![a-z\d])",
+    thinking=Thinking.FORCED,
+    needs_reasoning=True,
+    sources=MappingProxyType({**_K2.sources, "thinking": _THINKING, "needs_reasoning": _REASONING_400}),
+)
+
+_V1_128K = Profile(
+    family="moonshot-v1-128k",
+    pattern=r"moonshot-v1-(?:128k|auto)(?![a-z\d])",
+    context_window=131_072,
+    default_output=None,
+    max_output=131_072,
+    images=False,
+    video=False,
+    thinking=Thinking.NONE,
+    preserve=Preserve.NO,
+    fixed_sampling=_FREE,
+    fixed_sampling_without_thinking=_FREE,
+    tools=True,
+    # The documentation of the time knew no forced choice; one probe (inspect_ai#5152) saw it work.
+    forced_choice=ForcedChoice.ASK,
+    json_schema=True,
+    needs_reasoning=False,
+    partial=True,
+    dynamic_tools=False,
+    retired=date(2026, 8, 31),
+    sources=_sources(_MODELS, forced_choice=_DECIDED, json_schema=_CHAT, images=_VISION, partial=_PARTIAL),
+)
+_V1_32K = replace(_V1_128K, family="moonshot-v1-32k", pattern=r"moonshot-v1-32k(?![a-z\d])", context_window=32_768,
+                  max_output=32_768)  # fmt: skip
+_V1_8K = replace(_V1_128K, family="moonshot-v1-8k", pattern=r"moonshot-v1-8k(?![a-z\d])", context_window=8_192,
+                 max_output=8_192)  # fmt: skip
+
+
+def _with_vision(profile: Profile) -> Profile:
+    """The `-vision-preview` variant of a moonshot-v1 row."""
+    size = profile.family.removeprefix("moonshot-v1-")
+    return replace(
+        profile, family=f"{profile.family}-vision-preview", pattern=rf"moonshot-v1-{size}-vision-preview", images=True
+    )
+
+
+_LATEST = replace(
+    _V1_128K, family="kimi-latest", pattern=r"kimi-latest", images=True, retired=date(2026, 1, 28)
+)  # fmt: skip
+_THINKING_PREVIEW = replace(
+    _LATEST,
+    family="kimi-thinking-preview",
+    pattern=r"kimi-thinking-preview",
+    thinking=Thinking.FORCED,
+    tools=False,
+    json_schema=False,
+    partial=False,
+    retired=date(2025, 11, 11),
+    sources=_sources(_PREVIEW),
+)
+
+# A Kimi id that no row knows is newer than this table, so the newest family's rules are the best guess. Adapters that
+# listed ids instead broke at each launch (BerriAI/litellm#26156: the fix for k2.5 did not cover k2.6).
+_UNLISTED = replace(_K31_PRO, family="kimi (unlisted)", pattern=r"(?:kimi|moonshot)-", sources=_sources(_DECIDED))
+
+FAMILIES: tuple[Profile, ...] = (
+    _K31_PRO,
+    _K3_256K,
+    _K3,
+    _K27_CODE,
+    _K26,
+    _K25,
+    _K2_THINKING,
+    _K2_0711,
+    _K2,
+    *(_with_vision(profile) for profile in (_V1_8K, _V1_32K, _V1_128K)),
+    _V1_8K,
+    _V1_32K,
+    _V1_128K,
+    _THINKING_PREVIEW,
+    _LATEST,
+    _UNLISTED,
+)
+"""Every known family; the first row whose pattern matches is the model's."""
+
+FOREIGN = Profile(
+    family="(not a Kimi model)",
+    pattern="",
+    context_window=None,
+    default_output=None,
+    max_output=None,
+    images=True,
+    video=True,
+    thinking=Thinking.UNKNOWN,
+    preserve=Preserve.NO,
+    fixed_sampling=_FREE,
+    fixed_sampling_without_thinking=_FREE,
+    tools=True,
+    forced_choice=ForcedChoice.NATIVE,
+    json_schema=True,
+    needs_reasoning=False,
+    partial=False,
+    dynamic_tools=False,
+    retired=None,
+    sources=_sources(_DECIDED),
+)
+"""Hands off: what the caller sets is what is sent."""
+
+# "moonshotai/kimi-k2.6", "moonshotai.kimi-k2-thinking", "accounts/fireworks/models/kimi-k3", "hf:kimi-k3".
+_START = r"(?:^|[/.:])"
+_COMPILED = tuple((re.compile(_START + profile.pattern), profile) for profile in FAMILIES)
+
+
+@lru_cache(maxsize=256)
+def profile_for(model: str) -> Profile:
+    """Find the family of a model id. Total: every string has an answer.
+
+    Args:
+        model: A model id in any spelling hosts use (`kimi-k2.6`, `Kimi-K2-6`, `moonshotai/Kimi-K2.6`,
+            `accounts/fireworks/models/kimi-k2p6`, `k3-256k`).
+
+    Returns:
+        The row of the family; the newest family's rules for a Kimi id that no row knows; `FOREIGN` otherwise.
+    """
+    name = model.strip().lower()
+    return next((profile for pattern, profile in _COMPILED if pattern.search(name)), FOREIGN)

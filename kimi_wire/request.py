@@ -1,0 +1,329 @@
+"""The one place where a request body is put together. Pure: settings and messages in, body and warnings out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from kimi_wire.errors import KimiRequestError
+from kimi_wire.messages import MISSING_REASONING, render_messages
+from kimi_wire.profiles import Preserve, Profile, Thinking, profile_for
+from kimi_wire.tools import JSON, ToolPlan, parse_tool_choice, plan_tools, render_tools
+
+DEFAULT_MODEL = "kimi-k3"
+EFFORTS = ("low", "high", "max")
+
+MAX_STOPS, MAX_STOP_BYTES = 5, 32  # https://platform.kimi.com/docs/api/chat
+
+SAMPLING = ("temperature", "top_p", "n", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs")
+
+# What callers know from OpenAI and Kimi has no word for. Moonshot's server ignores most of them, stricter hosts refuse
+# the whole request ("Extra inputs are not permitted, field: '...'"), logit_bias is a 400 everywhere.
+_NOT_KIMI: Mapping[str, str] = {
+    "seed": "Kimi has no reproducible sampling.",
+    "user": "Use safety_identifier.",
+    "parallel_tool_calls": "Kimi decides how many tools it calls at once.",
+    "logit_bias": "The server refuses it.",
+    "functions": "Use tools.",
+    "function_call": "Use tool_choice.",
+    "service_tier": "",
+    "store": "",
+    "metadata": "",
+    "verbosity": "",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What a caller asks of one request; None is "not asked". Both adapters take every one of these per call.
+
+    Attributes:
+        model: The model's id.
+        thinking: Whether to think; None is the model's default.
+        reasoning_effort: `low`, `high` or `max`; kimi-k3 family only.
+        preserve_thinking: Whether the model sees its reasoning of earlier turns (`thinking.keep`).
+        missing_reasoning: See `kimi_wire.messages.render_messages`.
+        max_tokens: Cap on the answer, thinking included, in tokens.
+        temperature: Sampling temperature.
+        top_p: Nucleus sampling.
+        n: Number of answers.
+        presence_penalty: -2 to 2.
+        frequency_penalty: -2 to 2.
+        logprobs: Whether to return log probabilities.
+        top_logprobs: How many alternatives with them, 0 to 20.
+        stop: Up to 5 strings of at most 32 bytes.
+        tools: Tool declarations in the API's form.
+        tool_choice: See `kimi_wire.tools.parse_tool_choice`.
+        response_format: `{"type": "json_object"}`, or `json_schema` with its schema.
+        prompt_cache_key: Steers requests of one session to the same cache.
+        safety_identifier: A stable, hashed id of the end user.
+        extra_body: Fields to put into the body as they are, over everything else.
+        strict: Raise where a setting would be left out with a warning.
+    """
+
+    model: str = DEFAULT_MODEL
+    thinking: bool | None = None
+    reasoning_effort: str | None = None
+    preserve_thinking: bool | None = None
+    missing_reasoning: str = "placeholder"
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    n: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    stop: str | Sequence[str] | None = None
+    tools: Sequence[Mapping[str, Any]] | None = None
+    tool_choice: Any = None
+    response_format: Mapping[str, Any] | None = None
+    prompt_cache_key: str | None = None
+    safety_identifier: str | None = None
+    extra_body: Mapping[str, Any] | None = None
+    strict: bool = False
+
+
+SETTINGS = tuple(item.name for item in fields(Settings))
+"""Names of all settings. An adapter's constructor has a field for each but those of a single call."""
+
+_ALIASES = {"max_completion_tokens": "max_tokens", "model_name": "model"}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A setting that was left out, and why.
+
+    Attributes:
+        setting: The setting's name: a model object warns about each once.
+        message: One sentence for the caller.
+    """
+
+    setting: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request ready to be sent.
+
+    Attributes:
+        body: The JSON body.
+        plan: How the tools went out; the answer is read with it.
+        notices: What was left out.
+    """
+
+    body: JSON
+    plan: ToolPlan
+    notices: tuple[Notice, ...] = field(default=())
+
+
+def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Settings, list[Notice]]:
+    """Lay the settings of one call over those of the model object.
+
+    Args:
+        base: The model object's settings.
+        call: The call's; None means "not given here".
+
+    Returns:
+        The settings, and a notice for each one that is not Kimi's.
+
+    Raises:
+        KimiRequestError: A name that is nobody's, most likely mistyped.
+    """
+    merged = dict(base)
+    notices = []
+    for given, value in call.items():
+        name = _ALIASES.get(given, given)
+        if value is None:
+            continue
+        if name in SETTINGS:
+            merged[name] = value
+        elif name in _NOT_KIMI:
+            if not (name == "parallel_tool_calls" and value is True):  # what the server does anyway
+                notices.append(Notice(name, f"{name} is left out of the request. {_NOT_KIMI[name]}".rstrip()))
+        else:
+            raise KimiRequestError(f"{given!r} is not a setting. {suggest(given, (*SETTINGS, *_ALIASES))}")
+    return Settings(**merged), notices
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """A hint for a mistyped name."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"To send it to the server as it is: extra_body={{{name!r}: ...}}."
+
+
+def render_request(
+    settings: Settings, messages: Sequence[Mapping[str, Any]], *, stream: bool, notices: Sequence[Notice] = ()
+) -> Request:
+    """Assemble the body of a chat request.
+
+    Args:
+        settings: What is asked.
+        messages: The conversation, in the API's form; not changed.
+        stream: Whether the answer is streamed.
+        notices: Notices so far.
+
+    Returns:
+        The request.
+
+    Raises:
+        KimiRequestError: The server would refuse it, or `strict` is set and something would be left out.
+    """
+    profile = profile_for(settings.model)
+    found = list(notices)
+    tools = render_tools(settings.tools or (), profile)
+    plan = plan_tools(
+        tools, parse_tool_choice(settings.tool_choice, tools), profile, thinking_asked=settings.thinking is True
+    )
+    if plan.warning:
+        found.append(Notice("tool_choice", plan.warning))
+    if plan.response_format and settings.response_format:
+        raise KimiRequestError(
+            f"{settings.model} takes a forced tool call only in place of a response_format; ask for one of the two."
+        )
+    thinking = _render_thinking(settings, profile, plan, found)
+    body: JSON = {
+        "model": settings.model,
+        "messages": render_messages(
+            messages,
+            profile,
+            thinking=_is_thinking(settings, profile, thinking),
+            missing_reasoning=_one_of("missing_reasoning", settings.missing_reasoning, MISSING_REASONING),
+        ),
+        **thinking,
+        **_render_limits(settings, profile),
+        **_render_sampling(settings, profile, thinking, stream, found),
+    }
+    if plan.tools:
+        body["tools"] = plan.tools
+    if plan.tool_choice is not None:
+        body["tool_choice"] = plan.tool_choice
+    response_format = plan.response_format or settings.response_format
+    if response_format:
+        body["response_format"] = dict(response_format)
+    for name in ("prompt_cache_key", "safety_identifier"):
+        if (value := getattr(settings, name)) is not None:
+            body[name] = value
+    if stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    if settings.extra_body:
+        body |= settings.extra_body
+    if settings.strict and found:
+        raise KimiRequestError(" ".join(notice.message for notice in found))
+    return Request(body, plan, tuple(found))
+
+
+def _one_of(name: str, value: Any, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        raise KimiRequestError(f"{name}={value!r} is not one of {', '.join(allowed)}.")
+    return str(value)
+
+
+def _render_thinking(settings: Settings, profile: Profile, plan: ToolPlan, notices: list[Notice]) -> JSON:
+    """The one thinking field a family has: `thinking` for switchable ones, `reasoning_effort` for kimi-k3.
+
+    Never both: "cannot specify both 'thinking' and 'reasoning_effort'" (HKUDS/nanobot#3939). Never `thinking` to
+    kimi-k3, where probes and documentation contradict each other.
+    """
+    rendered: JSON = {}
+    if settings.reasoning_effort is not None:
+        rendered["reasoning_effort"] = _render_effort(settings, profile)
+    if profile.thinking is Thinking.SWITCHABLE:
+        rendered |= _render_switch(settings, profile, plan)
+    elif settings.thinking is not None and settings.thinking != profile.can_think:
+        notices.append(Notice("thinking", _no_switch_message(settings, profile)))
+    preserve, asked = profile.preserve, settings.preserve_thinking
+    if asked is not None and preserve is not Preserve.OPTIONAL and asked != (preserve is Preserve.ALWAYS):
+        # kimi-k2.5: "thinking.keep is not supported by m..."
+        always = "always preserves" if preserve is Preserve.ALWAYS else "cannot preserve"
+        message = f"{settings.model} {always} its thinking; preserve_thinking={asked} is left out."
+        notices.append(Notice("preserve_thinking", message))
+    return rendered
+
+
+def _no_switch_message(settings: Settings, profile: Profile) -> str:
+    if not profile.is_kimi:
+        return f"{settings.model} is not a Kimi model: use extra_body to switch its thinking; thinking is left out."
+    # "invalid thinking: only type=enabled is allowed for this model" (can1357/oh-my-pi#3852)
+    always = "always thinks" if profile.can_think else "does not think"
+    return f"{settings.model} {always}; thinking={settings.thinking} is left out."
+
+
+def _render_switch(settings: Settings, profile: Profile, plan: ToolPlan) -> JSON:
+    if plan.thinking_off or settings.thinking is False:
+        return {"thinking": {"type": "disabled"}}
+    if settings.preserve_thinking and profile.preserve is Preserve.OPTIONAL:
+        return {"thinking": {"type": "enabled", "keep": "all"}}
+    return {"thinking": {"type": "enabled"}} if settings.thinking else {}
+
+
+def _render_effort(settings: Settings, profile: Profile) -> str:
+    effort = settings.reasoning_effort
+    if profile.thinking is Thinking.UNKNOWN:
+        return str(effort)
+    if profile.thinking is not Thinking.EFFORT:
+        raise KimiRequestError(
+            f"reasoning_effort is for the kimi-k3 family; {settings.model} has "
+            + ("thinking=True or False." if profile.thinking is Thinking.SWITCHABLE else "no such setting.")
+        )
+    return _one_of("reasoning_effort", effort, EFFORTS)
+
+
+def _is_thinking(settings: Settings, profile: Profile, rendered: JSON) -> bool:
+    raw = (settings.extra_body or {}).get("thinking")
+    switch = raw if isinstance(raw, Mapping) else rendered.get("thinking", {})
+    return profile.can_think and switch.get("type") != "disabled"
+
+
+def _render_limits(settings: Settings, profile: Profile) -> JSON:
+    rendered: JSON = {}
+    if (cap := settings.max_tokens) is not None:
+        if isinstance(cap, bool) or not isinstance(cap, int) or cap < 1:
+            raise KimiRequestError(f"max_tokens={cap!r} must be a whole number of at least 1.")
+        # `max_tokens` is the deprecated name (platform.kimi.ai/docs/api/chat); other models' hosts may know only it.
+        rendered["max_completion_tokens" if profile.is_kimi else "max_tokens"] = cap
+    if settings.stop:
+        stops = [settings.stop] if isinstance(settings.stop, str) else list(settings.stop)
+        if profile.is_kimi:
+            _check_stops(stops)
+        rendered["stop"] = stops
+    return rendered
+
+
+def _check_stops(stops: Sequence[str]) -> None:
+    # "stop array too long. Expected an array with maximum length 5, but got 6"
+    if len(stops) > MAX_STOPS:
+        raise KimiRequestError(f"{len(stops)} stop sequences were given; Kimi takes at most {MAX_STOPS}.")
+    for stop in stops:
+        if len(stop.encode()) > MAX_STOP_BYTES:
+            raise KimiRequestError(f"The stop sequence {stop!r} has more than {MAX_STOP_BYTES} bytes.")
+
+
+def _render_sampling(settings: Settings, profile: Profile, thinking: JSON, stream: bool, notices: list[Notice]) -> JSON:
+    """The sampling parameters a family takes.
+
+    "invalid temperature: only 1 is allowed for this model" is the most reported Kimi error of all. The right value is
+    left out too: it flips to 0.6 when thinking is off, and some gateways refused even it (MoonshotAI/kimi-cli#1924).
+    """
+    asked = {name: value for name in SAMPLING if (value := getattr(settings, name)) is not None}
+    if profile.fixed_sampling:
+        fixed = dict(profile.fixed_sampling)
+        if thinking.get("thinking", {}).get("type") == "disabled":
+            fixed |= profile.fixed_sampling_without_thinking
+        for name, value in asked.items():
+            if name not in fixed or value != fixed[name]:
+                notices.append(
+                    Notice(name, f"{settings.model} samples with fixed parameters; {name}={value!r} is left out.")
+                )
+        return {}
+    if stream and asked.get("n", 1) > 1:
+        raise KimiRequestError("Several answers (n > 1) cannot be streamed; call without streaming.")
+    if profile.is_kimi and asked.get("n", 1) > 1 and asked.get("temperature", 0.0) < 0.01:
+        # "When `temperature` is close to 0, `n` can only be 1" (platform.kimi.ai/docs/api/chat); moonshot-v1's is 0.
+        raise KimiRequestError("Several answers (n > 1) need a temperature above 0; set one.")
+    return asked

@@ -1,0 +1,350 @@
+"""Answers on their way in: a completion's JSON becomes one plain object for both adapters. Pure."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from jiter import from_json
+
+from kimi_wire.errors import KimiResponseError, KimiToolChoiceError
+from kimi_wire.tools import ToolPlan, iter_json_objects
+
+PROVIDER = "moonshot"
+"""The provider's name in the frameworks' metadata and traces."""
+
+
+@dataclass(slots=True)
+class ToolCall:
+    """One tool call of an answer.
+
+    Attributes:
+        id: The server's id, verbatim. Ids repeat between answers (`get_weather:0` comes back every turn).
+        name: The tool's name.
+        arguments: The arguments as the model wrote them: a JSON object, if all went well.
+        type: `function` or `builtin_function`.
+    """
+
+    id: str
+    name: str
+    arguments: str
+    type: str = "function"
+
+    def parse(self) -> dict[str, Any]:
+        """Parse the arguments; none at all are an empty object.
+
+        Raises:
+            ValueError: They are not a JSON object. The message quotes them.
+        """
+        return parse_arguments(self.arguments)
+
+    def render(self) -> dict[str, Any]:
+        """The call in the API's form."""
+        return {"id": self.id, "type": self.type, "function": {"name": self.name, "arguments": self.arguments}}
+
+
+def parse_arguments(arguments: str) -> dict[str, Any]:
+    """Parse a tool call's arguments.
+
+    Args:
+        arguments: JSON text; empty text is an empty object, as models write it for tools without parameters. Line
+            feeds and other control characters inside strings are taken, as models write those too
+            (MoonshotAI/kimi-cli#1378).
+
+    Raises:
+        ValueError: It is not a JSON object. The message quotes it.
+    """
+    if not arguments.strip():
+        return {}
+    try:
+        parsed = from_json(arguments.encode())
+    except ValueError:
+        try:
+            parsed = json.loads(arguments, strict=False)
+        except ValueError as error:
+            raise ValueError(f"The arguments are not valid JSON ({error}): {arguments}") from None
+    if not isinstance(parsed, dict):
+        raise ValueError(f"The arguments are not a JSON object: {arguments}")
+    return parsed
+
+
+def render_arguments(arguments: dict[str, Any]) -> str:
+    """Arguments as JSON text, the way Kimi writes them: compact, and with its letters as they are."""
+    return json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
+
+
+def replay_arguments(arguments: str) -> str:
+    """Arguments as they may go back to the server: unchanged where they are a valid JSON object.
+
+    Malformed ones poison every later request of a session (MoonshotAI/kimi-cli#1378). What can be read is written
+    anew; what cannot becomes an empty object, and the tool's answer, which quotes it, stays in the conversation.
+    """
+    try:
+        if isinstance(from_json(arguments.encode()), dict):
+            return arguments
+    except ValueError:
+        pass
+    try:
+        return render_arguments(parse_arguments(arguments))
+    except ValueError:
+        return "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one answer.
+
+    Attributes:
+        prompt_tokens: All input tokens, cached ones included.
+        completion_tokens: All output tokens, reasoning included.
+        total_tokens: Both.
+        cached_tokens: Input tokens read from the prefix cache; None where the server did not say.
+        cache_write_tokens: Input tokens written to it; None where the server did not say.
+        reasoning_tokens: Output tokens spent on thinking; None where the server did not say.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+def parse_usage(usage: Mapping[str, Any] | None) -> Usage | None:
+    """Read a `usage` object in any of the forms that were recorded.
+
+    Cached tokens stand flat (`cached_tokens`), nested (`prompt_tokens_details.cached_tokens`) or in both places, and in
+    neither on a miss; adapters that read one place only overstate costs up to tenfold (earendil-works/pi#8119).
+    """
+    if not isinstance(usage, Mapping):
+        return None
+    prompt, completion = _count(usage.get("prompt_tokens")) or 0, _count(usage.get("completion_tokens")) or 0
+    total = _count(usage.get("total_tokens"))
+    prompt_details = _mapping(usage.get("prompt_tokens_details"))
+    cached = _count(usage.get("cached_tokens"))
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=prompt + completion if total is None else total,
+        cached_tokens=_count(prompt_details.get("cached_tokens")) if cached is None else cached,
+        cache_write_tokens=_count(prompt_details.get("cache_write_tokens")),
+        reasoning_tokens=_count(_mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+    )
+
+
+def _count(value: Any) -> int | None:
+    return max(value, 0) if isinstance(value, int) else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+@dataclass(slots=True)
+class Choice:
+    """One answer.
+
+    Attributes:
+        content: The answer's text, without any thinking.
+        reasoning: The thinking; None where the server sent none, "" where it sent an empty one.
+        tool_calls: The calls, in order.
+        finish_reason: `stop`, `length`, `tool_calls`, or whatever else the server says.
+        logprobs: As sent.
+    """
+
+    content: str = ""
+    reasoning: str | None = None
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    finish_reason: str | None = None
+    logprobs: Any = None
+
+
+@dataclass(slots=True)
+class Completion:
+    """A whole answer of the chat endpoint, streamed or not.
+
+    Attributes:
+        id: The server's id of the completion.
+        model: The model that answered, as the server calls it.
+        choices: One per requested answer; at least one.
+        usage: Token counts, where the server sent them.
+        request_id: The server's id of the HTTP request.
+        created: Unix time in seconds.
+        system_fingerprint: As sent; streams only.
+        raw_usage: The usage object as sent.
+    """
+
+    id: str | None
+    model: str | None
+    choices: list[Choice]
+    usage: Usage | None
+    request_id: str | None = None
+    created: int | None = None
+    system_fingerprint: str | None = None
+    raw_usage: dict[str, Any] | None = None
+
+    @property
+    def choice(self) -> Choice:
+        """The first answer."""
+        return self.choices[0]
+
+
+# Newest first; which one a host sends has changed (kimi-cli reads x-trace-id, recordings of 2026 have the first two).
+_REQUEST_ID_HEADERS = ("msh-request-id", "x-request-id", "x-msh-trace-id", "x-trace-id")
+
+
+def parse_request_id(headers: Mapping[str, str]) -> str | None:
+    """The server's id of a request, from a response's headers."""
+    return next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
+
+
+def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan) -> Completion:
+    """Parse the body of a non-streamed answer.
+
+    Args:
+        body: The response's bytes.
+        headers: The response's headers.
+        plan: The tool plan of the request it answers.
+
+    Raises:
+        KimiResponseError: The body is not a completion.
+        KimiToolChoiceError: A forced tool call did not come.
+    """
+    request_id = parse_request_id(headers)
+    try:
+        payload = from_json(body)
+    except ValueError:
+        payload = None
+    if not isinstance(payload, dict) or not isinstance(payload.get("choices"), list):
+        excerpt = body[:200].decode("utf-8", "replace")
+        raise KimiResponseError(f"The server's answer is not a chat completion: {excerpt!r}", request_id=request_id)
+    choices = [_parse_choice(_mapping(choice)) for choice in payload["choices"]]
+    if not choices:
+        raise KimiResponseError("The server's answer has no choices.", request_id=request_id)
+    raw_usage = payload.get("usage")
+    completion = Completion(
+        id=payload.get("id"),
+        model=payload.get("model"),
+        choices=choices,
+        usage=parse_usage(raw_usage),
+        request_id=request_id,
+        created=payload.get("created"),
+        system_fingerprint=payload.get("system_fingerprint"),
+        raw_usage=raw_usage if isinstance(raw_usage, dict) else None,
+    )
+    for choice in choices:
+        finish_choice(choice, plan, request_id)
+    return completion
+
+
+def _parse_choice(choice: Mapping[str, Any]) -> Choice:
+    message = _mapping(choice.get("message"))
+    content = message.get("content")
+    return Choice(
+        content=content if isinstance(content, str) else "",
+        reasoning=parse_reasoning(message),
+        tool_calls=[_parse_tool_call(call) for call in message.get("tool_calls") or () if isinstance(call, Mapping)],
+        finish_reason=choice.get("finish_reason"),
+        logprobs=choice.get("logprobs"),
+    )
+
+
+def parse_reasoning(message: Mapping[str, Any]) -> str | None:
+    """The thinking in a message or delta: `reasoning_content`, or `reasoning` as vLLM and OpenRouter call it.
+
+    vLLM renamed the field in vllm-project/vllm#27752 and dropped the old name in #33402; it sends nulls.
+    """
+    for key in ("reasoning_content", "reasoning"):
+        value = message.get(key)
+        if isinstance(value, str):
+            return value
+    return None
+
+
+def _parse_tool_call(call: Mapping[str, Any]) -> ToolCall:
+    function = _mapping(call.get("function"))
+    return ToolCall(
+        id=call.get("id") or new_tool_call_id(),
+        name=function.get("name") or "",
+        arguments=_parse_argument_text(function.get("arguments")),
+        type=call.get("type") or "function",
+    )
+
+
+def _parse_argument_text(arguments: Any) -> str:
+    """Arguments as text; some hosts send them parsed, or null where there are none."""
+    if isinstance(arguments, str):
+        return arguments
+    return "{}" if arguments is None else render_arguments(arguments)
+
+
+def new_tool_call_id() -> str:
+    """An id for a call that came without one (some hosts send none, or an empty one)."""
+    return f"call_{uuid.uuid4().hex[:24]}"
+
+
+def finish_choice(choice: Choice, plan: ToolPlan, request_id: str | None) -> None:
+    """Complete an answer in place: read a constrained call out of the text, and hold a forced choice to its word.
+
+    Raises:
+        KimiToolChoiceError: A forced tool call did not come.
+    """
+    if plan.response_format is not None and not choice.tool_calls:
+        call = parse_constrained_call(choice.content, plan.expected)
+        if call is not None:
+            choice.tool_calls, choice.content = [call], ""
+    if choice.tool_calls and choice.finish_reason == "stop":
+        # vLLM says "stop" beside forced calls (vllm-project/vllm#43155); agent loops that believe it end early.
+        choice.finish_reason = "tool_calls"
+    if plan.expected and not any(call.name in plan.expected for call in choice.tool_calls):
+        raise KimiToolChoiceError(_missing_call_message(choice, plan.expected), request_id=request_id, partial=choice)
+
+
+def parse_constrained_call(content: str, expected: Sequence[str]) -> ToolCall | None:
+    """Read the tool call that a constrained answer is (see `kimi_wire.tools.plan_tools`).
+
+    Args:
+        content: The answer's text.
+        expected: The tools it may call. One: the text is its arguments. Several: the text names one.
+
+    Returns:
+        The call, with the arguments as the model wrote them where they stand alone; None where the text is no call.
+    """
+    for text in iter_json_objects(content):
+        try:
+            answer = parse_arguments(text)
+        except ValueError:
+            continue
+        if len(expected) == 1 and text:
+            return ToolCall(new_tool_call_id(), expected[0], text)
+        call = _mapping(answer.get("call"))
+        if call.get("name") in expected and isinstance(call.get("arguments"), dict):
+            return ToolCall(new_tool_call_id(), str(call["name"]), render_arguments(call["arguments"]))
+    return None
+
+
+def _missing_call_message(choice: Choice, expected: Sequence[str]) -> str:
+    wanted = f"a call of {' or '.join(expected)} was asked for"
+    if choice.finish_reason == "length":
+        return f"{wanted}, but the answer was cut at its token limit before one came: raise max_tokens."
+    called = [call.name for call in choice.tool_calls]
+    got = f"the model called {', '.join(called)}" if called else f"the model answered in text: {choice.content[:200]!r}"
+    return f"{wanted}, but {got}"
+
+
+def explain_empty(choice: Choice) -> str | None:
+    """Say why an answer has no text and no calls, where that needs saying.
+
+    Reasoning and answer share one budget: a small cap gives HTTP 200, empty content and `finish_reason` "length".
+    """
+    if choice.content or choice.tool_calls or choice.finish_reason != "length":
+        return None
+    spent = "thinking" if choice.reasoning else "nothing visible"
+    return (
+        f"The answer is empty: its whole token limit was spent on {spent} (finish_reason 'length'). "
+        "Raise max_tokens, or leave it out; thinking and answer share it."
+    )

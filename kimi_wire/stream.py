@@ -1,0 +1,297 @@
+"""Streamed answers: bytes to events, events to deltas, deltas to the whole. Pure; the shells do the reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jiter import from_json
+
+from kimi_wire.errors import KimiStreamError, StreamedError
+from kimi_wire.response import (
+    Choice,
+    Completion,
+    ToolCall,
+    finish_choice,
+    new_tool_call_id,
+    parse_reasoning,
+    parse_request_id,
+    parse_usage,
+)
+from kimi_wire.tools import ToolPlan
+
+_DONE = b"[DONE]"
+
+
+class EventDecoder:
+    """Splits the bytes of a `text/event-stream` into the data of its events.
+
+    Takes any chunking (inside a UTF-8 character or a line end too), all three line ends, comments, and data over
+    several lines, as https://html.spec.whatwg.org/multipage/server-sent-events.html has it; time and memory are linear
+    in the length of the stream and of its longest event.
+    """
+
+    def __init__(self) -> None:
+        self._line: list[bytes] = []  # pieces of the line that is not complete yet
+        self._data: list[bytes] = []  # data lines of the event that is not complete yet
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take some bytes and give the data of each event that they complete."""
+        if self._line and self._line[-1].endswith(b"\r"):
+            chunk = self._line.pop() + chunk  # the line feed of a carriage return may be in this chunk
+        held = b""
+        if b"\r" in chunk:
+            if chunk.endswith(b"\r"):
+                chunk, held = chunk[:-1], b"\r"
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, rest = chunk.split(b"\n")
+        if lines:
+            lines[0] = b"".join((*self._line, lines[0]))
+            self._line.clear()
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+            elif not line and self._data:
+                yield b"\n".join(self._data)
+                self._data.clear()
+        if rest or held:
+            self._line.append(rest + held)
+
+    def flush(self) -> Iterator[bytes]:
+        """Give the data of a last event that no blank line followed, as some hosts end their streams."""
+        yield from self.feed(b"\n\n")
+
+
+@dataclass(slots=True)
+class ToolCallDelta:
+    """A piece of a tool call.
+
+    Attributes:
+        index: Which of the answer's calls, from 0.
+        id: Only in the first piece.
+        name: Only in the first piece that has it.
+        arguments: The next characters of the arguments.
+        type: `function` or `builtin_function`.
+    """
+
+    index: int
+    id: str | None
+    name: str | None
+    arguments: str
+    type: str = "function"
+
+
+@dataclass(slots=True)
+class Delta:
+    """What one event adds to the answer.
+
+    Attributes:
+        content: The next characters of the answer's text.
+        reasoning: The next characters of the thinking; None where the event has none. "" says only that there is some.
+        tool_calls: Pieces of tool calls.
+        logprobs: As sent.
+    """
+
+    content: str = ""
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    logprobs: Any = None
+
+
+@dataclass(slots=True)
+class _OpenCall:
+    """A call that is still being streamed."""
+
+    position: int
+    id: str
+    name: str | None
+    type: str
+    server_index: Any
+    server_id: str | None
+    pieces: list[str]
+
+    def finished(self) -> ToolCall:
+        return ToolCall(self.id, self.name or "", "".join(self.pieces) or "{}", self.type)
+
+
+class StreamState:
+    """Adds up the events of one streamed answer.
+
+    Feed it the response's bytes; take the deltas; call `finish` at the end. Whatever happens before `[DONE]` is not an
+    answer: "If you have not received `data: [DONE]`, do not consider the transmission complete even if
+    `finish_reason=stop` was received" (platform.kimi.ai/docs/guide/utilize-the-streaming-output-feature-of-kimi-api).
+
+    Args:
+        headers: The response's headers.
+        plan: The tool plan of the request. Under a constrained tool choice the text is a call in the making: it gives
+            no deltas, the finished call does.
+    """
+
+    def __init__(self, headers: Mapping[str, str], plan: ToolPlan) -> None:
+        self.done = False
+        self.request_id = parse_request_id(headers)
+        self._plan = plan
+        self._decoder = EventDecoder()
+        self._content: list[str] = []
+        self._reasoning: list[str] | None = None
+        self._calls: list[_OpenCall] = []
+        self._finish_reason: str | None = None
+        self._choice_usage: Any = None
+        self._usage: Any = None
+        self._first: Mapping[str, Any] = {}
+
+    def feed(self, chunk: bytes) -> Iterator[Delta]:
+        """Take some bytes and give the deltas of each event that they complete.
+
+        Raises:
+            KimiStreamError: An event is not JSON.
+            StreamedError: The server reports an error inside the stream.
+        """
+        for data in self._decoder.feed(chunk):
+            if self.done:
+                return
+            if data.startswith(_DONE):
+                self.done = True
+                return
+            delta = self._add(self._parse_event(data))
+            if delta is not None:
+                yield delta
+
+    def partial(self) -> Choice:
+        """What has arrived so far."""
+        return Choice(
+            content="".join(self._content),
+            reasoning=None if self._reasoning is None else "".join(self._reasoning),
+            tool_calls=[call.finished() for call in self._calls],
+            finish_reason=self._finish_reason,
+        )
+
+    def finish(self) -> Iterator[Delta | Completion]:
+        """End the stream.
+
+        Yields:
+            A last delta, where a constrained tool choice held the text back, and the whole answer.
+
+        Raises:
+            KimiStreamError: The stream was not complete.
+            KimiToolChoiceError: A forced tool call did not come.
+        """
+        self.done = self.done or any(data.startswith(_DONE) for data in self._decoder.flush())
+        choice = self.partial()
+        if not self.done or choice.finish_reason is None:
+            missing = "[DONE]" if not self.done else "a finish_reason"
+            raise KimiStreamError(
+                f"The stream broke off without {missing}: what had arrived is not a whole answer. Try again.",
+                request_id=self.request_id,
+                partial=choice,
+            )
+        finish_choice(choice, self._plan, self.request_id)
+        if self._plan.response_format is not None:
+            yield self._late_delta(choice)
+        raw_usage = self._usage or self._choice_usage
+        yield Completion(
+            id=self._first.get("id"),
+            model=self._first.get("model"),
+            choices=[choice],
+            usage=parse_usage(raw_usage),
+            request_id=self.request_id,
+            created=self._first.get("created"),
+            system_fingerprint=self._first.get("system_fingerprint"),
+            raw_usage=raw_usage if isinstance(raw_usage, dict) else None,
+        )
+
+    def _late_delta(self, choice: Choice) -> Delta:
+        """What a constrained answer turned out to be: the call, or the text beside a call that came natively."""
+        pieces = (
+            ToolCallDelta(index, call.id, call.name, call.arguments, call.type)
+            for index, call in enumerate(choice.tool_calls)
+            if index >= len(self._calls)
+        )
+        return Delta(content=choice.content, tool_calls=tuple(pieces))
+
+    def _parse_event(self, data: bytes) -> Mapping[str, Any]:
+        try:
+            event = from_json(data)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
+            excerpt = data[:200].decode("utf-8", "replace")
+            raise KimiStreamError(f"The stream has an event that is no JSON object: {excerpt!r}",
+                                  request_id=self.request_id)  # fmt: skip
+        if event.get("error"):
+            raise StreamedError(event["error"])
+        return event
+
+    def _add(self, event: Mapping[str, Any]) -> Delta | None:
+        if not self._first.get("id"):
+            self._first = event
+        # Usage stands in the finishing choice, at the top of the finishing chunk, or in a chunk without choices, and
+        # often in two of them with the same numbers: the last one at the top wins, and nothing is ever added up.
+        if event.get("usage"):
+            self._usage = event["usage"]
+        choices = event.get("choices")
+        if not choices or not isinstance(choices, list) or not isinstance(choices[0], dict):
+            return None
+        choice = choices[0]
+        if choice.get("usage"):
+            self._choice_usage = choice["usage"]
+        if choice.get("finish_reason"):
+            self._finish_reason = choice["finish_reason"]
+        delta = choice.get("delta")
+        return self._add_delta(delta, choice.get("logprobs")) if isinstance(delta, dict) else None
+
+    def _add_delta(self, delta: Mapping[str, Any], logprobs: Any) -> Delta | None:
+        content = delta.get("content")
+        reasoning = parse_reasoning(delta)
+        calls = delta.get("tool_calls")
+        if content and isinstance(content, str):
+            self._content.append(content)
+        if not isinstance(content, str) or self._plan.response_format is not None:
+            content = ""
+        if reasoning is not None:
+            if self._reasoning is None:
+                self._reasoning = []
+            elif not reasoning:
+                reasoning = None  # an empty piece says something only once
+            if reasoning:
+                self._reasoning.append(reasoning)
+        pieces = tuple(self._add_call(call) for call in calls if isinstance(call, dict)) if calls else ()
+        if not content and reasoning is None and not pieces and logprobs is None:
+            return None
+        return Delta(content, reasoning, pieces, logprobs)
+
+    def _add_call(self, call: Mapping[str, Any]) -> ToolCallDelta:
+        """Assign a piece to its call.
+
+        By `index` where there is one; a different id at the same index is another call all the same
+        (LibreChat-AI/agents#260). Without an index, a piece with an id or a name opens a call and any other goes on
+        with the last one, as Moonshot's own client has it (kosong).
+        """
+        index, call_id = call.get("index"), call.get("id") or None
+        function = call.get("function")
+        function = function if isinstance(function, dict) else {}
+        name = function.get("name") or None
+        arguments = function.get("arguments")
+        arguments = arguments if isinstance(arguments, str) else ""
+        known = self._find_call(index, call_id, name)
+        if known is None:
+            kind = call.get("type") or "function"
+            position, new_id = len(self._calls), call_id or new_tool_call_id()
+            self._calls.append(_OpenCall(position, new_id, name, kind, index, call_id, [arguments]))
+            return ToolCallDelta(position, new_id, name, arguments, kind)
+        known.pieces.append(arguments)
+        late_name = name if known.name is None else None
+        known.name = known.name or name
+        return ToolCallDelta(known.position, None, late_name, arguments, known.type)
+
+    def _find_call(self, index: Any, call_id: str | None, name: str | None) -> _OpenCall | None:
+        if not isinstance(index, int):
+            opens = (call_id is not None or name is not None) and not (
+                self._calls and call_id is not None and call_id == self._calls[-1].server_id
+            )
+            return None if opens or not self._calls else self._calls[-1]
+        for call in reversed(self._calls):
+            if call.server_index == index:
+                return call if call_id in (None, call.server_id) or call.server_id is None else None
+        return None

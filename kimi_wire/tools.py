@@ -1,0 +1,258 @@
+"""Tools on their way out: checks, and how a forced choice reaches each family without being refused or let go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kimi_wire.errors import KimiRequestError
+from kimi_wire.profiles import ForcedChoice, Profile
+
+JSON = dict[str, Any]
+
+MAX_TOOLS = 128  # https://platform.kimi.ai/docs/api/chat: "tools ... at most 128 functions"
+
+# https://platform.kimi.com/docs/api/chat. The server says "function name is invalid, must start with a letter and can
+# contain letters, numbers, underscores, and dashes" (MoonshotAI/kimi-cli#1773); its documentation allows a leading
+# underscore too, and a length of 128 where older pages had 64.
+_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,127}")
+_EMPTY_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
+
+
+def render_tools(tools: Sequence[Mapping[str, Any]], profile: Profile) -> list[JSON]:
+    """Check tool declarations and copy them into the request's form.
+
+    Args:
+        tools: Declarations in the API's form, `{"type": "function", "function": {...}}` or
+            `{"type": "builtin_function", "function": {"name": "$web_search"}}`.
+        profile: The family they go to.
+
+    Returns:
+        The declarations as they are sent, in the same order.
+
+    Raises:
+        KimiRequestError: A declaration the server would refuse: a bad, missing or repeated name, a type other than
+            those two, more than 128 tools, or a family without tools.
+    """
+    if not profile.is_kimi:
+        return [dict(tool) for tool in tools]
+    if tools and not profile.tools:
+        raise KimiRequestError(f"{profile.family} takes no tools; use another model for this call.")
+    if len(tools) > MAX_TOOLS:
+        # "At path 'root': schema exceeds maximum allowed size" is all the server says (MoonshotAI/kimi-code#965).
+        raise KimiRequestError(f"{len(tools)} tools were given; Kimi takes at most {MAX_TOOLS} in one request.")
+    rendered = [_render_tool(tool) for tool in tools]
+    seen: set[str] = set()
+    for tool in rendered:
+        name = tool["function"]["name"]
+        if name in seen:  # "function name get_weather is duplicated"
+            raise KimiRequestError(f"Two tools are called {name!r}; tool names must be unique within a request.")
+        seen.add(name)
+    return rendered
+
+
+def _render_tool(tool: Mapping[str, Any]) -> JSON:
+    function = tool.get("function") if isinstance(tool, Mapping) else None
+    if not isinstance(function, Mapping):
+        raise KimiRequestError(f"A tool must look like {{'type': 'function', 'function': {{...}}}}, not {tool!r}.")
+    kind, name = tool.get("type", "function"), function.get("name")
+    if kind == "builtin_function":
+        if not (isinstance(name, str) and name.startswith("$")):
+            raise KimiRequestError(f"Names of builtin functions start with '$' (such as '$web_search'), not {name!r}.")
+        return {"type": kind, "function": {"name": name}}
+    if kind != "function":
+        raise KimiRequestError(f"Kimi knows tools of type 'function' and 'builtin_function', not {kind!r}.")
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        raise KimiRequestError(
+            f"{name!r} is not a tool name Kimi takes: it must start with a letter and have at most 128 letters, "
+            "digits, underscores and dashes. Rename the tool."
+        )
+    # "tools.function.parameters.type is required and must be "object"" (MiqroForge#1165).
+    parameters = function.get("parameters") or _EMPTY_PARAMETERS
+    if "type" not in parameters:
+        parameters = {"type": "object", **parameters}
+    return {"type": "function", "function": {**function, "parameters": dict(parameters)}}
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """What the caller wants of the tools, in one form for every framework's words.
+
+    Attributes:
+        mode: `auto`, `none`, or `required`.
+        name: The one tool that must be called; None where any will do.
+    """
+
+    mode: str = "auto"
+    name: str | None = None
+
+    @property
+    def forced(self) -> bool:
+        """Whether a call must come back."""
+        return self.mode == "required"
+
+
+# What the frameworks and the API say for the same three things; anything else is a tool's name.
+_WORDS: Mapping[Any, ToolChoice] = {
+    **dict.fromkeys((None, False, "", "auto"), ToolChoice()),
+    **dict.fromkeys((True, "any", "required"), ToolChoice("required")),
+    "none": ToolChoice("none"),
+}
+
+
+def parse_tool_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> ToolChoice:
+    """Read a tool choice in any form the frameworks and the API have for it.
+
+    Args:
+        choice: None, a bool, `"auto"`, `"none"`, `"any"`, `"required"`, a tool's name, or a dict that names one
+            (`{"type": "function", "function": {"name": ...}}`, `{"type": "tool", "name": ...}`).
+        tools: The rendered tools of the request.
+
+    Raises:
+        KimiRequestError: The choice has no known form, names a tool that is not there, or forces one of none.
+    """
+    if isinstance(choice, Mapping):
+        function = choice.get("function")
+        name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
+        parsed = ToolChoice("required", name) if isinstance(name, str) else _WORDS.get(choice.get("type", "?"))
+    elif isinstance(choice, (str, bool, type(None))):
+        parsed = _WORDS.get(choice) or ToolChoice("required", str(choice))
+    else:
+        parsed = None
+    if parsed is None:
+        raise KimiRequestError(
+            f"tool_choice={choice!r} is not understood: give 'auto', 'none', 'any', or the name of a tool."
+        )
+    names = [tool["function"]["name"] for tool in tools]
+    if parsed.name is not None and parsed.name not in names:
+        raise KimiRequestError(f"tool_choice names {parsed.name!r}, but the tools are {names}.")
+    if parsed.forced and not names:
+        raise KimiRequestError(f"tool_choice={choice!r} forces a tool call, but the request has no tools.")
+    return parsed
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPlan:
+    """How the tools and the choice go out, and what has to come back.
+
+    Attributes:
+        tools: The tools as sent.
+        tool_choice: The value sent; None sends none.
+        thinking_off: Thinking has to be switched off for this call.
+        response_format: The call is written as constrained JSON in this format.
+        expected: A call of one of these tools must come back; empty where none has to.
+        warning: What the caller should know.
+    """
+
+    tools: list[JSON]
+    tool_choice: str | JSON | None = None
+    thinking_off: bool = False
+    response_format: JSON | None = None
+    expected: tuple[str, ...] = ()
+    warning: str | None = None
+
+
+def plan_tools(tools: list[JSON], choice: ToolChoice, profile: Profile, thinking_asked: bool) -> ToolPlan:
+    """Map a tool choice to what a family takes.
+
+    The server refuses a forced choice while most families think: "tool_choice 'required' is incompatible with thinking
+    enabled", "tool_choice 'specified' is incompatible with thinking enabled". Turning it quietly into `auto` is no way
+    out: LangChain's `ToolStrategy` then asks again until its recursion limit.
+
+    Args:
+        tools: The rendered tools.
+        choice: The parsed choice.
+        profile: The family.
+        thinking_asked: The caller explicitly asked for thinking, so that it may not be switched off.
+
+    Returns:
+        The plan; `expected` is filled for every forced choice, whichever way it goes out.
+    """
+    if not tools:
+        return ToolPlan(tools)
+    if not choice.forced:
+        return ToolPlan(tools, None if choice.mode == "auto" else choice.mode)
+
+    wanted = [tool for tool in tools if choice.name in (None, tool["function"]["name"])]
+    expected = tuple(tool["function"]["name"] for tool in wanted)
+    native = _native_choice(choice)
+    way = profile.forced_choice
+    if way is ForcedChoice.THINKING_OFF and thinking_asked:
+        way = ForcedChoice.CONSTRAINED if profile.json_schema else ForcedChoice.ASK
+    if way is ForcedChoice.CONSTRAINED and any(tool["type"] != "function" for tool in wanted):
+        way = ForcedChoice.ASK  # a builtin function has no schema to constrain the answer with
+
+    if way is ForcedChoice.NATIVE:
+        return ToolPlan(tools, native, expected=expected)
+    if way is ForcedChoice.REQUIRED:
+        return ToolPlan(wanted, "required", expected=expected)
+    if way is ForcedChoice.THINKING_OFF:
+        return ToolPlan(tools, native, thinking_off=True, expected=expected)
+    if way is ForcedChoice.CONSTRAINED:
+        # The tools stay in the request, so that the model reads what they do and the prefix cache still hits.
+        return ToolPlan(tools, "none", response_format=_call_format(wanted), expected=expected)
+    return ToolPlan(
+        wanted,
+        expected=expected,
+        warning=f"{profile.family} takes no forced tool choice here: it is left to call one of {list(expected)} by "
+        "itself, and an answer without a call is an error.",
+    )
+
+
+def _native_choice(choice: ToolChoice) -> str | JSON:
+    return "required" if choice.name is None else {"type": "function", "function": {"name": choice.name}}
+
+
+def _call_format(tools: Sequence[JSON]) -> JSON:
+    """A `response_format` under which the answer is a call of one of the tools (see `parse_constrained_call`)."""
+    if len(tools) == 1:
+        function = tools[0]["function"]
+        schema = {**function["parameters"]}
+        name = function["name"]
+    else:
+        definitions: JSON = {}
+        branches = [_call_branch(tool["function"], definitions) for tool in tools]
+        schema = {"type": "object", "properties": {"call": {"anyOf": branches}}, "required": ["call"]}
+        schema["additionalProperties"] = False
+        if definitions:
+            schema["$defs"] = definitions
+        name = "tool_call"
+    return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
+
+
+def _call_branch(function: JSON, definitions: JSON) -> JSON:
+    """One tool's branch of the union; its `$defs` move to the root, under names of their own."""
+    parameters, name = dict(function["parameters"]), function["name"]
+    for bucket in ("$defs", "definitions"):
+        for key, definition in parameters.pop(bucket, {}).items():
+            definitions[f"{name}.{key}"] = _move_refs(definition, name)
+    return {
+        "type": "object",
+        "properties": {"name": {"type": "string", "enum": [name]}, "arguments": _move_refs(parameters, name)},
+        "required": ["name", "arguments"],
+        "additionalProperties": False,
+    }
+
+
+def _move_refs(schema: Any, tool: str) -> Any:
+    if isinstance(schema, list):
+        return [_move_refs(item, tool) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    moved = {key: _move_refs(value, tool) for key, value in schema.items()}
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        moved["$ref"] = re.sub(r"^#/(?:\$defs|definitions)/", f"#/$defs/{tool}.", reference)
+    return moved
+
+
+def iter_json_objects(text: str) -> Iterator[str]:
+    """The places in an answer where its JSON may be: the whole of it, then a Markdown fence's inside.
+
+    kimi-k2.6 has wrapped constrained answers in ```` ```json ```` fences (platform.kimi.ai/docs/guide/response_format).
+    """
+    yield text.strip()
+    for fenced in re.finditer(r"```(?:json)?\s*\n(.*?)```", text, re.DOTALL):
+        yield fenced.group(1).strip()

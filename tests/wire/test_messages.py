@@ -1,0 +1,232 @@
+"""A conversation on its way out."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kimi_wire.errors import KimiRequestError
+from kimi_wire.messages import render_messages
+from kimi_wire.profiles import profile_for
+
+Message = dict[str, Any]
+
+
+def user(text: Any = "hi") -> Message:
+    return {"role": "user", "content": text}
+
+
+def calls(*ids: str | None, **fields: Any) -> Message:
+    listed = [{"id": i, "type": "function", "function": {"name": "f", "arguments": '{"x": 1}'}} for i in ids]
+    return {"role": "assistant", "content": "", "tool_calls": listed, **fields}
+
+
+def answer(call_id: str, text: Any = "ok") -> Message:
+    return {"role": "tool", "tool_call_id": call_id, "content": text}
+
+
+def render(messages: list[Message], model: str = "kimi-k3", *, thinking: bool = True, **options: Any) -> list[Message]:
+    before = copy.deepcopy(messages)
+    rendered = render_messages(messages, profile_for(model), thinking=thinking, **options)
+    assert messages == before, "the caller's messages were changed"
+    assert render_messages(messages, profile_for(model), thinking=thinking, **options) == rendered
+    return rendered
+
+
+def test_ordinary_messages_go_out_as_they_are() -> None:
+    messages = [
+        {"role": "system", "content": "s"},
+        {"role": "user", "content": "u", "name": "ann"},
+        {"role": "assistant", "content": "a", "reasoning_content": "r"},
+        user(),
+    ]
+    assert render(messages) == messages
+
+
+def test_developer_becomes_system() -> None:
+    assert render([{"role": "developer", "content": "s"}, user()])[0] == {"role": "system", "content": "s"}
+
+
+@pytest.mark.parametrize("role", ["function", "robot", None, ""])
+def test_unknown_roles_are_refused(role: Any) -> None:
+    with pytest.raises(KimiRequestError, match="Message 1 has the role"):
+        render([user(), {"role": role, "content": "x"}])
+
+
+def test_nothing_to_send_is_refused() -> None:
+    with pytest.raises(KimiRequestError, match="no messages"):
+        render([])
+    with pytest.raises(KimiRequestError, match="nothing to send"):
+        render([{"role": "assistant", "content": ""}])
+
+
+@pytest.mark.parametrize("content", ["", " ", None, [], [{"type": "text", "text": ""}]])
+def test_empty_assistant_messages_are_left_out(content: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="kimi_wire")
+    messages = [user(), {"role": "assistant", "content": content, "reasoning_content": "only thought"}, user()]
+    assert render(messages) == [user(), user()]
+    assert "left out 1 empty assistant message" in caplog.text
+
+
+@pytest.mark.parametrize("content", ["", "\n ", None, [], [{"type": "text", "text": ""}], [""]])
+def test_blank_text_beside_tool_calls_is_left_out(content: Any) -> None:
+    message = render([user(), calls("a", content=content, reasoning_content="r"), answer("a")])[1]
+    assert "content" not in message
+    assert message["reasoning_content"] == "r"
+
+
+def test_text_beside_tool_calls_stays() -> None:
+    assert render([user(), calls("a", content="I look it up."), answer("a")])[1]["content"] == "I look it up."
+
+
+def test_text_parts() -> None:
+    assert render([user([{"type": "text", "text": "a"}])]) == [user("a")]
+    assert render([user(["a"])]) == [user("a")]
+    two = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert render([user([*two, {"type": "text", "text": ""}])]) == [user(two)]
+    assert render([user(), calls("a"), answer("a", [])])[2]["content"] == ""
+    assert render([user(), calls("a"), {"role": "tool", "tool_call_id": "a"}])[2]["content"] == ""
+
+
+def test_media() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+    video = {"type": "video_url", "video_url": "ms://file-1"}
+    assert render([user([picture, video])]) == [user([picture, video])]
+    with pytest.raises(KimiRequestError, match=r"'video_url', which k3-256k does not take"):
+        render([user([video])], "k3-256k")
+    with pytest.raises(KimiRequestError, match=r"'image_url', which kimi-k2 does not take"):
+        render([user([picture])], "kimi-k2")
+    with pytest.raises(KimiRequestError, match="fetches nothing from the web"):
+        render([user([{"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}])])
+    with pytest.raises(KimiRequestError, match="part of type 'file'"):
+        render([user([{"type": "file", "file": {}}])])
+
+
+def test_repeated_ids_get_numbers_of_their_own() -> None:
+    """Kimi counts ids anew in every answer; two equal ones in a conversation were refused."""
+    messages = [
+        user(),
+        calls("f:0", "f:1"),
+        answer("f:1", "second"),
+        answer("f:0", "first"),
+        calls("f:0"),
+        answer("f:0", "third"),
+        calls("call_x"),
+        answer("call_x"),
+        calls("call_x"),
+        answer("call_x"),
+    ]
+    rendered = render(messages)
+    sent = [[call["id"] for call in message.get("tool_calls", [])] for message in rendered]
+    assert [ids for ids in sent if ids] == [["f:0", "f:1"], ["f:2"], ["call_x"], ["call_x_1"]]
+    answered = [(message["tool_call_id"], message["content"]) for message in rendered if message["role"] == "tool"]
+    assert answered == [("f:1", "second"), ("f:0", "first"), ("f:2", "third"), ("call_x", "ok"), ("call_x_1", "ok")]
+
+
+def test_equal_and_missing_ids_in_one_answer_are_paired_in_order() -> None:
+    rendered = render([user(), calls("f:0", "f:0", None), answer("f:0", "1"), answer("f:0", "2"), answer("", "3")])
+    assert [call["id"] for call in rendered[1]["tool_calls"]] == ["f:0", "f:1", "f:2"]
+    assert [(m["tool_call_id"], m["content"]) for m in rendered[2:]] == [("f:0", "1"), ("f:1", "2"), ("f:2", "3")]
+
+
+@pytest.mark.parametrize("native", ["functions.read:0", "read_0", "t-web_search-69e395879d68", "call_1", "toolu_01A"])
+def test_unique_ids_are_never_touched(native: str) -> None:
+    rendered = render([user(), calls(native), answer(native)])
+    assert rendered[1]["tool_calls"][0]["id"] == rendered[2]["tool_call_id"] == native
+
+
+@pytest.mark.parametrize(
+    ("messages", "message"),
+    [
+        ([user(), calls("a", "b"), answer("a")], r"The tool calls \['b'\] have no answer"),
+        ([user(), calls("a"), user()], r"The tool calls \['a'\] have no answer"),
+        ([user(), answer("a")], "Message 1 answers the tool call 'a', which is not one"),
+        ([user(), calls("a"), answer("a"), answer("a")], "Message 3 answers"),
+        ([user(), calls("a"), answer("a"), user(), answer("a")], "Message 4 answers"),
+        ([user(), calls("a"), {"role": "tool", "content": "x"}], "Message 2 answers the tool call None"),
+    ],
+)
+def test_calls_and_answers_that_do_not_match_are_refused(messages: list[Message], message: str) -> None:
+    with pytest.raises(KimiRequestError, match=message):
+        render(messages)
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ('{"a": 1}', '{"a": 1}'),
+        ('{"b":2,"a":1.0}', '{"b":2,"a":1.0}'),
+        ("", "{}"),
+        ('{"a": "line\nbreak"}', '{"a":"line\\nbreak"}'),
+        ('{"a": 1', "{}"),
+        ("[1]", "{}"),
+        ("not json", "{}"),
+    ],
+)
+def test_arguments_go_back_as_valid_json(written: str, sent: str) -> None:
+    message = calls("a")
+    message["tool_calls"][0]["function"]["arguments"] = written
+    rendered = render([user(), message, answer("a")])[1]["tool_calls"][0]
+    assert rendered == {"id": "a", "type": "function", "function": {"name": "f", "arguments": sent}}
+
+
+THINKS_AND_INSISTS = ["kimi-k2.5", "kimi-k2.6", "kimi-k2.7-code", "kimi-k2-thinking"]
+
+
+@pytest.mark.parametrize("model", [*THINKS_AND_INSISTS, "kimi-k3", "moonshot-v1-8k"])
+def test_lost_reasoning(model: str) -> None:
+    messages = [user(), {"role": "assistant", "content": "a"}, user(), calls("a"), answer("a")]
+    rendered = render(messages, model)
+    assert "reasoning_content" not in rendered[1], "plain turns never needed it"
+    assert rendered[3].get("reasoning_content") == (" " if model in THINKS_AND_INSISTS else None)
+    assert "reasoning_content" not in render(messages, model, missing_reasoning="omit")[3]
+    assert "reasoning_content" not in render(messages, model, thinking=False)[3]
+    if model in THINKS_AND_INSISTS:
+        with pytest.raises(KimiRequestError, match="Message 3 calls tools but has lost its reasoning_content"):
+            render(messages, model, missing_reasoning="error")
+
+
+@pytest.mark.parametrize("reasoning", ["", " ", "because\n«月» \U0001f319"])
+@pytest.mark.parametrize("model", THINKS_AND_INSISTS)
+def test_known_reasoning_goes_back_byte_for_byte(model: str, reasoning: str) -> None:
+    messages = [user(), calls("a", reasoning_content=reasoning), answer("a")]
+    assert render(messages, model, missing_reasoning="error")[1]["reasoning_content"] == reasoning
+
+
+def test_other_models_messages_are_only_copied() -> None:
+    messages = [{"role": "developer", "content": ""}, {"role": "assistant", "content": "", "tool_calls": []}]
+    assert render(messages, "gpt-5") == messages
+
+
+turns = st.lists(
+    st.one_of(
+        st.text(max_size=5).map(lambda text: [user(text)]),
+        st.text(max_size=5).map(lambda text: [{"role": "assistant", "content": text}]),
+        st.lists(st.sampled_from(["f:0", "f:1", "g_0", "x"]), min_size=1, max_size=3).map(
+            lambda ids: [calls(*ids), *(answer(call_id) for call_id in ids)]
+        ),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(turns, st.sampled_from(["kimi-k2.6", "kimi-k3"]))
+def test_a_new_turn_leaves_every_earlier_byte(conversation: list[list[Message]], model: str) -> None:
+    """The server's cache is by prefix: whatever is added, what was there must not change."""
+    profile = profile_for(model)
+    flat = [user(), *(message for turn in conversation for message in turn)]
+    whole = render_messages(flat, profile, thinking=True)
+    ids = [call["id"] for message in whole for call in message.get("tool_calls", ())]
+    assert len(ids) == len(set(ids))
+    length = 1
+    for turn in conversation:
+        earlier = render_messages(flat[:length], profile, thinking=True)
+        assert json.dumps(whole).startswith(json.dumps(earlier)[:-1])
+        length += len(turn)

@@ -1,0 +1,116 @@
+"""The table of families: which model is which, and what is known about each."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kimi_wire.profiles import FAMILIES, FOREIGN, ForcedChoice, Preserve, Profile, Source, Thinking, profile_for
+
+SPELLINGS = {
+    "kimi-k3": ["kimi-k3", "k3", "Kimi-K3", " kimi-k3 ", "moonshotai/kimi-k3", "accounts/fireworks/models/kimi-k3",
+                "kimi-k3[1m]", "kimi-k3:free", "moonshotai.kimi-k3", "kimi-k3.2"],
+    "kimi-k3.1-pro": ["kimi-k3.1-pro", "kimi-k3-1-pro", "k3.1-pro", "kimi-k3.1-pro-highspeed", "moonshotai/Kimi-K3.1-Pro"],
+    "k3-256k": ["k3-256k", "kimi-k3-256k"],
+    "kimi-k2.7-code": ["kimi-k2.7-code", "kimi-k2-7-code", "kimi-k2.7-code-highspeed", "k2p7-code"],
+    "kimi-k2.6": ["kimi-k2.6", "kimi-k2-6", "Kimi-K2.6", "moonshotai/kimi-k2.6", "moonshotai/Kimi-K2.6", "k2p6",
+                  "accounts/fireworks/models/kimi-k2p6"],
+    "kimi-k2.5": ["kimi-k2.5", "kimi-k2-5", "kimi-k2p5"],
+    "kimi-k2-thinking": ["kimi-k2-thinking", "kimi-k2-thinking-turbo", "moonshotai.kimi-k2-thinking"],
+    "kimi-k2-0711": ["kimi-k2-0711-preview", "moonshotai/Kimi-K2-Instruct-0711"],
+    "kimi-k2": ["kimi-k2", "kimi-k2-0905-preview", "kimi-k2-turbo-preview", "moonshotai/Kimi-K2-Instruct-0905"],
+    "moonshot-v1-8k": ["moonshot-v1-8k"],
+    "moonshot-v1-32k": ["moonshot-v1-32k"],
+    "moonshot-v1-128k": ["moonshot-v1-128k", "moonshot-v1-auto"],
+    "moonshot-v1-8k-vision-preview": ["moonshot-v1-8k-vision-preview"],
+    "moonshot-v1-128k-vision-preview": ["moonshot-v1-128k-vision-preview"],
+    "kimi-latest": ["kimi-latest"],
+    "kimi-thinking-preview": ["kimi-thinking-preview"],
+    "kimi (unlisted)": ["kimi-k4", "kimi-k2.8", "kimi-for-coding", "moonshotai/kimi-k4-pro"],
+    FOREIGN.family: ["k3s", "kimix", "gpt-5", "deepseek-reasoner", "mock3", "moonshotai/other", "", "claude-kimi"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("family", "model"), [(family, model) for family in SPELLINGS for model in SPELLINGS[family]])
+def test_every_spelling_finds_its_family(family: str, model: str) -> None:
+    assert profile_for(model).family == family
+
+
+# family: context window, images, video, thinking, preserve, forced choice, json_schema, needs reasoning, free sampling
+FACTS = {
+    "kimi-k3.1-pro": (1_048_576, True, True, "effort", "always", "required", True, False, False),
+    "k3-256k": (262_144, True, False, "effort", "always", "required", True, False, False),
+    "kimi-k3": (1_048_576, True, True, "effort", "always", "required", True, False, False),
+    "kimi-k2.7-code": (262_144, True, True, "forced", "always", "constrained", True, True, False),
+    "kimi-k2.6": (262_144, True, True, "switchable", "optional", "thinking off", True, True, False),
+    "kimi-k2.5": (262_144, True, True, "switchable", "no", "thinking off", False, True, False),
+    "kimi-k2-thinking": (262_144, False, False, "forced", "no", "ask", True, True, True),
+    "kimi-k2-0711": (131_072, False, False, "none", "no", "ask", True, False, True),
+    "kimi-k2": (262_144, False, False, "none", "no", "ask", True, False, True),
+    "moonshot-v1-8k-vision-preview": (8_192, True, False, "none", "no", "ask", True, False, True),
+    "moonshot-v1-32k-vision-preview": (32_768, True, False, "none", "no", "ask", True, False, True),
+    "moonshot-v1-128k-vision-preview": (131_072, True, False, "none", "no", "ask", True, False, True),
+    "moonshot-v1-8k": (8_192, False, False, "none", "no", "ask", True, False, True),
+    "moonshot-v1-32k": (32_768, False, False, "none", "no", "ask", True, False, True),
+    "moonshot-v1-128k": (131_072, False, False, "none", "no", "ask", True, False, True),
+    "kimi-thinking-preview": (131_072, True, False, "forced", "no", "ask", False, False, True),
+    "kimi-latest": (131_072, True, False, "none", "no", "ask", True, False, True),
+    "kimi (unlisted)": (1_048_576, True, True, "effort", "always", "required", True, False, False),
+}
+
+
+def test_facts_of_every_family() -> None:
+    table = {
+        row.family: (
+            row.context_window,
+            row.images,
+            row.video,
+            row.thinking.value,
+            row.preserve.value,
+            row.forced_choice.value,
+            row.json_schema,
+            row.needs_reasoning,
+            not row.fixed_sampling,
+        )
+        for row in FAMILIES
+    }
+    assert table == FACTS
+
+
+@pytest.mark.parametrize("row", [*FAMILIES, FOREIGN], ids=lambda row: row.family)
+def test_every_fact_has_a_source(row: Profile) -> None:
+    facts = {item.name for item in fields(Profile)} - {"family", "pattern", "sources"}
+    assert set(row.sources) == facts
+    for source in row.sources.values():
+        assert isinstance(source, Source)
+        assert source.kind in {"doc", "src", "live", "3p", "rule"}
+        assert date(2024, 1, 1) < source.day <= date(2026, 11, 20)
+
+
+def test_newest_family_serves_for_what_is_not_listed() -> None:
+    unseen, newest = profile_for("kimi-k4"), profile_for("kimi-k3.1-pro")
+    same = [item.name for item in fields(Profile) if item.name not in ("family", "pattern", "sources")]
+    assert {name: getattr(unseen, name) for name in same} == {name: getattr(newest, name) for name in same}
+
+
+def test_foreign_models_are_left_alone() -> None:
+    assert not FOREIGN.is_kimi
+    assert FOREIGN.thinking is Thinking.UNKNOWN
+    assert FOREIGN.forced_choice is ForcedChoice.NATIVE
+    assert FOREIGN.preserve is Preserve.NO
+
+
+def test_retirement() -> None:
+    assert profile_for("kimi-k2.5").is_retired(date(2026, 8, 31))
+    assert not profile_for("kimi-k2.6").is_retired(date(2026, 11, 20))
+    assert profile_for("kimi-k2.6").is_retired(date(2027, 1, 1))
+    assert not profile_for("kimi-k3").is_retired(date(2030, 1, 1))
+
+
+@given(st.text(max_size=80))
+def test_lookup_is_total(model: str) -> None:
+    assert profile_for(model) in (*FAMILIES, FOREIGN)

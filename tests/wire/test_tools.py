@@ -1,0 +1,233 @@
+"""Tools on their way out, and the forced choice on every family."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from kimi_wire.errors import KimiRequestError, KimiToolChoiceError
+from kimi_wire.profiles import profile_for
+from kimi_wire.response import Choice, finish_choice
+from kimi_wire.tools import ToolChoice, ToolPlan, parse_tool_choice, plan_tools, render_tools
+
+K3 = profile_for("kimi-k3")
+
+
+def tool(name: str, **parameters: Any) -> dict[str, Any]:
+    schema = {"type": "object", "properties": parameters, "required": list(parameters)}
+    return {"type": "function", "function": {"name": name, "description": f"Do {name}.", "parameters": schema}}
+
+
+ADD, GET = tool("add", a={"type": "integer"}), tool("get", key={"type": "string"})
+SEARCH = {"type": "builtin_function", "function": {"name": "$web_search"}}
+
+
+def test_declarations_are_copied_as_they_are() -> None:
+    tools = [ADD, SEARCH, {"type": "function", "function": {"name": "strict", "strict": False, "parameters": {}}}]
+    before = copy.deepcopy(tools)
+    rendered = render_tools(tools, K3)
+    assert rendered[:2] == [ADD, SEARCH]
+    assert rendered[2]["function"] == {
+        "name": "strict",
+        "strict": False,
+        "parameters": {"type": "object", "properties": {}},
+    }
+    assert tools == before
+
+
+def test_parameters_get_the_type_the_server_asks_for() -> None:
+    bare = {"function": {"name": "a", "parameters": {"properties": {"x": {"type": "string"}}}}}
+    assert render_tools([bare], K3)[0]["function"]["parameters"]["type"] == "object"
+
+
+@pytest.mark.parametrize("name", ["a", "ls", "_private", "get-weather_2", "A" * 128])
+def test_names_that_are_taken(name: str) -> None:
+    assert render_tools([tool(name)], K3)[0]["function"]["name"] == name
+
+
+@pytest.mark.parametrize("name", ["", "21st_magic", "a.b", "a/b", "天气", "$web_search", "a b", "A" * 129, "a\n", None])
+def test_names_that_are_refused(name: Any) -> None:
+    with pytest.raises(KimiRequestError, match="is not a tool name Kimi takes"):
+        render_tools([tool(name)], K3)
+
+
+def test_lists_that_are_refused() -> None:
+    with pytest.raises(KimiRequestError, match="129 tools were given; Kimi takes at most 128"):
+        render_tools([tool(f"t{number}") for number in range(129)], K3)
+    assert len(render_tools([tool(f"t{number}") for number in range(128)], K3)) == 128
+    with pytest.raises(KimiRequestError, match="Two tools are called 'add'"):
+        render_tools([ADD, ADD], K3)
+    with pytest.raises(KimiRequestError, match="not 'plugin'"):
+        render_tools([{"type": "plugin", "function": {"name": "x"}}], K3)
+    with pytest.raises(KimiRequestError, match="start with '\\$'"):
+        render_tools([{"type": "builtin_function", "function": {"name": "web_search"}}], K3)
+    with pytest.raises(KimiRequestError, match="must look like"):
+        render_tools([{"name": "add"}], K3)
+    with pytest.raises(KimiRequestError, match="takes no tools"):
+        render_tools([ADD], profile_for("kimi-thinking-preview"))
+
+
+def test_other_models_tools_are_left_alone() -> None:
+    odd = [{"type": "custom", "name": "21st"}]
+    assert render_tools(odd, profile_for("gpt-5")) == odd
+
+
+@pytest.mark.parametrize(
+    ("given", "parsed"),
+    [
+        (None, ToolChoice()),
+        (False, ToolChoice()),
+        ("auto", ToolChoice()),
+        ({"type": "auto"}, ToolChoice()),
+        ("none", ToolChoice("none")),
+        ("any", ToolChoice("required")),
+        ("required", ToolChoice("required")),
+        (True, ToolChoice("required")),
+        ({"type": "any"}, ToolChoice("required")),
+        ("add", ToolChoice("required", "add")),
+        ({"type": "function", "function": {"name": "add"}}, ToolChoice("required", "add")),
+        ({"type": "tool", "name": "add"}, ToolChoice("required", "add")),
+    ],
+)
+def test_choices_in_every_form(given: Any, parsed: ToolChoice) -> None:
+    assert parse_tool_choice(given, [ADD, GET]) == parsed
+
+
+@pytest.mark.parametrize(
+    ("given", "tools", "message"),
+    [
+        ("subtract", [ADD], "names 'subtract', but the tools are"),
+        ("any", [], "has no tools"),
+        (7, [ADD], "is not understood"),
+        ({"type": "function"}, [ADD], "is not understood"),
+        ({"weird": 1}, [ADD], "is not understood"),
+    ],
+)
+def test_choices_that_are_refused(given: Any, tools: list[Any], message: str) -> None:
+    with pytest.raises(KimiRequestError, match=message):
+        parse_tool_choice(given, tools)
+
+
+def plan(model: str, choice: Any, *, asked: bool = False, tools: list[Any] | None = None) -> ToolPlan:
+    tools = [ADD, GET] if tools is None else tools
+    return plan_tools(tools, parse_tool_choice(choice, tools), profile_for(model), asked)
+
+
+NAMED = {"type": "function", "function": {"name": "add"}}
+
+
+@pytest.mark.parametrize("model", ["kimi-k3", "kimi-k3.1-pro", "kimi-k4"])
+def test_k3_takes_required_over_the_narrowed_list(model: str) -> None:
+    assert plan(model, "any") == ToolPlan([ADD, GET], "required", expected=("add", "get"))
+    assert plan(model, "add") == ToolPlan([ADD], "required", expected=("add",))
+
+
+@pytest.mark.parametrize("model", ["kimi-k2.5", "kimi-k2.6"])
+def test_switchable_families_stop_thinking_for_the_call(model: str) -> None:
+    assert plan(model, "any") == ToolPlan([ADD, GET], "required", thinking_off=True, expected=("add", "get"))
+    assert plan(model, "add") == ToolPlan([ADD, GET], NAMED, thinking_off=True, expected=("add",))
+
+
+@pytest.mark.parametrize(("model", "asked"), [("kimi-k2.7-code", False), ("kimi-k2.7-code", True), ("kimi-k2.6", True)])
+def test_constrained_families_write_the_call_as_json(model: str, asked: bool) -> None:
+    one = plan(model, "add", asked=asked)
+    assert (one.tools, one.tool_choice, one.thinking_off, one.expected) == ([ADD, GET], "none", False, ("add",))
+    assert one.response_format == {
+        "type": "json_schema",
+        "json_schema": {"name": "add", "strict": True, "schema": ADD["function"]["parameters"]},
+    }
+    several = plan(model, "any", asked=asked)
+    assert several.response_format is not None
+    call = several.response_format["json_schema"]["schema"]["properties"]["call"]
+    assert [branch["properties"]["name"]["enum"] for branch in call["anyOf"]] == [["add"], ["get"]]
+
+
+@pytest.mark.parametrize("model", ["moonshot-v1-32k", "kimi-k2", "kimi-k2-thinking", "kimi-latest"])
+def test_other_families_are_asked_and_checked(model: str) -> None:
+    asked = plan(model, "add")
+    assert (asked.tools, asked.tool_choice, asked.expected) == ([ADD], None, ("add",))
+    assert asked.warning is not None
+    assert "'add'" in asked.warning
+
+
+def test_k25_that_was_told_to_think_is_asked() -> None:
+    assert plan("kimi-k2.5", "add", asked=True).warning
+
+
+def test_a_builtin_function_cannot_be_constrained() -> None:
+    assert plan("kimi-k2.7-code", "$web_search", tools=[ADD, SEARCH]).warning
+    assert plan("kimi-k3", "$web_search", tools=[ADD, SEARCH]) == ToolPlan(
+        [SEARCH], "required", expected=("$web_search",)
+    )
+
+
+def test_what_is_not_forced_stays() -> None:
+    for model in ("kimi-k3", "kimi-k2.6", "kimi-k2.7-code", "moonshot-v1-8k"):
+        assert plan(model, None) == ToolPlan([ADD, GET])
+        assert plan(model, "none") == ToolPlan([ADD, GET], "none")
+        assert plan(model, None, tools=[]) == ToolPlan([])
+
+
+def test_other_models_get_the_choice_as_given() -> None:
+    assert plan("gpt-5", "add") == ToolPlan([ADD, GET], NAMED, expected=("add",))
+
+
+def test_definitions_of_several_tools_do_not_clash() -> None:
+    def with_definition(name: str, kind: str) -> dict[str, Any]:
+        declared = tool(name, x={"$ref": "#/$defs/X"}, y={"type": "array", "items": {"$ref": "#/$defs/X"}})
+        declared["function"]["parameters"]["$defs"] = {"X": {"type": kind, "description": name}}
+        return declared
+
+    tools = [with_definition("a", "string"), with_definition("b", "integer")]
+    before = copy.deepcopy(tools)
+    planned = plan("kimi-k2.7-code", "any", tools=tools)
+    assert planned.response_format is not None
+    schema = planned.response_format["json_schema"]["schema"]
+    assert schema["$defs"] == {
+        "a.X": {"type": "string", "description": "a"},
+        "b.X": {"type": "integer", "description": "b"},
+    }
+    second = schema["properties"]["call"]["anyOf"][1]["properties"]["arguments"]
+    assert second["properties"]["y"]["items"] == {"$ref": "#/$defs/b.X"}
+    assert tools == before
+
+
+ONE, TWO = plan("kimi-k2.7-code", "add"), plan("kimi-k2.7-code", "any")
+
+
+@pytest.mark.parametrize(
+    ("planned", "content", "name", "arguments"),
+    [
+        (ONE, '{"a": 1}', "add", '{"a": 1}'),
+        (ONE, '  {"a":1}\n', "add", '{"a":1}'),
+        (ONE, 'Here you are:\n```json\n{"a": 1}\n```', "add", '{"a": 1}'),
+        (TWO, '{"call": {"name": "get", "arguments": {"key": "月"}}}', "get", '{"key":"月"}'),
+        (TWO, '```\n{"call": {"name": "add", "arguments": {"a": 1}}}\n```', "add", '{"a":1}'),
+    ],
+)
+def test_a_constrained_answer_is_a_call(planned: ToolPlan, content: str, name: str, arguments: str) -> None:
+    choice = Choice(content=content, reasoning="r", finish_reason="stop")
+    finish_choice(choice, planned, None)
+    (call,) = choice.tool_calls
+    assert (call.name, call.arguments, call.type) == (name, arguments, "function")
+    assert call.id
+    assert (choice.content, choice.reasoning, choice.finish_reason) == ("", "r", "tool_calls")
+
+
+@pytest.mark.parametrize(
+    ("planned", "choice", "message"),
+    [
+        (ONE, Choice("I would rather not.", finish_reason="stop"), "answered in text: 'I would rather not"),
+        (ONE, Choice("", finish_reason="stop"), "answered in text: ''"),
+        (ONE, Choice('{"a": 1', finish_reason="length"), "cut at its token limit"),
+        (TWO, Choice('{"call": {"name": "other", "arguments": {}}}', finish_reason="stop"), "answered in text"),
+        (plan("kimi-k3", "add"), Choice("No.", finish_reason="stop"), r"call of add .* answered in text: 'No\.'"),
+    ],
+)
+def test_a_forced_choice_is_never_let_go(planned: ToolPlan, choice: Choice, message: str) -> None:
+    with pytest.raises(KimiToolChoiceError, match=message) as caught:
+        finish_choice(choice, planned, "req-1")
+    assert caught.value.request_id == "req-1"
+    assert caught.value.partial is choice
