@@ -1,0 +1,80 @@
+"""The built-in model: small heuristics that make demos worth watching and let framework tests run.
+
+It thinks aloud about the question and the tools at hand, calls tools that fit, answers from their results, from the
+context of the prompt or from the conversation, and writes JSON by schema. It knows nothing of the world and says so.
+The same request always gets the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from . import brain_chat, brain_context, brain_json, brain_react
+from .brain_text import join, shorten
+from .brain_tools import plan
+from .brain_view import Tool, View, read
+from .request import ChatRequest, function_of
+from .scripting import Reply, ToolCall
+from .shapes import arguments_text
+
+
+def answer(request: ChatRequest) -> Reply:
+    """Answer a chat request."""
+    view = read(request)
+    calls = _choose_calls(request, view)
+    content = "" if calls else _say(request, view)
+    reasoning = _think(view, calls, request.effort) if request.thinking else None
+    return Reply(content, reasoning=reasoning, tool_calls=calls)
+
+
+def _choose_calls(request: ChatRequest, view: View) -> list[ToolCall]:
+    choice = request.body.get("tool_choice")
+    tools: Sequence[Tool] = () if choice == "none" else view.tools
+    if isinstance(choice, Mapping):
+        tools = [tool for tool in tools if tool.name == function_of(choice).get("name")]
+    forced = choice == "required" or isinstance(choice, Mapping)
+    if not tools:
+        return []
+    return plan(_task(view), tools, view.calls, forced)
+
+
+def _task(view: View) -> str:
+    """Return what tools are chosen by: the question, without a context it may bring along."""
+    context, query = brain_context.split(view)
+    return query if context is not None else view.question
+
+
+def _say(request: ChatRequest, view: View) -> str:
+    if brain_react.is_react(view):
+        return brain_react.answer(view, _prose)
+    written = brain_json.answer(request, view)
+    if written is not None:
+        return written
+    if view.calls:
+        return brain_chat.from_results(view.question, view.calls)
+    return _prose(view)
+
+
+def _prose(view: View) -> str:
+    return brain_context.answer(view) or brain_chat.chat(view)
+
+
+def _think(view: View, calls: Sequence[ToolCall], effort: str) -> str:
+    """Think aloud: one sentence at low effort, a little more at each level."""
+    thoughts = [f'The user asks: "{shorten(_task(view), 100)}".']
+    if view.calls:
+        failed = [call.name for call in view.calls if brain_chat.is_error(call.result)]
+        seen = join(list(dict.fromkeys(call.name for call in view.calls)))
+        thoughts.append(f"I have seen what {seen} returned: {shorten(view.calls[-1].result, 80)}.")
+        if failed:
+            thoughts.append(f"{join(failed)} reported an error, so I should say so instead of guessing.")
+    elif view.tools:
+        thoughts.append(f"The tools at hand are {join([tool.name for tool in view.tools[:6]])}.")
+    if calls:
+        named = join([f"{call.name}({arguments_text(call)})" for call in calls])
+        thoughts.append(f"I will call {named}.")
+        thoughts.append("Once the results are there, I can answer.")
+    else:
+        thoughts.append("No further tool is needed." if view.tools else "No tool is needed for this.")
+        thoughts.append("Let me check that the answer fits the question, then give it.")
+    return " ".join(thoughts[:1] if effort == "low" else thoughts[:-1] if effort == "high" else thoughts)

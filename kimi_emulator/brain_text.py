@@ -1,0 +1,137 @@
+"""Words, stems, sentences: what the built-in model knows of language."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+
+def listed(text: str) -> list[str]:
+    """Split a list of words that is written as one text."""
+    return text.split()
+
+
+STOPWORDS = frozenset(
+    listed(
+        """a about after all also am an and any are as ask at back be been being both but by call can could did do does
+    each either find for from function get give go had has have he her hers him his how i if in into is it its just
+    let like make me mine more most my need no nor not now of off on once one only or other our ours out over own
+    per please run same say she should show so some such tell than that the their theirs them then there these they
+    this those to too tool tools under up us use using value very want was we were what when where which while who
+    whom whose why will with would you your yours"""
+    )
+)
+
+# Words that name the same idea in questions and in tool descriptions.
+_SAME = {
+    "add": "adder addition plus sum total",
+    "multiply": "multiplication multiplier multiplied product times",
+    "subtract": "subtraction minus difference",
+    "divide": "division divided quotient",
+    "calculate": "calculator calculation compute arithmetic math mathematics evaluate expression",
+    "weather": "forecast temperature rain raining rainy sunny snow snowing windy cold warm hot umbrella",
+    "time": "clock hour",
+    "email": "mail e-mail",
+    "search": "lookup look retrieve retrieval retriever browse google web internet",
+    "buy": "purchase order",
+    "book": "reserve reservation booking",
+    "population": "inhabitants people residents live",
+}
+
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_WORD = re.compile(r"[^\W_]+")
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9\u00c0-\uffff])|(?<=[\u3002\uff01\uff1f])|\n+")
+
+
+def stem(word: str) -> str:
+    """Cut the commonest English endings off a lower-case word."""
+    if len(word) > 4 and word.endswith(("ies", "ied")):
+        return word[:-3] + "y"
+    for ending in ("ing", "ed", "ly", "s"):
+        if word.endswith(ending) and len(word) - len(ending) > 2 and not word.endswith(("ss", "us", "is")):
+            word = word[: -len(ending)]
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "aeiouls":
+        word = word[:-1]
+    return word[:-1] if len(word) > 3 and word.endswith("e") else word
+
+
+_CANON = {stem(alias): stem(name) for name, aliases in _SAME.items() for alias in aliases.split()}
+
+
+def words(text: str) -> list[str]:
+    """Split a text into lower-case words; identifiers into their parts, Chinese and its like into pairs."""
+    found: list[str] = []
+    for word in _WORD.findall(_CAMEL.sub(" ", text)):
+        lower = word.lower()
+        if _CJK.search(lower) and len(lower) > 1:
+            found += [lower[at : at + 2] for at in range(len(lower) - 1)]
+        else:
+            found.append(lower)
+    return found
+
+
+def concept(word: str) -> str:
+    """Return what a word stands for: its stem, or that of its commoner synonym."""
+    stemmed = stem(word)
+    return _CANON.get(stemmed, stemmed)
+
+
+def concepts(text: str) -> set[str]:
+    """Return the ideas a text is about."""
+    return {concept(word) for word in words(text) if word not in STOPWORDS}
+
+
+def keywords(text: str, limit: int = 5) -> list[str]:
+    """Return the words a text uses most, in the order of their first use."""
+    plain = [word for word in words(text) if word not in STOPWORDS and len(word) > 2]
+    best = {word for word, _ in Counter(plain).most_common(limit)}
+    return [word for word in dict.fromkeys(plain) if word in best]
+
+
+def sentences(text: str) -> list[str]:
+    """Split a text into its sentences and lines."""
+    return [part.strip() for part in _SENTENCE_END.split(text) if part and part.strip(" -=*#\t")]
+
+
+def rank(question: str, texts: Sequence[str]) -> list[tuple[float, int]]:
+    """Rank texts by how much of a question they share, rare words counting more.
+
+    Returns:
+        Pairs of score and position, best first; texts that share nothing are left out.
+    """
+    wanted = concepts(question)
+    bags = [concepts(text) for text in texts]
+    frequency = Counter(word for bag in bags for word in bag)
+    scored = []
+    for at, bag in enumerate(bags):
+        shared = wanted & bag
+        if shared:
+            score = sum(math.log(1 + len(texts) / frequency[word]) for word in sorted(shared))
+            scored.append((score / (1 + 0.01 * len(bag)), at))
+    return sorted(scored, key=lambda pair: (-pair[0], pair[1]))
+
+
+def best_sentences(question: str, sources: Iterable[str], limit: int = 3) -> list[str]:
+    """Return the sentences that answer a question best, in the order of the text."""
+    listed = list(dict.fromkeys(sources))
+    ranked = rank(question, listed)
+    if not ranked:
+        return []
+    top = ranked[0][0]
+    chosen = [at for score, at in ranked[:limit] if score >= 0.75 * top]
+    return [listed[at] for at in sorted(chosen)]
+
+
+def shorten(text: str, limit: int = 160) -> str:
+    """Put a text on one line and cut it at a word."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[:limit].rsplit(" ", 1)[0] + " …"
+
+
+def join(items: Sequence[str]) -> str:
+    """Write a list the way one says it."""
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1] if items else ""

@@ -1,0 +1,169 @@
+"""What a test or a demo can tell the emulator to answer, and what it records of each request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+_TYPE_BY_STATUS = {
+    401: "invalid_authentication_error",
+    403: "permission_denied_error",
+    404: "resource_not_found_error",
+    429: "rate_limit_reached_error",
+    499: "client_closed_request",
+    500: "server_error",
+    503: "server_unavailable",
+}
+
+_MESSAGE_BY_TYPE = {
+    "content_filter": "The request was rejected because it was considered high risk",
+    "engine_overloaded_error": "The engine is currently overloaded, please try again later",
+    "exceeded_current_quota_error": (
+        "Your account org-00000000000000000000000000000000 <ak-000000000000000000000> is suspended due to insufficient "
+        "balance, please recharge your account or check your plan and billing details"
+    ),
+    "incorrect_api_key_error": "Incorrect API key provided",
+    "invalid_authentication_error": "Invalid Authentication",
+    "permission_denied_error": "The API you are accessing is not open",
+    "rate_limit_reached_error": (
+        "Your account org-00000000000000000000000000000000<ak-000000000000000000000> request reached organization "
+        "max RPM: 3, please try again after 1 seconds"
+    ),
+}
+
+# Seen on a 429 for requests per minute; a 429 for overload came with none of the three.
+_RATE_LIMIT_HEADERS = {"Retry-After": "1", "X-Retry-After": "1", "Msh-Cooldown-Seconds": "1"}
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A tool call to answer with.
+
+    Attributes:
+        name: Name of the function.
+        arguments: A mapping, sent as compact JSON; or text, sent as it is (broken JSON included).
+        id: The call's id; None builds one the way the requested model does.
+        type: ``"function"`` or ``"builtin_function"``.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] | str = field(default_factory=dict)
+    id: str | None = None
+    type: str = "function"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error answer.
+
+    Attributes:
+        status: The HTTP status.
+        message: The server's words; empty takes the usual ones for the type.
+        type: The ``error.type``; empty takes the usual one for the status.
+        headers: Headers to add or, by the same name in any case, to replace.
+        body: Sent instead of the error envelope: text as it is (an HTML page, say), a mapping as JSON.
+        delay: Seconds to wait before answering.
+    """
+
+    status: int
+    message: str = ""
+    type: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str | Mapping[str, Any] | None = None
+    delay: float = 0.0
+
+    @property
+    def error(self) -> dict[str, str]:
+        """The ``{"message", "type"}`` object of the envelope, defaults filled in."""
+        kind = self.type or _TYPE_BY_STATUS.get(self.status, "invalid_request_error")
+        return {"message": self.message or _MESSAGE_BY_TYPE.get(kind, f"HTTP {self.status}"), "type": kind}
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """The headers to send, including those the API sends with a rate limit."""
+        given = {name.lower() for name in self.headers}
+        limited = self.status == 429 and self.error["type"] == "rate_limit_reached_error"
+        usual = _RATE_LIMIT_HEADERS if limited else {}
+        return {**{name: value for name, value in usual.items() if name.lower() not in given}, **self.headers}
+
+
+OVERLOADED = Failure(429, type="engine_overloaded_error")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A successful answer, streamed or not as the request asks. It is sent as it stands: no limit or stop word cuts it.
+
+    Attributes:
+        content: The visible text.
+        reasoning: The ``reasoning_content``; None leaves the key out, ``""`` sends it empty.
+        tool_calls: The tool calls.
+        finish_reason: None derives ``"tool_calls"`` or ``"stop"``.
+        usage: The whole usage object; None estimates one.
+        cached_tokens: Prompt tokens reported as cached; None asks the prefix cache, 0 reports a miss.
+        headers: Headers to add or, by the same name in any case, to replace.
+        chunk_size: Characters per streamed delta; None streams in words.
+        chunk_delay: Seconds between streamed events; None takes the emulator's.
+        delay: Seconds to wait before the headers.
+        cut_after: Close the socket after so many streamed events, with neither ``[DONE]`` nor a last chunk.
+            An answer that is not streamed breaks off in the middle of its body.
+        error_after: Send an error event after so many streamed events, then end.
+        error: What that error event says.
+        done: Whether a stream ends with ``data: [DONE]``.
+        events: Streamed instead of the rendered events: a mapping as ``data: <json>``, text as ``data: <text>``,
+            bytes verbatim.
+        body: Sent instead of the rendered body when not streaming.
+    """
+
+    content: str = ""
+    reasoning: str | None = None
+    tool_calls: Sequence[ToolCall] = ()
+    finish_reason: str | None = None
+    usage: Mapping[str, Any] | None = None
+    cached_tokens: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    chunk_size: int | None = None
+    chunk_delay: float | None = None
+    delay: float = 0.0
+    cut_after: int | None = None
+    error_after: int | None = None
+    error: Failure = OVERLOADED
+    done: bool = True
+    events: Sequence[Mapping[str, Any] | str | bytes] | None = None
+    body: Mapping[str, Any] | Sequence[Any] | str | None = None
+
+    @property
+    def ending(self) -> str:
+        """The finish reason to send."""
+        return self.finish_reason or ("tool_calls" if self.tool_calls else "stop")
+
+
+Step: TypeAlias = "Reply | Failure | Callable[[dict[str, Any]], Reply | Failure]"
+
+
+@dataclass
+class RecordedRequest:
+    """A request the emulator received and how it was answered.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path with its query string.
+        headers: Header values by lower-cased name.
+        body: The parsed JSON body, or None.
+        raw: The body as received.
+        status: The status answered; 0 until then.
+        error: The error message answered, or None.
+        rejected: Whether one of the API's rules refused the request (a scripted failure does not count).
+        peer: The client's address and port; requests on one connection have the same.
+    """
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Any
+    raw: bytes
+    status: int = 0
+    error: str | None = None
+    rejected: bool = False
+    peer: tuple[str, int] = ("", 0)

@@ -1,0 +1,134 @@
+"""Token counts and the prefix cache.
+
+Counts are an estimate, not Moonshot's tokenizer: a quarter token per ASCII character, three quarters per other
+character, four tokens around each message. Good enough to be plausible, and the same on every run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .families import Family
+
+_PER_MESSAGE = 4
+_PER_MEDIA = 64
+_JSON_MODE_PROMPT = 47
+_CACHE_BLOCK = 256
+
+
+def count(text: str) -> int:
+    """Estimate the tokens of a text."""
+    plain = sum(1 for char in text if char < "\x80")
+    return (plain + 3 * (len(text) - plain) + 3) // 4
+
+
+def cut(text: str, tokens: int) -> str:
+    """Return the longest beginning of a text that has at most so many tokens."""
+    quarters = 0
+    for position, char in enumerate(text):
+        quarters += 1 if char < "\x80" else 3
+        if quarters > 4 * tokens:
+            return text[:position]
+    return text
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _count_content(content: Any) -> int:
+    if isinstance(content, str):
+        return count(content)
+    if not isinstance(content, Sequence):
+        return 0
+    parts = [part for part in content if isinstance(part, Mapping)]
+    return sum(count(str(part.get("text") or "")) if part.get("type") == "text" else _PER_MEDIA for part in parts)
+
+
+def count_message(message: Any) -> int:
+    """Estimate the prompt tokens of one message: text, reasoning, tool calls and tools, not the bytes of media."""
+    if not isinstance(message, Mapping):
+        return _PER_MESSAGE
+    extras = [message[key] for key in ("tool_calls", "tools") if message.get(key)]
+    reasoning = message.get("reasoning_content")
+    return (
+        _PER_MESSAGE
+        + _count_content(message.get("content"))
+        + (count(reasoning) if isinstance(reasoning, str) else 0)
+        + sum(count(_dump(extra)) for extra in extras)
+    )
+
+
+def count_preamble(body: Mapping[str, Any], family: Family) -> int:
+    """Estimate what comes before the messages: the server's own prompt, the tools and the hint of JSON mode."""
+    response_format = body.get("response_format")
+    json_mode = isinstance(response_format, Mapping) and response_format.get("type") == "json_object"
+    tools = count(_dump(body["tools"])) if body.get("tools") else 0
+    return family.hidden_prompt + tools + (_JSON_MODE_PROMPT if json_mode else 0)
+
+
+def count_prompt(body: Mapping[str, Any], family: Family) -> int:
+    """Estimate the prompt tokens of a chat request."""
+    return count_preamble(body, family) + sum(map(count_message, _messages(body)))
+
+
+def _messages(body: Mapping[str, Any]) -> list[Any]:
+    messages = body.get("messages")
+    return messages if isinstance(messages, list) else []
+
+
+@dataclass(frozen=True)
+class _Prefix:
+    digest: str
+    tokens: int
+
+
+class PromptCache:
+    """Remembers prompts, to report cached tokens the way the API does.
+
+    A repeated prompt is cached as a whole. One that shares its first messages with an earlier one is cached in
+    blocks of 256 tokens. Another model, other tools or another effort share nothing
+    (https://platform.kimi.ai/docs/guide/use-context-caching-feature-of-kimi-api).
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._lock = threading.Lock()
+        self._prefixes: set[str] = set()
+        self._prompts: set[str] = set()
+
+    def clear(self) -> None:
+        """Forget every prompt."""
+        with self._lock:
+            self._prefixes.clear()
+            self._prompts.clear()
+
+    def remember(self, body: Mapping[str, Any], family: Family) -> int:
+        """Return how many tokens of a request's prompt are cached, and remember the prompt."""
+        prefixes = _prefixes(body, family)
+        if not prefixes:
+            return 0
+        with self._lock:
+            whole = prefixes[-1]
+            shared = max((prefix.tokens for prefix in prefixes if prefix.digest in self._prefixes), default=0)
+            cached = whole.tokens if whole.digest in self._prompts else shared // _CACHE_BLOCK * _CACHE_BLOCK
+            self._prompts.add(whole.digest)
+            self._prefixes.update(prefix.digest for prefix in prefixes)
+        return cached
+
+
+def _prefixes(body: Mapping[str, Any], family: Family) -> list[_Prefix]:
+    keys = ("model", "tools", "reasoning_effort", "thinking")
+    digest = hashlib.sha256(_dump([body.get(key) for key in keys]).encode("utf-8", "replace"))
+    tokens = count_preamble(body, family)
+    prefixes = []
+    for message in _messages(body):
+        digest.update(_dump(message).encode("utf-8", "replace") + b"\n")
+        tokens += count_message(message)
+        prefixes.append(_Prefix(digest.hexdigest(), tokens))
+    return prefixes
