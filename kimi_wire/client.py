@@ -9,7 +9,6 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 from kimi_wire.errors import KimiMissingKeyError, KimiRequestError
 from kimi_wire.request import Request
@@ -95,7 +94,10 @@ class KimiClient:
         self._http_async_client = http_async_client
         self._lock = threading.Lock()
         self._sync: openai.OpenAI | None = None
-        self._async: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopClient] = WeakKeyDictionary()
+        self._async: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
+
+    def __del__(self) -> None:
+        self.close()
 
     def __deepcopy__(self, memo: Any) -> KimiClient:
         return self  # copies of a model share its connections
@@ -211,6 +213,8 @@ class KimiClient:
         if keeper is None:
             import openai
 
+            for finished in [known for known in list(self._async) if known.is_closed()]:
+                self._async.pop(finished, None)
             client = openai.AsyncOpenAI(**self._sdk_options(), http_client=self._http_async_client)
             keeper = _LoopClient(client, closes=self._http_async_client is None)
             self._async[loop] = keeper

@@ -57,12 +57,11 @@ def render_messages(
     if not profile.is_kimi:
         return [dict(message) for message in messages]
     rendered = [_render_message(message, index, profile) for index, message in enumerate(messages)]
-    kept = [message for message in rendered if not _is_empty_assistant(message)]
+    kept = [message for index, message in enumerate(rendered) if not _is_left_out(message, index)]
     if not kept:
-        raise KimiRequestError("Every message is an empty assistant message; there is nothing to send.")
+        raise KimiRequestError("Every message is empty; there is nothing to send.")
     if len(kept) < len(rendered):
-        # "Invalid request: the message at position N with role 'assistant' must not be empty" (opencode#37887).
-        logger.debug("left out %d empty assistant messages", len(rendered) - len(kept))
+        logger.debug("left out %d empty messages", len(rendered) - len(kept))
     if any("tool_calls" in message or message["role"] == "tool" for message in kept):
         _pair_tool_messages(kept)
         if profile.needs_reasoning and thinking:
@@ -146,13 +145,18 @@ def _is_blank(content: Any) -> bool:
     return not content or (isinstance(content, str) and not content.strip())
 
 
-def _is_empty_assistant(message: JSON) -> bool:
-    return (
-        message["role"] == "assistant"
-        and _is_blank(message.get("content"))
-        and not message.get("tool_calls")
-        and not message.get("partial")
-    )
+def _is_left_out(message: JSON, index: int) -> bool:
+    """Whether a message says nothing, and may be left out for that.
+
+    "Invalid request: the message at position N with role 'assistant' must not be empty" (anomalyco/opencode#37887); a
+    session with one such message fails forever. Empty prompts are refused too (platform.kimi.com/docs/api/chat).
+    """
+    role, content = message["role"], message.get("content")
+    if role == "assistant":
+        return _is_blank(content) and not message.get("tool_calls") and not message.get("partial")
+    if role == "user" and not content:
+        raise KimiRequestError(f"Message {index} is from the user and empty; Kimi takes no empty messages.")
+    return role == "system" and not content and not message.get("tools")
 
 
 def _pair_tool_messages(messages: list[JSON]) -> None:

@@ -276,10 +276,10 @@ def _parse_tool_call(call: Mapping[str, Any]) -> ToolCall:
 
 
 def _parse_argument_text(arguments: Any) -> str:
-    """Arguments as text; some hosts send them parsed, or null where there are none."""
-    if isinstance(arguments, str):
-        return arguments
-    return "{}" if arguments is None else render_arguments(arguments)
+    """Arguments as text; some hosts send them parsed, and none as null or nothing."""
+    if not arguments:
+        return "{}"
+    return arguments if isinstance(arguments, str) else render_arguments(arguments)
 
 
 def new_tool_call_id() -> str:

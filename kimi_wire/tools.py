@@ -14,10 +14,10 @@ JSON = dict[str, Any]
 
 MAX_TOOLS = 128  # https://platform.kimi.ai/docs/api/chat: "tools ... at most 128 functions"
 
-# https://platform.kimi.com/docs/api/chat. The server says "function name is invalid, must start with a letter and can
-# contain letters, numbers, underscores, and dashes" (MoonshotAI/kimi-cli#1773); its documentation allows a leading
-# underscore too, and a length of 128 where older pages had 64.
-_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,127}")
+# "function name is invalid, must start with a letter and can contain letters, numbers, underscores, and dashes"
+# (MoonshotAI/kimi-cli#1773). The documented pattern allows a leading underscore, and 128 characters where it once
+# allowed 64 (https://platform.kimi.com/docs/api/chat).
+_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,127}")
 _EMPTY_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 

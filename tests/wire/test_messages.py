@@ -71,7 +71,14 @@ def test_empty_assistant_messages_are_left_out(content: Any, caplog: pytest.LogC
     caplog.set_level(logging.DEBUG, logger="kimi_wire")
     messages = [user(), {"role": "assistant", "content": content, "reasoning_content": "only thought"}, user()]
     assert render(messages) == [user(), user()]
-    assert "left out 1 empty assistant message" in caplog.text
+    assert "left out 1 empty message" in caplog.text
+
+
+@pytest.mark.parametrize("content", ["", None, [], [{"type": "text", "text": ""}]])
+def test_empty_prompts(content: Any) -> None:
+    assert render([{"role": "system", "content": content}, user()]) == [user()]
+    with pytest.raises(KimiRequestError, match="Message 1 is from the user and empty"):
+        render([user(), user(content)])
 
 
 @pytest.mark.parametrize("content", ["", "\n ", None, [], [{"type": "text", "text": ""}], [""]])
@@ -206,7 +213,7 @@ def test_other_models_messages_are_only_copied() -> None:
 
 turns = st.lists(
     st.one_of(
-        st.text(max_size=5).map(lambda text: [user(text)]),
+        st.text(min_size=1, max_size=5).map(lambda text: [user(text)]),
         st.text(max_size=5).map(lambda text: [{"role": "assistant", "content": text}]),
         st.lists(st.sampled_from(["f:0", "f:1", "g_0", "x"]), min_size=1, max_size=3).map(
             lambda ids: [calls(*ids), *(answer(call_id) for call_id in ids)]
