@@ -1,0 +1,67 @@
+"""LangChain chat model for Moonshot's Kimi models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+try:
+    import langchain_core  # noqa: F401
+except ImportError as error:
+    raise ImportError('langchain_kimi needs LangChain: pip install "kimi-adapters[langchain]"') from error
+
+from kimi_wire import __version__
+from kimi_wire.errors import KimiError, KimiMissingKeyError, KimiWarning
+from langchain_kimi.chat_models import ChatKimi
+
+if TYPE_CHECKING:
+    from langchain_kimi.errors import (
+        KimiAuthenticationError,
+        KimiBadRequestError,
+        KimiConnectionError,
+        KimiContentFilterError,
+        KimiContextLengthError,
+        KimiNotFoundError,
+        KimiPermissionDeniedError,
+        KimiQuotaError,
+        KimiRateLimitError,
+        KimiRequestError,
+        KimiResponseError,
+        KimiServerError,
+        KimiStatusError,
+        KimiStreamError,
+        KimiTimeoutError,
+        KimiToolChoiceError,
+    )
+
+__all__ = [
+    "ChatKimi",
+    "KimiAuthenticationError",
+    "KimiBadRequestError",
+    "KimiConnectionError",
+    "KimiContentFilterError",
+    "KimiContextLengthError",
+    "KimiError",
+    "KimiMissingKeyError",
+    "KimiNotFoundError",
+    "KimiPermissionDeniedError",
+    "KimiQuotaError",
+    "KimiRateLimitError",
+    "KimiRequestError",
+    "KimiResponseError",
+    "KimiServerError",
+    "KimiStatusError",
+    "KimiStreamError",
+    "KimiTimeoutError",
+    "KimiToolChoiceError",
+    "KimiWarning",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the error classes, and with them the openai SDK, when somebody asks for one."""
+    if name in __all__:
+        from langchain_kimi import errors
+
+        return getattr(errors, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

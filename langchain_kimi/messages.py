@@ -1,0 +1,160 @@
+"""LangChain messages on their way out. Pure; the caller's messages are not changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+    convert_to_openai_image_block,
+    is_data_content_block,
+)
+from langchain_core.messages.tool import ToolCall
+
+from kimi_wire.errors import KimiRequestError
+from kimi_wire.profiles import profile_for
+from kimi_wire.response import PROVIDER, parse_arguments, render_arguments
+
+RAW_CALLS = "kimi_tool_calls"
+"""Key in `additional_kwargs`: tool calls in the API's form, where LangChain's parsed `tool_calls` would not come out as
+the same bytes: arguments written with other white space or number forms, and builtin functions."""
+
+# Blocks of an assistant message that are carried by its fields, or are other vendors' reasoning.
+_NOT_CONTENT = {
+    "reasoning",
+    "thinking",
+    "redacted_thinking",
+    "tool_call",
+    "tool_call_chunk",
+    "invalid_tool_call",
+    "tool_use",
+    "function_call",
+}
+
+
+def render_message(message: BaseMessage) -> dict[str, Any]:
+    """Render one LangChain message in the API's form.
+
+    Args:
+        message: Any message but `FunctionMessage` and `RemoveMessage`.
+
+    Raises:
+        KimiRequestError: The message, or a block in it, has no form in Kimi's API.
+    """
+    if isinstance(message, AIMessage):
+        return _render_ai_message(message)
+    if isinstance(message, ToolMessage):
+        rendered = {"role": "tool", "tool_call_id": message.tool_call_id, "content": _render_content(message.content)}
+    elif isinstance(message, HumanMessage):
+        rendered = {"role": "user", "content": _render_content(message.content)}
+    elif isinstance(message, SystemMessage):
+        rendered = {"role": "system", "content": _render_content(message.content)}
+    elif isinstance(message, ChatMessage):
+        rendered = {"role": message.role, "content": _render_content(message.content)}
+    else:
+        raise KimiRequestError(f"A {type(message).__name__} has no form in Kimi's API.")
+    if message.name:
+        rendered["name"] = message.name
+    return rendered
+
+
+def _render_ai_message(message: AIMessage) -> dict[str, Any]:
+    rendered: dict[str, Any] = {"role": "assistant", "content": _render_content(message.content)}
+    if message.name:
+        rendered["name"] = message.name
+    reasoning = _find_reasoning(message)
+    if reasoning is not None:
+        rendered["reasoning_content"] = reasoning
+    calls = [*_render_calls(message), *_render_invalid_calls(message)]
+    if calls:
+        rendered["tool_calls"] = calls
+    if message.additional_kwargs.get("partial"):
+        rendered["partial"] = True
+    return rendered
+
+
+def _find_reasoning(message: AIMessage) -> str | None:
+    """The thinking of a message Kimi wrote; None where there is none, or somebody else's model wrote it."""
+    if not _is_kimis(message.response_metadata):
+        return None
+    reasoning = message.additional_kwargs.get("reasoning_content")
+    if isinstance(reasoning, str):
+        return reasoning
+    if isinstance(message.content, str):
+        return None
+    blocks = [block for block in message.content if isinstance(block, dict) and block.get("type") == "reasoning"]
+    texts = [block["reasoning"] for block in blocks if isinstance(block.get("reasoning"), str)]
+    return "".join(texts) if texts else None
+
+
+def _is_kimis(metadata: Mapping[str, Any]) -> bool:
+    """Whether Kimi wrote a message: by its provider, or its model's name; a message without either is taken as Kimi's.
+
+    Other vendors' reasoning must not reach Kimi as its own (getkimchi/kimchi#1209), while Kimi's own may come from
+    another adapter (`deepseek`, `openrouter`) that pointed at it.
+    """
+    provider, model = metadata.get("model_provider"), metadata.get("model_name")
+    if provider == PROVIDER:
+        return True
+    return profile_for(model).is_kimi if isinstance(model, str) else provider is None
+
+
+def _render_calls(message: AIMessage) -> Iterable[dict[str, Any]]:
+    """Tool calls, in the model's own bytes as long as they still say what `tool_calls` says (people edit those)."""
+    written = {call.get("id"): call for call in message.additional_kwargs.get(RAW_CALLS) or ()}
+    for call in message.tool_calls:
+        raw = written.get(call["id"])
+        if raw and raw["function"]["name"] == call["name"] and _same_arguments(raw, call):
+            yield {key: raw[key] for key in ("id", "type", "function")}
+        else:
+            kind = raw["type"] if raw else "function"
+            function = {"name": call["name"], "arguments": render_arguments(call["args"])}
+            yield {"id": call["id"], "type": kind, "function": function}
+
+
+def _same_arguments(raw: Mapping[str, Any], call: ToolCall) -> bool:
+    try:
+        return parse_arguments(raw["function"]["arguments"]) == call["args"]
+    except ValueError:
+        return False
+
+
+def _render_invalid_calls(message: AIMessage) -> Iterable[dict[str, Any]]:
+    """Calls whose arguments could not be read: the server knows of them, so they have to be answered like any other."""
+    for call in message.invalid_tool_calls:
+        function = {"name": call["name"] or "", "arguments": call["args"] or ""}
+        yield {"id": call["id"], "type": "function", "function": function}
+
+
+def _render_content(content: str | list[Any]) -> str | list[Any]:
+    if isinstance(content, str):
+        return content
+    return [_render_block(block) for block in content if not _is_carried_elsewhere(block)]
+
+
+def _is_carried_elsewhere(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") in _NOT_CONTENT
+
+
+def _render_block(block: Any) -> Any:
+    """One content block in the API's form; `kimi_wire` checks what the API's form may hold."""
+    if isinstance(block, str):
+        return {"type": "text", "text": block}
+    if block.get("type") == "image" and is_data_content_block(block):
+        if block.get("base64") and not block.get("mime_type"):
+            raise KimiRequestError("An image block with base64 data needs its mime_type, such as 'image/png'.")
+        return convert_to_openai_image_block(block)
+    if block.get("type") == "image" and isinstance(block.get("source"), Mapping):
+        return _render_anthropic_image(block["source"])
+    return block
+
+
+def _render_anthropic_image(source: Mapping[str, Any]) -> dict[str, Any]:
+    url = source.get("url") or f"data:{source.get('media_type')};base64,{source.get('data')}"
+    return {"type": "image_url", "image_url": {"url": url}}

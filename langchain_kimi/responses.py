@@ -1,0 +1,193 @@
+"""Kimi's answers as LangChain messages and chunks. Pure; the sum of the chunks of a stream is the whole message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall, ToolCallChunk, UsageMetadata
+from langchain_core.messages import ToolCall as LangChainToolCall
+from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails
+from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.utils.json import parse_partial_json
+
+from kimi_wire.response import PROVIDER, Choice, Completion, ToolCall, Usage, render_arguments
+from kimi_wire.stream import Delta
+from langchain_kimi.messages import RAW_CALLS
+
+
+def parse_completion(completion: Completion) -> ChatResult:
+    """Make LangChain's result of a whole answer."""
+    generations = []
+    for index, choice in enumerate(completion.choices):
+        calls, invalid = parse_tool_calls(choice.tool_calls)
+        message = AIMessage(
+            content=choice.content,
+            additional_kwargs=_additional_kwargs(choice),
+            tool_calls=calls,
+            invalid_tool_calls=invalid,
+            # The counts are those of all answers together; LangChain adds up what stands on the messages.
+            usage_metadata=parse_usage(completion.usage) if index == 0 else None,
+            response_metadata=response_metadata(completion, choice),
+            id=completion.id if index == 0 else None,
+        )
+        info = {"logprobs": choice.logprobs} if choice.logprobs is not None else None
+        generations.append(ChatGeneration(message=message, generation_info=info))
+    return ChatResult(
+        generations=generations,
+        llm_output={"token_usage": completion.raw_usage, "model_name": completion.model},
+    )
+
+
+def _additional_kwargs(choice: Choice) -> dict[str, Any]:
+    kwargs: dict[str, Any] = {}
+    if choice.reasoning is not None:
+        kwargs["reasoning_content"] = choice.reasoning
+    raw = [call.render() for call in choice.tool_calls if not _is_canonical(call)]
+    if raw:
+        kwargs[RAW_CALLS] = raw
+    return kwargs
+
+
+def _is_canonical(call: ToolCall) -> bool:
+    """Whether LangChain's parsed form of a call gives the same bytes back; broken calls are kept in theirs."""
+    try:
+        return call.type == "function" and render_arguments(call.parse()) == call.arguments
+    except ValueError:
+        return True
+
+
+def parse_tool_calls(calls: list[ToolCall]) -> tuple[list[LangChainToolCall], list[InvalidToolCall]]:
+    """Sort calls into those whose arguments are a JSON object and those whose are not."""
+    valid, invalid = [], []
+    for call in calls:
+        try:
+            valid.append(tool_call(name=call.name, args=call.parse(), id=call.id))
+        except ValueError as error:
+            invalid.append(invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=str(error)))
+    return valid, invalid
+
+
+def parse_usage(usage: Usage | None) -> UsageMetadata | None:
+    """LangChain's token counts; `input_tokens` includes cached ones, as everywhere in LangChain."""
+    if usage is None:
+        return None
+    metadata = UsageMetadata(
+        input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens, total_tokens=usage.total_tokens
+    )
+    details: InputTokenDetails = {}
+    if usage.cached_tokens is not None:
+        details["cache_read"] = usage.cached_tokens
+    if usage.cache_write_tokens is not None:
+        details["cache_creation"] = usage.cache_write_tokens
+    if details:
+        metadata["input_token_details"] = details
+    if usage.reasoning_tokens is not None:
+        metadata["output_token_details"] = OutputTokenDetails(reasoning=usage.reasoning_tokens)
+    return metadata
+
+
+def response_metadata(completion: Completion, choice: Choice) -> dict[str, Any]:
+    """What LangChain, LangSmith and its callbacks look for, and what Moonshot's support asks for (`request_id`)."""
+    metadata = {
+        "model_provider": PROVIDER,
+        "model_name": completion.model,
+        "finish_reason": choice.finish_reason,
+        "id": completion.id,
+        "request_id": completion.request_id,
+        "created": completion.created,
+        "system_fingerprint": completion.system_fingerprint,
+        "token_usage": completion.raw_usage,
+    }
+    return {key: value for key, value in metadata.items() if value is not None}
+
+
+def parse_delta(delta: Delta, *, v1: bool) -> ChatGenerationChunk:
+    """Make the chunk of one streamed piece.
+
+    Args:
+        delta: The piece.
+        v1: Whether content is made of standard blocks (`output_version="v1"`).
+    """
+    message = AIMessageChunk(
+        content=_blocks(delta) if v1 else delta.content,
+        additional_kwargs={} if delta.reasoning is None else {"reasoning_content": delta.reasoning},
+        tool_call_chunks=[
+            tool_call_chunk(name=piece.name, args=piece.arguments, id=piece.id, index=piece.index)
+            for piece in delta.tool_calls
+        ],
+        response_metadata=_version(v1),
+    )
+    info = {"logprobs": delta.logprobs} if delta.logprobs is not None else None
+    return ChatGenerationChunk(message=message, generation_info=info)
+
+
+def _version(v1: bool) -> dict[str, Any]:
+    return {"output_version": "v1"} if v1 else {}
+
+
+def _blocks(delta: Delta) -> list[str | dict[str, Any]]:
+    """Standard blocks with an index of their own each.
+
+    langchain-core merges blocks by index, and numbers blocks without one by what it has seen so far: the first tool
+    call then becomes part of the thinking block, in every adapter derived from OpenAI's.
+    """
+    blocks: list[str | dict[str, Any]] = []
+    if delta.reasoning is not None:
+        blocks.append({"type": "reasoning", "reasoning": delta.reasoning, "index": "lc_reasoning"})
+    if delta.content:
+        blocks.append({"type": "text", "text": delta.content, "index": "lc_text"})
+    blocks.extend(
+        {
+            "type": "tool_call_chunk",
+            "id": piece.id,
+            "name": piece.name,
+            "args": piece.arguments,
+            "index": f"lc_tc_{piece.index}",
+        }
+        for piece in delta.tool_calls
+    )
+    return blocks
+
+
+def parse_stream_end(completion: Completion, *, v1: bool) -> ChatGenerationChunk:
+    """Make the last chunk: usage, metadata, and the end marks of broken tool calls.
+
+    Usage comes here only: langchain-core adds up the counts of all chunks, and Kimi sends them twice.
+    """
+    choice = completion.choice
+    kwargs = _additional_kwargs(choice)
+    kwargs.pop("reasoning_content", None)  # its pieces are in the chunks before
+    marks = [mark for index, call in enumerate(choice.tool_calls) if (mark := _break_mark(index, call)) is not None]
+    message = AIMessageChunk(
+        content=[] if v1 else "",
+        additional_kwargs=kwargs,
+        tool_call_chunks=marks,
+        usage_metadata=parse_usage(completion.usage),
+        response_metadata=response_metadata(completion, choice) | _version(v1),
+        id=completion.id,
+        chunk_position="last",
+    )
+    return ChatGenerationChunk(message=message)
+
+
+def _break_mark(index: int, call: ToolCall) -> ToolCallChunk | None:
+    """A last piece of arguments that keeps langchain-core from inventing the rest of a broken call.
+
+    Its sum of chunks reads `{"city": Paris}` as `{}` and `{"city": "Par` as `{"city": "Par"}`
+    (`langchain_core.utils.json.parse_partial_json`), and agents then run the tool with that. A closing bracket out of
+    place makes it say that the call is invalid, as it is.
+    """
+    try:
+        call.parse()
+        return None
+    except ValueError:
+        pass
+    for mark in ("", "]", "}", '"]', '"}', '""]', '""}'):  # a raw backslash at the end takes one quote
+        try:
+            read = parse_partial_json(call.arguments + mark)
+        except ValueError:
+            read = None
+        if not isinstance(read, dict):
+            return tool_call_chunk(name=None, args=mark, id=None, index=index) if mark else None
+    return None
