@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import openai
 
-from kimi_wire.errors import KimiError, KimiStreamError, StreamedError
+from kimi_wire.errors import KimiError, KimiRequestError, KimiStreamError, StreamedError
 from kimi_wire.response import parse_request_id
 
 REGIONS = {"api.moonshot.ai": "api.moonshot.cn", "api.moonshot.cn": "api.moonshot.ai"}
@@ -108,6 +108,9 @@ def translate_error(error: Exception) -> Exception:
     Returns:
         An exception that is an instance of the same openai class and of `KimiError`; any other error unchanged.
     """
+    if isinstance(error, (UnicodeEncodeError, TypeError)):
+        # Raised where the body is written as JSON: a lone half of a surrogate pair, or an object of some other kind.
+        return KimiRequestError(f"The request cannot be written as JSON: {error}")
     if isinstance(error, KimiError) or not isinstance(error, openai.APIError):
         return error
     if isinstance(error, openai.APIStatusError):

@@ -6,8 +6,9 @@ import asyncio
 import importlib
 import os
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from kimi_wire.errors import KimiMissingKeyError, KimiRequestError
@@ -94,10 +95,8 @@ class KimiClient:
         self._http_async_client = http_async_client
         self._lock = threading.Lock()
         self._sync: openai.OpenAI | None = None
+        self._close_sync: Callable[[], object] = lambda: None
         self._async: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
-
-    def __del__(self) -> None:
-        self.close()
 
     def __deepcopy__(self, memo: Any) -> KimiClient:
         return self  # copies of a model share its connections
@@ -189,9 +188,8 @@ class KimiClient:
     def close(self) -> None:
         """Close the connections of synchronous calls; the next call opens new ones."""
         with self._lock:
-            client, self._sync = self._sync, None
-        if client is not None and self._http_client is None:
-            client.close()
+            self._sync = None
+            self._close_sync()
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop; the next call opens new ones."""
@@ -205,6 +203,9 @@ class KimiClient:
                 import openai
 
                 self._sync = openai.OpenAI(**self._sdk_options(), http_client=self._http_client)
+                if self._http_client is None:
+                    # Runs before the garbage collector finds the open sockets, also where this is part of a cycle.
+                    self._close_sync = weakref.finalize(self, self._sync.close)
             return self._sync
 
     async def _aclient(self) -> openai.AsyncOpenAI:
@@ -214,11 +215,12 @@ class KimiClient:
             import openai
 
             for finished in [known for known in list(self._async) if known.is_closed()]:
-                self._async.pop(finished, None)
+                if (stale := self._async.pop(finished, None)) is not None:
+                    stale.detach()
             client = openai.AsyncOpenAI(**self._sdk_options(), http_client=self._http_async_client)
             keeper = _LoopClient(client, closes=self._http_async_client is None)
             self._async[loop] = keeper
-            await keeper.start()
+            await keeper.start(self)
         return keeper.client
 
     def _sdk_options(self) -> dict[str, Any]:
@@ -241,29 +243,41 @@ class KimiClient:
 
 
 class _LoopClient:
-    """An asynchronous SDK client that is closed with its event loop.
+    """An asynchronous SDK client that is closed with its event loop, or with the object it was made for.
 
     `asyncio.run` ends every asynchronous generator of its loop (`loop.shutdown_asyncgens`): one that waits here with
     the client closes it then, so that no connection outlives the loop that could close it.
     """
 
+    _abandoned: ClassVar[set[_LoopClient]] = set()  # alive until they are closed
+
     def __init__(self, client: openai.AsyncOpenAI, *, closes: bool) -> None:
         self.client = client
         self._closes = closes
+        self._loop = asyncio.get_running_loop()
         self._lifetime = self._live()
 
     async def _live(self) -> AsyncGenerator[None]:
         try:
             yield
         finally:
+            self._abandoned.discard(self)
             if self._closes:
                 await self.client.close()
 
-    async def start(self) -> None:
+    async def start(self, owner: object) -> None:
+        """Begin to live; the end of the owner is the end of it."""
         await self._lifetime.__anext__()
+        self.detach = weakref.finalize(owner, self._abandon).detach
 
     async def aclose(self) -> None:
+        self.detach()
         await self._lifetime.aclose()
+
+    def _abandon(self) -> None:
+        if not self._loop.is_closed():
+            self._abandoned.add(self)
+            self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self.aclose()))
 
 
 def _arguments(request: Request, options: Mapping[str, Any] | None, *, stream: bool = False) -> dict[str, Any]:

@@ -28,6 +28,8 @@ PLACEHOLDER = " "
 a space was accepted in every report. Neither the answer's text nor another turn's reasoning may fill the gap: the model
 then repeats itself (kaitranntt/CLIProxyAPIPlus#222, Datus-ai/Datus-agent#1400)."""
 
+_KEYS = ("role", "name", "content", "reasoning_content", "tool_calls", "tool_call_id")  # in one order, for the cache
+
 _NUMBERED_ID = re.compile(r"(.*[:_])(\d{1,9})", re.DOTALL)
 
 MISSING_REASONING = ("placeholder", "omit", "error")
@@ -73,7 +75,7 @@ def _render_message(message: Mapping[str, Any], index: int, profile: Profile) ->
     role = _ROLES.get(message.get("role", ""))
     if role is None:
         raise KimiRequestError(f"Message {index} has the role {message.get('role')!r}; Kimi knows {sorted(_ROLES)}.")
-    rendered = {**message, "role": role}
+    rendered = {**{key: message[key] for key in _KEYS if key in message}, **message, "role": role}
     if isinstance(message.get("content"), list):
         rendered["content"] = _render_parts(message["content"], index, profile)
     if role == "assistant":

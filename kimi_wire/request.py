@@ -120,6 +120,16 @@ class Request:
     notices: tuple[Notice, ...] = field(default=())
 
 
+# A call's own options for the SDK: the caller's name, the SDK's name.
+_CALL_OPTIONS = {"timeout": "timeout", "max_retries": "max_retries", "extra_headers": "headers"}
+
+
+def split_options(call: Mapping[str, Any]) -> tuple[JSON, JSON]:
+    """Part what one call gives into options for the SDK (`timeout`, `max_retries`, `headers`) and settings."""
+    options = {name: call[given] for given, name in _CALL_OPTIONS.items() if call.get(given) is not None}
+    return options, {name: value for name, value in call.items() if name not in _CALL_OPTIONS}
+
+
 def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Settings, list[Notice]]:
     """Lay the settings of one call over those of the model object.
 
@@ -216,6 +226,19 @@ def render_request(
     if settings.strict and found:
         raise KimiRequestError(" ".join(notice.message for notice in found))
     return Request(body, plan, tuple(found))
+
+
+def check_settings(base: Mapping[str, Any]) -> None:
+    """Refuse what every request of a model object would be refused for, before there is one.
+
+    Args:
+        base: The model object's settings.
+
+    Raises:
+        KimiRequestError: A setting is wrong for the model, or `strict` is set and one would be left out.
+    """
+    settings, notices = merge_settings(base, {})
+    render_request(settings, [{"role": "user", "content": "?"}], stream=False, notices=notices)
 
 
 def _one_of(name: str, value: Any, allowed: Sequence[str]) -> str:

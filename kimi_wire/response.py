@@ -140,6 +140,11 @@ def _count(value: Any) -> int | None:
     return max(value, 0) if isinstance(value, int) else None
 
 
+def text_or_none(value: Any) -> str | None:
+    """The value, if it is text: hosts send null, and worse, where text belongs."""
+    return value if isinstance(value, str) else None
+
+
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
@@ -219,16 +224,15 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan) ->
         payload = from_json(body)
     except ValueError:
         payload = None
-    if not isinstance(payload, dict) or not isinstance(payload.get("choices"), list):
+    found = payload.get("choices") if isinstance(payload, dict) else None
+    if not (isinstance(found, list) and found and all(isinstance(_mapping(one).get("message"), dict) for one in found)):
         excerpt = body[:200].decode("utf-8", "replace")
         raise KimiResponseError(f"The server's answer is not a chat completion: {excerpt!r}", request_id=request_id)
-    choices = [_parse_choice(_mapping(choice)) for choice in payload["choices"]]
-    if not choices:
-        raise KimiResponseError("The server's answer has no choices.", request_id=request_id)
+    choices = [_parse_choice(choice) for choice in found]
     raw_usage = payload.get("usage")
     completion = Completion(
-        id=payload.get("id"),
-        model=payload.get("model"),
+        id=text_or_none(payload.get("id")),
+        model=text_or_none(payload.get("model")),
         choices=choices,
         usage=parse_usage(raw_usage),
         request_id=request_id,
@@ -242,13 +246,13 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan) ->
 
 
 def _parse_choice(choice: Mapping[str, Any]) -> Choice:
-    message = _mapping(choice.get("message"))
-    content = message.get("content")
+    message = choice["message"]
+    calls = message.get("tool_calls")
     return Choice(
-        content=content if isinstance(content, str) else "",
+        content=text_or_none(message.get("content")) or "",
         reasoning=parse_reasoning(message),
-        tool_calls=[_parse_tool_call(call) for call in message.get("tool_calls") or () if isinstance(call, Mapping)],
-        finish_reason=choice.get("finish_reason"),
+        tool_calls=[_parse_tool_call(_mapping(call)) for call in calls] if isinstance(calls, list) else [],
+        finish_reason=text_or_none(choice.get("finish_reason")),
         logprobs=choice.get("logprobs"),
     )
 
@@ -258,20 +262,17 @@ def parse_reasoning(message: Mapping[str, Any]) -> str | None:
 
     vLLM renamed the field in vllm-project/vllm#27752 and dropped the old name in #33402; it sends nulls.
     """
-    for key in ("reasoning_content", "reasoning"):
-        value = message.get(key)
-        if isinstance(value, str):
-            return value
-    return None
+    reasoning = text_or_none(message.get("reasoning_content"))
+    return text_or_none(message.get("reasoning")) if reasoning is None else reasoning
 
 
 def _parse_tool_call(call: Mapping[str, Any]) -> ToolCall:
     function = _mapping(call.get("function"))
     return ToolCall(
-        id=call.get("id") or new_tool_call_id(),
-        name=function.get("name") or "",
+        id=text_or_none(call.get("id")) or new_tool_call_id(),
+        name=text_or_none(function.get("name")) or "",
         arguments=_parse_argument_text(function.get("arguments")),
-        type=call.get("type") or "function",
+        type=text_or_none(call.get("type")) or "function",
     )
 
 

@@ -18,6 +18,7 @@ from kimi_wire.response import (
     parse_reasoning,
     parse_request_id,
     parse_usage,
+    text_or_none,
 )
 from kimi_wire.tools import ToolPlan
 
@@ -136,6 +137,7 @@ class StreamState:
         self._content: list[str] = []
         self._reasoning: list[str] | None = None
         self._calls: list[_OpenCall] = []
+        self._logprobs: list[Any] = []
         self._finish_reason: str | None = None
         self._choice_usage: Any = None
         self._usage: Any = None
@@ -165,6 +167,7 @@ class StreamState:
             reasoning=None if self._reasoning is None else "".join(self._reasoning),
             tool_calls=[call.finished() for call in self._calls],
             finish_reason=self._finish_reason,
+            logprobs={"content": self._logprobs} if self._logprobs else None,
         )
 
     def finish(self) -> Iterator[Delta | Completion]:
@@ -191,8 +194,8 @@ class StreamState:
             yield self._late_delta(choice)
         raw_usage = self._usage or self._choice_usage
         yield Completion(
-            id=self._first.get("id"),
-            model=self._first.get("model"),
+            id=text_or_none(self._first.get("id")),
+            model=text_or_none(self._first.get("model")),
             choices=[choice],
             usage=parse_usage(raw_usage),
             request_id=self.request_id,
@@ -224,7 +227,7 @@ class StreamState:
         return event
 
     def _add(self, event: Mapping[str, Any]) -> Delta | None:
-        if not self._first.get("id"):
+        if not isinstance(self._first.get("id"), str):
             self._first = event
         # Usage stands in the finishing choice, at the top of the finishing chunk, or in a chunk without choices, and
         # often in two of them with the same numbers: the last one at the top wins, and nothing is ever added up.
@@ -236,19 +239,19 @@ class StreamState:
         choice = choices[0]
         if choice.get("usage"):
             self._choice_usage = choice["usage"]
-        if choice.get("finish_reason"):
-            self._finish_reason = choice["finish_reason"]
+        self._finish_reason = text_or_none(choice.get("finish_reason")) or self._finish_reason
         delta = choice.get("delta")
         return self._add_delta(delta, choice.get("logprobs")) if isinstance(delta, dict) else None
 
     def _add_delta(self, delta: Mapping[str, Any], logprobs: Any) -> Delta | None:
-        content = delta.get("content")
+        content = text_or_none(delta.get("content")) or ""
         reasoning = parse_reasoning(delta)
         calls = delta.get("tool_calls")
-        if content and isinstance(content, str):
-            self._content.append(content)
-        if not isinstance(content, str) or self._plan.response_format is not None:
+        self._content.append(content)
+        if self._plan.response_format is not None:
             content = ""
+        if isinstance(logprobs, dict):
+            self._logprobs.extend(logprobs.get("content") or ())
         if reasoning is not None:
             if self._reasoning is None:
                 self._reasoning = []
@@ -256,27 +259,27 @@ class StreamState:
                 reasoning = None  # an empty piece says something only once
             if reasoning:
                 self._reasoning.append(reasoning)
-        pieces = tuple(self._add_call(call) for call in calls if isinstance(call, dict)) if calls else ()
+        pieces = tuple(map(self._add_call, calls)) if isinstance(calls, list) else ()
         if not content and reasoning is None and not pieces and logprobs is None:
             return None
         return Delta(content, reasoning, pieces, logprobs)
 
-    def _add_call(self, call: Mapping[str, Any]) -> ToolCallDelta:
+    def _add_call(self, call: Any) -> ToolCallDelta:
         """Assign a piece to its call.
 
         By `index` where there is one; a different id at the same index is another call all the same
         (LibreChat-AI/agents#260). Without an index, a piece with an id or a name opens a call and any other goes on
         with the last one, as Moonshot's own client has it (kosong).
         """
-        index, call_id = call.get("index"), call.get("id") or None
+        call = call if isinstance(call, dict) else {}
         function = call.get("function")
         function = function if isinstance(function, dict) else {}
-        name = function.get("name") or None
-        arguments = function.get("arguments")
-        arguments = arguments if isinstance(arguments, str) else ""
+        index, call_id = call.get("index"), text_or_none(call.get("id")) or None
+        name = text_or_none(function.get("name")) or None
+        arguments = text_or_none(function.get("arguments")) or ""
         known = self._find_call(index, call_id, name)
         if known is None:
-            kind = call.get("type") or "function"
+            kind = text_or_none(call.get("type")) or "function"
             position, new_id = len(self._calls), call_id or new_tool_call_id()
             self._calls.append(_OpenCall(position, new_id, name, kind, index, call_id, [arguments]))
             return ToolCallDelta(position, new_id, name, arguments, kind)

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from kimi_wire.errors import KimiError, KimiWarning
 from kimi_wire.profiles import profile_for
-from kimi_wire.request import Request, merge_settings, render_request
+from kimi_wire.request import Request, merge_settings, render_request, split_options
 from kimi_wire.response import PROVIDER, Completion, explain_empty
 from langchain_kimi.messages import render_message
 from langchain_kimi.profiles import model_profile
@@ -243,13 +243,8 @@ class ChatKimi(KimiSettings):
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, stream: bool
     ) -> tuple[Request, dict[str, Any]]:
         """Render the request of one call, and warn about what it leaves out, once per setting."""
-        call = {**kwargs, "stop": stop}
+        options, call = split_options({**kwargs, "stop": stop})
         call.pop("stream", None)  # LangChain's word for the way it calls, not a setting
-        options = {
-            name: call.pop(given)
-            for given, name in (("timeout", "timeout"), ("max_retries", "max_retries"), ("extra_headers", "headers"))
-            if call.get(given) is not None
-        }
         settings, notices = merge_settings(self._settings(), call)
         request = render_request(
             settings, [render_message(message) for message in messages], stream=stream, notices=notices

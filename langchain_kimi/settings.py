@@ -11,7 +11,7 @@ from typing_extensions import Self
 
 from kimi_wire import __version__
 from kimi_wire.client import DEFAULT_MAX_RETRIES, KimiClient, resolve_api_key, resolve_base_url
-from kimi_wire.request import DEFAULT_MODEL, SETTINGS, merge_settings, render_request, suggest
+from kimi_wire.request import DEFAULT_MODEL, SETTINGS, check_settings, suggest
 
 _NOT_PICKLED = ("kimi_api_key", "default_headers", "http_client", "http_async_client")
 
@@ -129,8 +129,7 @@ class KimiSettings(BaseChatModel):
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
         """Refuse at construction what every request would be refused for."""
-        settings, notices = merge_settings(self._settings(), {})
-        render_request(settings, [{"role": "user", "content": "?"}], stream=False, notices=notices)
+        check_settings(self._settings())
         return self
 
     @model_validator(mode="after")

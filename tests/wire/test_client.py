@@ -277,6 +277,26 @@ def test_clients_of_finished_loops_are_let_go(client: KimiClient) -> None:
     assert all(one.is_closed() for one in clients)
 
 
+async def test_a_client_that_is_dropped_closes_its_connections(kimi: KimiEmulator) -> None:
+    """In a running loop, and as part of a reference cycle, without a warning about open sockets."""
+    import gc
+
+    client = KimiClient(api_key=SECRET, base_url=kimi.base_url)
+    client.complete(request())
+    await client.acomplete(request())
+    sync, (kept,) = client._sync, client._async.values()
+    cycle: list[Any] = [client]
+    cycle.append(cycle)
+    del client, cycle
+    gc.collect()
+    for _ in range(20):
+        await asyncio.sleep(0.01)
+    assert sync is not None
+    assert sync.is_closed()
+    assert kept.client.is_closed()
+    assert not kept._abandoned
+
+
 async def test_closing(client: KimiClient) -> None:
     await client.acomplete(request())
     client.complete(request())
@@ -319,6 +339,13 @@ def test_own_http_clients(kimi: KimiEmulator) -> None:
         return closed
 
     assert asyncio.run(asynchronous()) is False
+
+
+@pytest.mark.parametrize("settings", [{"text": "half a \ud83d"}, {"extra_body": {"x": object()}}])
+def test_what_cannot_be_written_as_json(kimi: KimiEmulator, client: KimiClient, settings: dict[str, Any]) -> None:
+    with pytest.raises(KimiRequestError, match="cannot be written as JSON"):
+        client.complete(request(**settings))
+    assert kimi.requests == []
 
 
 def test_no_secret_in_sight(client: KimiClient) -> None:

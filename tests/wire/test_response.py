@@ -116,11 +116,34 @@ def test_tool_calls_as_hosts_send_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>504 Gateway Time-out</html>", b"[]", b'{"object": "list"}', b'{"choices": []}', b"\xff"]
+    "body",
+    [
+        b"",
+        b"<html>504 Gateway Time-out</html>",
+        b"[]",
+        b'{"object": "list"}',
+        b'{"choices": []}',
+        b'{"choices": [null]}',
+        b'{"choices": [{"message": null}]}',
+        b"\xff",
+    ],
 )
 def test_what_is_no_completion_is_an_error(body: bytes) -> None:
     with pytest.raises(KimiResponseError, match=r"request id: req-9"):
         parse_completion(body, {"x-request-id": "req-9"}, PLAN)
+
+
+def test_text_that_is_no_text_does_no_harm() -> None:
+    listed = [{"id": 5, "type": 6, "function": {"name": 7, "arguments": 8}}, None]
+    body = json.dumps(
+        {"id": 5, "model": [], "choices": [{"message": {"content": 9, "tool_calls": listed}, "finish_reason": 3}]}
+    )
+    parsed = parse_completion(body.encode(), {}, PLAN)
+    assert (parsed.id, parsed.model, parsed.choice.content, parsed.choice.finish_reason) == (None, None, "", None)
+    assert [(call.name, call.arguments, call.type) for call in parsed.choice.tool_calls] == [
+        ("", "8", "function"),
+        ("", "{}", "function"),
+    ]
 
 
 def test_arguments() -> None:

@@ -199,7 +199,8 @@ def test_odd_events_do_no_harm() -> None:
             {"choices": [{}]},
             delta(content=None, tool_calls=None, reasoning_content=None),
             delta(content=["not text"]),
-            delta(tool_calls=["not a call", {"index": 0, "id": "a", "function": None}]),
+            delta(tool_calls={"not": "a list"}),
+            delta(tool_calls=[{"index": 0, "id": "a", "function": None}]),
             delta(tool_calls=[{"index": 0, "function": {"name": "late", "arguments": None}}]),
             delta("stop"),
         )
@@ -310,6 +311,25 @@ def test_usage_wherever_it_stands(events: list[Any]) -> None:
 def test_a_null_usage_is_none() -> None:
     events = [{**delta(content="x"), "usage": None}, delta("stop")]
     assert run(sse(*events) + DONE)[1].usage is None
+
+
+def test_log_probabilities_add_up() -> None:
+    pieces = [{"token": "a", "logprob": -0.1}, {"token": "b", "logprob": -0.2}]
+    events = [delta(content=piece["token"]) for piece in pieces]
+    for event, piece in zip(events, pieces, strict=True):
+        event["choices"][0]["logprobs"] = {"content": [piece]}
+    deltas, completion = run(sse(*events, delta("stop")) + DONE)
+    assert [piece.logprobs for piece in deltas] == [{"content": [piece]} for piece in pieces]
+    assert completion.choice.logprobs == {"content": pieces}
+
+
+def test_text_that_is_no_text_does_no_harm() -> None:
+    odd = {"id": 5, "model": [], "choices": [{"delta": {"content": 5}, "finish_reason": 3}]}
+    call_ = {"index": "x", "id": 7, "type": 8, "function": {"name": 9, "arguments": 10}}
+    completion = run(sse(odd, delta(tool_calls=[call_]), delta("tool_calls")) + DONE)[1]
+    (made,) = completion.choice.tool_calls
+    assert (made.name, made.arguments, made.type) == ("", "{}", "function")
+    assert (completion.id, completion.choice.content) == ("c", "")
 
 
 def test_metadata_of_a_stream() -> None:

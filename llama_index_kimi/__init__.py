@@ -1,0 +1,30 @@
+"""Kimi models of Moonshot AI for LlamaIndex: `Kimi`, an LLM with thinking and tools."""
+
+try:
+    import llama_index.core  # noqa: F401
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "llama_index":
+        raise
+    raise ImportError('llama_index_kimi needs LlamaIndex: pip install "kimi-adapters[llama-index]"') from error
+
+from kimi_wire import (
+    KimiError,
+    KimiMissingKeyError,
+    KimiRequestError,
+    KimiStreamError,
+    KimiToolChoiceError,
+    KimiWarning,
+    __version__,
+)
+from llama_index_kimi.base import Kimi
+
+__all__ = [
+    "Kimi",
+    "KimiError",
+    "KimiMissingKeyError",
+    "KimiRequestError",
+    "KimiStreamError",
+    "KimiToolChoiceError",
+    "KimiWarning",
+    "__version__",
+]
