@@ -19,7 +19,7 @@ demo: $(DEMO)
 	@$(BIN)/python -m demo
 
 test: $(DEV)
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(or $(PYTEST_ARGS),--cov --cov-report=term-missing:skip-covered --cov-fail-under=95)
 
 lint: $(DEV)
 	$(BIN)/ruff check .

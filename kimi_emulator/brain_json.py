@@ -69,7 +69,7 @@ def _schemas(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
         except ValueError:
             end = at + 1
         else:
-            if isinstance(value, dict) and isinstance(value.get("properties"), dict):
+            if isinstance(value, dict) and isinstance(schemas.resolve(value, value).get("properties"), dict):
                 yield text[at:end], value
         at = text.find("{", end)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
@@ -221,11 +221,16 @@ def render_request(
             body[name] = value
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
+    plan = replace(plan, json_answer=_is_json(body.get("response_format")))
     if settings.extra_body:
         body |= settings.extra_body
     if settings.strict and found:
         raise KimiRequestError(" ".join(notice.message for notice in found))
     return Request(body, plan, tuple(found))
+
+
+def _is_json(response_format: Any) -> bool:
+    return isinstance(response_format, Mapping) and response_format.get("type") in ("json_object", "json_schema")
 
 
 def check_settings(base: Mapping[str, Any]) -> None:

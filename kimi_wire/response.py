@@ -11,7 +11,8 @@ from typing import Any
 from jiter import from_json
 
 from kimi_wire.errors import KimiResponseError, KimiToolChoiceError
-from kimi_wire.tools import ToolPlan, iter_json_objects
+from kimi_wire.json_text import iter_json_texts, strip_fence
+from kimi_wire.tools import ToolPlan
 
 PROVIDER = "moonshot"
 """The provider's name in the frameworks' metadata and traces."""
@@ -241,6 +242,8 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan) ->
         raw_usage=raw_usage if isinstance(raw_usage, dict) else None,
     )
     for choice in choices:
+        if plan.json_answer:
+            choice.content = strip_fence(choice.content)
         finish_choice(choice, plan, request_id)
     return completion
 
@@ -315,7 +318,7 @@ def parse_constrained_call(content: str, expected: Sequence[str]) -> ToolCall | 
     Returns:
         The call, with the arguments as the model wrote them where they stand alone; None where the text is no call.
     """
-    for text in iter_json_objects(content):
+    for text in iter_json_texts(content):
         try:
             answer = parse_arguments(text)
         except ValueError:

@@ -9,6 +9,7 @@ from typing import Any
 from jiter import from_json
 
 from kimi_wire.errors import KimiStreamError, StreamedError
+from kimi_wire.json_text import FenceFilter
 from kimi_wire.response import (
     Choice,
     Completion,
@@ -138,6 +139,7 @@ class StreamState:
         self._reasoning: list[str] | None = None
         self._calls: list[_OpenCall] = []
         self._logprobs: list[Any] = []
+        self._fence = FenceFilter() if plan.json_answer else None
         self._finish_reason: str | None = None
         self._choice_usage: Any = None
         self._usage: Any = None
@@ -181,6 +183,8 @@ class StreamState:
             KimiToolChoiceError: A forced tool call did not come.
         """
         self.done = self.done or any(data.startswith(_DONE) for data in self._decoder.flush())
+        held = self._fence.end() if self._fence is not None else ""
+        self._content.append(held)
         choice = self.partial()
         if not self.done or choice.finish_reason is None:
             missing = "[DONE]" if not self.done else "a finish_reason"
@@ -192,6 +196,8 @@ class StreamState:
         finish_choice(choice, self._plan, self.request_id)
         if self._plan.response_format is not None:
             yield self._late_delta(choice)
+        elif held:
+            yield Delta(content=held)
         raw_usage = self._usage or self._choice_usage
         yield Completion(
             id=text_or_none(self._first.get("id")),
@@ -245,6 +251,8 @@ class StreamState:
 
     def _add_delta(self, delta: Mapping[str, Any], logprobs: Any) -> Delta | None:
         content = text_or_none(delta.get("content")) or ""
+        if self._fence is not None:
+            content = self._fence.feed(content)
         reasoning = parse_reasoning(delta)
         calls = delta.get("tool_calls")
         self._content.append(content)

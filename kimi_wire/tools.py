@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,7 @@ class ToolPlan:
         thinking_off: Thinking has to be switched off for this call.
         response_format: The call is written as constrained JSON in this format.
         expected: A call of one of these tools must come back; empty where none has to.
+        json_answer: The answer's text is to be JSON, whatever it is for.
         warning: What the caller should know.
     """
 
@@ -151,6 +152,7 @@ class ToolPlan:
     thinking_off: bool = False
     response_format: JSON | None = None
     expected: tuple[str, ...] = ()
+    json_answer: bool = False
     warning: str | None = None
 
 
@@ -192,7 +194,7 @@ def plan_tools(tools: list[JSON], choice: ToolChoice, profile: Profile, thinking
         return ToolPlan(tools, native, thinking_off=True, expected=expected)
     if way is ForcedChoice.CONSTRAINED:
         # The tools stay in the request, so that the model reads what they do and the prefix cache still hits.
-        return ToolPlan(tools, "none", response_format=_call_format(wanted), expected=expected)
+        return ToolPlan(tools, "none", response_format=_call_format(wanted), expected=expected, json_answer=True)
     return ToolPlan(
         wanted,
         expected=expected,
@@ -246,13 +248,3 @@ def _move_refs(schema: Any, tool: str) -> Any:
     if isinstance(reference, str):
         moved["$ref"] = re.sub(r"^#/(?:\$defs|definitions)/", f"#/$defs/{tool}.", reference)
     return moved
-
-
-def iter_json_objects(text: str) -> Iterator[str]:
-    """The places in an answer where its JSON may be: the whole of it, then a Markdown fence's inside.
-
-    kimi-k2.6 has wrapped constrained answers in ```` ```json ```` fences (platform.kimi.ai/docs/guide/response_format).
-    """
-    yield text.strip()
-    for fenced in re.finditer(r"```(?:json)?\s*\n(.*?)```", text, re.DOTALL):
-        yield fenced.group(1).strip()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, get_args
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
@@ -23,7 +24,7 @@ from langchain_kimi.messages import render_message
 from langchain_kimi.profiles import model_profile
 from langchain_kimi.responses import parse_completion, parse_delta, parse_stream_end
 from langchain_kimi.settings import KimiSettings
-from langchain_kimi.structured import content_parser, json_schema_format, tool_parser, with_raw
+from langchain_kimi.structured import KimiOutputParser, OutputSchema, describe_schema, read_schema, with_raw
 
 Tool = dict[str, Any] | type | Callable[..., Any] | BaseTool
 StructuredMethod = Literal["json_schema", "function_calling", "json_mode"]
@@ -299,15 +300,15 @@ class ChatKimi(KimiSettings):
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
-        """Make a runnable whose answers have a given form.
+        """Make a runnable whose answers have a given form; they stream as partial objects.
 
         Args:
-            schema: A Pydantic class (its instances come out), a `TypedDict`, a JSON Schema or a tool declaration (dicts
-                come out). Sent as it is. May be None for `json_mode` only.
+            schema: A Pydantic class or a dataclass (instances come out), a `TypedDict`, a JSON Schema or a tool
+                declaration (dicts come out), or any other type Pydantic knows. May be None for `json_mode` only.
             method: `json_schema` (the default) has the server hold the answer to the schema, with thinking left on;
                 models that do not enforce it (kimi-k2.5) get `function_calling` in its place. `function_calling` forces
-                a tool call, in the way each model takes it. `json_mode` asks for any JSON object: the prompt has to
-                describe it.
+                a tool call, in the way each model takes it. `json_mode` asks for any JSON object, and describes the
+                schema in the prompt where that does not name its properties.
             include_raw: Return `{"raw": AIMessage, "parsed": ..., "parsing_error": ...}` and raise no parsing error.
             strict: Whether the server holds the answer to the schema; its default is True.
             kwargs: Any setting of a request.
@@ -315,29 +316,34 @@ class ChatKimi(KimiSettings):
         Raises:
             ValueError: `schema` is missing, or `method` is none of the three.
         """
+        if method not in get_args(StructuredMethod):
+            raise ValueError(f"method={method!r} is not one of {', '.join(get_args(StructuredMethod))}.")
         if schema is None and method != "json_mode":
             raise ValueError(f"with_structured_output needs a schema for method={method!r}.")
         if method == "json_schema" and not profile_for(self.model_name).json_schema:
             method = "function_calling"
+        output = None if schema is None else read_schema(schema)
+        parser = KimiOutputParser(output=output, from_tool=method == "function_calling")
         # LangSmith shows the schema beside the trace; langchain-core takes the argument out before it calls the model.
-        tracing = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
-        if method == "function_calling":
-            name = convert_to_openai_tool(schema)["function"]["name"]  # type: ignore[arg-type]
-            llm = self.bind_tools(
-                [schema],  # type: ignore[list-item]
-                tool_choice=name,
-                strict=strict,
-                ls_structured_output_format=tracing,
-                **kwargs,
-            )
-            parser = tool_parser(schema)
-        elif method in ("json_schema", "json_mode"):
-            response_format = {"type": "json_object"} if method == "json_mode" else json_schema_format(schema, strict)
-            llm = self.bind(response_format=response_format, ls_structured_output_format=tracing, **kwargs)
-            parser = content_parser(schema)
-        else:
-            raise ValueError(f"method={method!r} is not 'json_schema', 'function_calling' or 'json_mode'.")
+        if schema is not None:
+            kwargs["ls_structured_output_format"] = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
+        llm = self._bind_output(output, method, strict, kwargs)
         return with_raw(llm, parser) if include_raw else llm | parser
+
+    def _bind_output(
+        self, output: OutputSchema | None, method: str, strict: bool | None, kwargs: dict[str, Any]
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        if output is None:
+            return self.bind(response_format={"type": "json_object"}, **kwargs)
+        if method == "function_calling":
+            return self.bind_tools([output.tool], tool_choice=output.name, strict=strict, **kwargs)
+        if method == "json_mode":
+            llm = self.bind(response_format={"type": "json_object"}, **kwargs)
+            return RunnableLambda(self._convert_input) | partial(describe_schema, output) | llm
+        response_format = output.response_format
+        if strict is not None:
+            response_format["json_schema"]["strict"] = strict
+        return self.bind(response_format=response_format, **kwargs)
 
 
 def _adapted(error: KimiError) -> Exception:
@@ -348,5 +354,5 @@ def _adapted(error: KimiError) -> Exception:
 
 def _format_tool(tool: Tool, strict: bool | None) -> dict[str, Any]:
     if isinstance(tool, dict) and isinstance(tool.get("type"), str) and isinstance(tool.get("function"), dict):
-        return tool
+        return tool if strict is None else {**tool, "function": {**tool["function"], "strict": strict}}
     return convert_to_openai_tool(tool, strict=strict)

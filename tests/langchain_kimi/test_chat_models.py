@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import os
 import warnings
 from typing import Any
 
@@ -16,7 +15,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, Sys
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField
 from langchain_core.tools import tool
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall
 from kimi_wire.errors import KimiMissingKeyError, KimiWarning
@@ -563,51 +562,3 @@ def test_token_ids_are_not_confused_with_other_settings(make: Any) -> None:
     assert make().model_name == "kimi-k3"
     assert ChatKimi(model_name="kimi-k2.6", api_key="sk-x").model_name == "kimi-k2.6"
     assert ChatKimi(model="kimi-k3", api_key="sk-x", max_completion_tokens=3, stop_sequences=["a"]).max_tokens == 3
-
-
-class Joke(BaseModel):
-    """A joke."""
-
-    setup: str
-    punchline: str
-
-
-@pytest.mark.filterwarnings("ignore::kimi_wire.errors.KimiWarning")
-@pytest.mark.parametrize("model_name", FAMILIES)
-@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
-async def test_structured_output_on_every_family(kimi: KimiEmulator, make: Any, model_name: str, method: Any) -> None:
-    structured = make(model_name).with_structured_output(Joke, method=method)
-    question = "Tell me a joke about cats, as JSON with the keys 'setup' and 'punchline'."
-    assert isinstance(structured.invoke(question), Joke)
-    assert isinstance(await structured.ainvoke(question), Joke)
-    assert kimi.rejections == []
-
-
-def test_structured_output_default_leaves_thinking_on(kimi: KimiEmulator, make: Any) -> None:
-    raw = make("kimi-k2.6").with_structured_output(Joke, include_raw=True).invoke("Tell me a joke about cats.")
-    assert isinstance(raw["parsed"], Joke)
-    assert raw["parsing_error"] is None
-    assert raw["raw"].additional_kwargs["reasoning_content"]
-    body = kimi.requests[-1].body
-    assert body["response_format"]["json_schema"]["strict"] is True
-    assert not {"thinking", "tools", "tool_choice"} & set(body)
-
-
-def test_a_cut_structured_answer_is_reported_as_cut(kimi: KimiEmulator, make: Any) -> None:
-    from langchain_core.exceptions import OutputParserException
-
-    for schema in (Joke, Joke.model_json_schema()):
-        kimi.script(Reply('{"setup": "Why", "punchline": "Be', finish_reason="length"))
-        with pytest.raises(OutputParserException, match="cut at its token limit"):
-            make().with_structured_output(schema).invoke("hi")
-
-
-def test_structured_output_arguments(make: Any) -> None:
-    with pytest.raises(ValueError, match="needs a schema"):
-        make().with_structured_output(None)
-    with pytest.raises(ValueError, match="is not 'json_schema'"):
-        make().with_structured_output(Joke, method="xml")
-
-
-def test_live_environment_is_not_needed() -> None:
-    assert "MOONSHOT_API_KEY" not in os.environ
