@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from . import tokens
+from .brain_view import text_of
 from .request import ChatRequest
-from .scripting import Reply
+from .scripting import Reply, ToolCall
 from .shapes import arguments_text, usage_body
 
 # Beyond reasoning and text, a finished answer of kimi-k3 was billed about 15 tokens and a cut one 3.
 _OPENING = 3
 _CLOSING = 12
+_PER_CALL = 8
 
 
 def limit(reply: Reply, request: ChatRequest) -> Reply:
@@ -24,6 +26,29 @@ def limit(reply: Reply, request: ChatRequest) -> Reply:
     return _cap(_stop(reply, request.stops), request.max_tokens)
 
 
+def fit(reply: Reply, request: ChatRequest) -> Reply:
+    """Apply to a scripted answer what it asks for.
+
+    Raises:
+        ValueError: If a whole answer does not begin with the prefix of the request.
+    """
+    if reply.whole:
+        reply = _stop(_rest(reply, request), request.stops)
+    caps = [reply.max_tokens, request.max_tokens if reply.whole else None]
+    return _cap(reply, min((cap for cap in caps if cap is not None), default=None))
+
+
+def _rest(reply: Reply, request: ChatRequest) -> Reply:
+    """Leave out what the request brings along: the beginning of the text, the reasoning."""
+    if request.partial is None:
+        return reply
+    prefix = text_of(request.partial)
+    if not reply.content.startswith(prefix):
+        raise ValueError(f"the scripted answer does not begin with the prefix {prefix!r}")
+    thought = request.partial.get("reasoning_content") is not None
+    return replace(reply, content=reply.content[len(prefix) :], reasoning=None if thought else reply.reasoning)
+
+
 def _stop(reply: Reply, stops: list[str]) -> Reply:
     found = [at for at in (reply.content.find(stop) for stop in stops) if at >= 0]
     if not found:
@@ -32,19 +57,36 @@ def _stop(reply: Reply, stops: list[str]) -> Reply:
 
 
 def _cap(reply: Reply, cap: int | None) -> Reply:
+    """Cut an answer at a token: in its reasoning, its text or the arguments of a tool call, whichever is reached."""
     if cap is None or _spent(reply) <= cap:
         return reply
-    budget = max(cap - (_OPENING if reply.reasoning is not None else 0), 0)
-    reasoning = tokens.cut(reply.reasoning, budget) if reply.reasoning is not None else None
-    content = ""
-    if reasoning == reply.reasoning:
-        content = tokens.cut(reply.content, budget - tokens.count(reasoning or ""))
-    return replace(reply, reasoning=reasoning, content=content, tool_calls=(), finish_reason="length")
+    left = max(cap - (_OPENING if reply.reasoning is not None else 0), 0)
+    reasoning = tokens.cut(reply.reasoning, left) if reply.reasoning is not None else None
+    left -= tokens.count(reasoning or "")
+    content = tokens.cut(reply.content, left) if reasoning == reply.reasoning else ""
+    left -= tokens.count(content)
+    all_said = reasoning == reply.reasoning and content == reply.content
+    calls = tuple(_cut_calls(reply.tool_calls, left)) if all_said else ()
+    return replace(
+        reply, reasoning=reasoning, content=content, tool_calls=calls, finish_reason="length", max_tokens=cap
+    )
+
+
+def _cut_calls(calls: Sequence[ToolCall], left: int) -> Iterator[ToolCall]:
+    """Yield the calls there are tokens for, the last one perhaps with a part of its arguments."""
+    for call in calls:
+        left -= tokens.count(call.name) + _PER_CALL
+        if left < 0:
+            return
+        arguments = arguments_text(call)
+        given = tokens.cut(arguments, left)
+        yield call if given == arguments else replace(call, arguments=given)
+        left -= tokens.count(arguments)
 
 
 def _spent(reply: Reply) -> int:
     thinking = tokens.count(reply.reasoning) + _OPENING if reply.reasoning is not None else 0
-    calls = sum(tokens.count(call.name) + tokens.count(arguments_text(call)) + 8 for call in reply.tool_calls)
+    calls = sum(tokens.count(call.name) + tokens.count(arguments_text(call)) + _PER_CALL for call in reply.tool_calls)
     closing = _CLOSING if reply.reasoning is not None and reply.ending != "length" else 0
     return thinking + tokens.count(reply.content) + calls + closing
 
@@ -60,8 +102,9 @@ def usage(reply: Reply, request: ChatRequest, cached: int) -> dict[str, Any]:
     if reply.usage is not None:
         return dict(reply.usage)
     completion = _spent(reply)
-    if reply.ending == "length" and request.max_tokens is not None:
-        completion = request.max_tokens
+    cap = request.max_tokens if reply.max_tokens is None else reply.max_tokens
+    if reply.ending == "length" and cap is not None:
+        completion = cap
     reasoning = min(tokens.count(reply.reasoning), completion) if reply.reasoning is not None else None
     hit = cached if reply.cached_tokens is None else reply.cached_tokens
     return usage_body(request.family, _prompt(request), completion, hit, reasoning)

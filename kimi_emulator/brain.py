@@ -8,11 +8,12 @@ The same request always gets the same answer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from . import brain_chat, brain_context, brain_json, brain_react
+from . import brain_chat, brain_context, brain_json, brain_partial, brain_react
 from .brain_text import join, shorten
 from .brain_tools import plan
-from .brain_view import Tool, View, read
+from .brain_view import Tool, View, read, text_of
 from .request import ChatRequest, function_of
 from .scripting import Reply, ToolCall
 from .shapes import arguments_text
@@ -20,11 +21,38 @@ from .shapes import arguments_text
 
 def answer(request: ChatRequest) -> Reply:
     """Answer a chat request."""
+    if request.partial is not None:
+        return _go_on(request, request.partial)
     view = read(request)
     calls = _choose_calls(request, view)
     content = "" if calls else _say(request, view)
     reasoning = _think(view, calls, request.effort) if request.thinking else None
     return Reply(content, reasoning=reasoning, tool_calls=calls)
+
+
+def _go_on(request: ChatRequest, begun: Mapping[str, object]) -> Reply:
+    """Go on from the beginning of an answer: think unless that was done before, then say what is missing.
+
+    A thinking model thinks first, unless the message brings the reasoning of the answer it continues: the guide has
+    it sent along (https://platform.kimi.com/docs/guide/use-partial-mode-feature-of-kimi-api). Whether the answer then
+    has an empty `reasoning_content` is not documented; here it has none, because an empty one stands for a thought
+    that was empty. Given reasoning is taken as complete, also where it was cut.
+
+    With `json_object`, https://platform.kimi.ai/docs/api/partial: "Do not mix Partial Mode with
+    response_format=json_object, or you may get unexpected model responses". The surprise here is a whole object,
+    begun anew after the prefix.
+    """
+    whole = answer(request.unbegun)
+    if begun.get("reasoning_content") is not None:
+        whole = replace(whole, reasoning=None)
+    response_format = request.body.get("response_format")
+    kind = response_format.get("type") if isinstance(response_format, Mapping) else None
+    if whole.tool_calls or kind == "json_object":
+        return whole
+    name = begun.get("name") if kind != "json_schema" else None
+    view = None if kind == "json_schema" else read(request.unbegun)
+    said = brain_partial.go_on(text_of(begun), whole.content, view, in_role=bool(name))
+    return replace(whole, content=said)
 
 
 def _choose_calls(request: ChatRequest, view: View) -> list[ToolCall]:

@@ -19,6 +19,7 @@ _LISTED = re.compile(
     r"((?:[\w-]+(?:\s*,\s*(?:and )?|\s+and\s+))*[\w-]+)",
     re.IGNORECASE,
 )
+_EXTRACTED = re.compile(r"\bextract (?:the )?((?:[\w-]+,\s*)+(?:and )?[\w-]+) from\b", re.IGNORECASE)
 _NUMERIC = frozenset(("age", "year", "count", "number", "amount", "price", "quantity", "score", "rating", "total"))
 _WANTS_JSON = re.compile(r"\bJSON\b")
 
@@ -38,6 +39,20 @@ def answer(request: ChatRequest, view: View) -> str | None:
         written, schema = embedded
         return _write(_instance(schema, _without_orders(_source(view).replace(written, " "), view.user_said)))
     return _write(_with_named_keys(prompt, _source(view))) if kind == "json_object" else None
+
+
+def with_keys(view: View, keys: Sequence[str] = (), open_key: str | None = None) -> str:
+    """Answer with an object although no format asks for one.
+
+    Args:
+        view: The conversation.
+        keys: The keys to begin with, before those the prompt names.
+        open_key: The beginning of the key after those: of one the prompt names, or of any.
+    """
+    prompt = f"{view.system}\n{view.question}"
+    named = [key for key in named_keys(prompt) if key not in keys]
+    meant = [] if open_key is None else [key for key in named if key.startswith(open_key)] or [open_key]
+    return _write(_with_named_keys(prompt, _source(view), [key for key in [*keys, *meant[:1]] if key]))
 
 
 def _write(value: Any) -> str:
@@ -79,17 +94,17 @@ def named_keys(prompt: str) -> list[str]:
     quoted = [key for key in values.quoted(prompt) if re.fullmatch(r"[\w-]+", key)]
     if quoted and (_KEYS.search(prompt) or _WANTS_JSON.search(prompt)):
         return list(dict.fromkeys(quoted))
-    listed = _LISTED.search(prompt)
+    listed = _LISTED.search(prompt) or (_EXTRACTED.search(prompt) if _WANTS_JSON.search(prompt) else None)
     return re.split(r"\s*,\s*(?:and )?|\s+and\s+", listed[1]) if listed else []
 
 
-def _with_named_keys(prompt: str, text: str) -> dict[str, Any]:
-    keys = named_keys(prompt)
+def _with_named_keys(prompt: str, text: str, first: Sequence[str] = ()) -> dict[str, Any]:
+    keys = list(dict.fromkeys([*first, *named_keys(prompt)]))
     if not keys:
         return {"answer": text.strip()}
     plain = text
     for key in keys:
-        plain = re.sub(rf"['\"`]{re.escape(key)}['\"`]", key, plain)
+        plain = re.sub(rf"['\"`]({re.escape(key)})['\"`]", r"\1", plain)
     properties = {key: {"type": "number" if key.lower() in _NUMERIC else "string"} for key in keys}
     schema = {"type": "object", "properties": properties, "required": keys}
     built = _instance(schema, _without_orders(plain))

@@ -16,6 +16,7 @@ from .brain_text import concepts, shorten, words
 
 _MISSING = object()
 _MAX_DEPTH = 12
+_ENOUGH = 3  # levels, beyond which a union's plainest branch will do
 
 _KINDS: tuple[tuple[str, str], ...] = (
     ("email", "email mail recipient to cc"),
@@ -111,8 +112,17 @@ def kind_of(name: str, description: str = "") -> str:
     return next((kind for kind in hints if kind and kind not in _VAGUE), "")
 
 
-def resolve(schema: Any, root: Mapping[str, Any], clues: Clues | None = None) -> Mapping[str, Any]:
-    """Follow local references and choose a branch of a union: the one that fits the clues best, null last."""
+def resolve(
+    schema: Any, root: Mapping[str, Any], clues: Clues | None = None, *, plain: bool = False
+) -> Mapping[str, Any]:
+    """Follow local references and choose a branch of a union.
+
+    Args:
+        schema: The schema.
+        root: The schema that local references are relative to.
+        clues: What the branch is to fit best; null comes last.
+        plain: Whether to take the plainest branch instead, so that what refers to itself ends.
+    """
     for _ in range(_MAX_DEPTH):
         if not isinstance(schema, Mapping):
             return {}
@@ -124,7 +134,8 @@ def resolve(schema: Any, root: Mapping[str, Any], clues: Clues | None = None) ->
             continue
         branches = schema.get("anyOf") or schema.get("oneOf")
         if isinstance(branches, list) and branches:
-            chosen = _branch(branches, root, clues)
+            chosen = min(branches, key=lambda branch: _plainness(branch, root)) if plain else None
+            chosen = chosen or _branch(branches, root, clues)
             rest = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf")}
             schema = {**rest, **(chosen if isinstance(chosen, Mapping) else {})}
             continue
@@ -148,6 +159,14 @@ def _branch(branches: list[Any], root: Mapping[str, Any], clues: Clues | None) -
     told = [set(_labels(branch)) for branch in objects]
     fits = [(not labels & clues.done, len(about & concepts(" ".join(labels))), -at) for at, labels in enumerate(told)]
     return real[-max(fits)[2]]
+
+
+def _plainness(schema: Any, root: Mapping[str, Any]) -> int:
+    schema = resolve(schema, root)
+    type = type_of(schema)
+    if type in ("object", "array"):
+        return 3 if schema.get("required") or schema.get("minItems") else 2
+    return 0 if type == "null" else 1
 
 
 def _labels(schema: Any, depth: int = 0) -> Iterator[str]:
@@ -207,17 +226,19 @@ def build(schema: Any, clues: Clues, *, root: Mapping[str, Any], fill: bool = Tr
 def _build(
     schema: Any, clues: Clues, root: Mapping[str, Any], name: str, hint: str, *, required: bool, fill: bool, depth: int
 ) -> Any:
-    """Build a value; ``_MISSING`` where an optional one is better left out."""
+    """Build a value; ``_MISSING`` where an optional one is better left out, or a required one has no end."""
     nullable = is_nullable(schema)
-    schema = resolve(schema, root, clues)
+    schema = resolve(schema, root, clues, plain=depth > _ENOUGH)
     hint = str(schema.get("description") or hint)
     if "const" in schema:
         return schema["const"]
     if isinstance(schema.get("enum"), list) and schema["enum"]:
         return _choose(schema, clues, name, required)
     type = type_of(schema)
-    if depth > _MAX_DEPTH:
-        return None if nullable or not required else {"object": {}, "array": []}.get(type, "")
+    if depth > _MAX_DEPTH and type in ("object", "array"):
+        if nullable:
+            return None
+        return _MISSING if schema.get("required") or schema.get("minItems") else {} if type == "object" else []
     if type == "object":
         return _object(schema, clues, root, required=required, fill=fill, depth=depth)
     if type == "array":
@@ -240,7 +261,9 @@ def _choose(schema: Mapping[str, Any], clues: Clues, name: str, required: bool) 
     for option in schema["enum"]:
         if isinstance(option, str) and concepts(option) & concepts(clues.text):
             return option
-    return schema.get("default", schema["enum"][0]) if required else _MISSING
+    if not required:
+        return _MISSING
+    return schema["default"] if schema.get("default", _MISSING) in schema["enum"] else schema["enum"][0]
 
 
 def _object(
@@ -256,6 +279,8 @@ def _object(
         value = _build(child, clues, root, str(name), "", required=must, fill=fill, depth=depth + 1)
         if value is not _MISSING:
             built[str(name)] = value
+        elif must:
+            return _MISSING
     return built if built or required else _MISSING
 
 
@@ -288,7 +313,10 @@ def _array(
     wanted = max(least, 1 if type == "object" and fill else 0)
     while len(built) < min(wanted, most):
         item = items or {"type": "string"}
-        built.append(_build(item, clues, root, name, hint, required=True, fill=fill, depth=depth + 1))
+        value = _build(item, clues, root, name, hint, required=True, fill=fill, depth=depth + 1)
+        if value is _MISSING:
+            return _MISSING if least else built
+        built.append(value)
     return built
 
 

@@ -32,6 +32,7 @@ class Family:
         named_choice: When a named ``tool_choice`` is accepted.
         takes_tools: Whether tools are accepted at all.
         dynamic_tools: Whether system messages may bring tools.
+        partial: Whether an answer can be begun by the request (Partial Mode).
         images: Whether image parts are accepted.
         videos: Whether video parts are accepted.
         context: Size of the context window in tokens.
@@ -55,6 +56,7 @@ class Family:
     named_choice: When = "never"
     takes_tools: bool = True
     dynamic_tools: bool = False
+    partial: bool = True
     images: bool = False
     videos: bool = False
     context: int = 262_144
@@ -104,7 +106,9 @@ V1 = Family(
     reports_reasoning=False, reports_cache_details=False, fingerprint=False, retired=True,
 )  # fmt: skip
 LATEST = replace(V1, name="kimi-latest", images=True)
-THINKING_PREVIEW = replace(V1, name="kimi-thinking-preview", thinking="always", images=True, takes_tools=False)
+THINKING_PREVIEW = replace(
+    V1, name="kimi-thinking-preview", thinking="always", images=True, takes_tools=False, partial=False
+)
 
 FAMILIES: dict[str, Family] = {
     family.name: family for family in (K3, K27_CODE, K26, K25, K2_THINKING, K2, V1, LATEST, THINKING_PREVIEW)

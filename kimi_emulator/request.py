@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from .families import Family
@@ -70,6 +70,21 @@ class ChatRequest:
     def dynamic_tools(self) -> list[Mapping[str, Any]]:
         """The tools that system messages bring along."""
         return [tool for message in self.messages for tool in _objects(message.get("tools"))]
+
+    @property
+    def partial(self) -> Mapping[str, Any] | None:
+        """The message the answer is to go on from, or None.
+
+        `partial` is a field of that message; at the top level of the body it means nothing:
+        https://platform.kimi.ai/docs/api/partial.
+        """
+        last = self.messages[-1] if self.messages else {}
+        return last if last.get("role") == "assistant" and last.get("partial") is True else None
+
+    @property
+    def unbegun(self) -> ChatRequest:
+        """The same request without its last message."""
+        return replace(self, body={**self.body, "messages": self.messages[:-1]})
 
     @property
     def thinking(self) -> bool:

@@ -10,7 +10,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from . import rules_history, rules_media, rules_messages, rules_output, rules_sampling, rules_thinking, rules_tools
+from . import (
+    rules_history,
+    rules_media,
+    rules_messages,
+    rules_output,
+    rules_sampling,
+    rules_schema,
+    rules_thinking,
+    rules_tools,
+)
 from .families import FAMILIES, Model, find_model
 from .request import ChatRequest, Rejected, Rule
 
@@ -22,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     *rules_history.RULES,
     *rules_sampling.RULES,
     *rules_output.RULES,
+    *rules_schema.RULES,
 )
 
 
@@ -62,11 +72,11 @@ def parse_body(raw: bytes) -> Any:
     """Parse a request body.
 
     Raises:
-        Rejected: If it is not JSON (wording ours).
+        Rejected: If it is not JSON, or nested deeper than can be parsed (wording ours).
     """
     try:
         return json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Rejected(f"Invalid request: the request body is not valid JSON: {error}") from None
 
 

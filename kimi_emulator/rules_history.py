@@ -63,9 +63,14 @@ def arguments_are_json_objects(request: ChatRequest) -> None:
 
 def _is_json_object(text: Any) -> bool:
     try:
-        return isinstance(text, str) and isinstance(json.loads(text), dict)
-    except ValueError:
+        return isinstance(text, str) and isinstance(json.loads(text, parse_constant=_no_constant), dict)
+    except (ValueError, RecursionError):
         return False
+
+
+def _no_constant(name: str) -> None:
+    """Refuse NaN and Infinity, which Python reads and JSON does not have."""
+    raise ValueError(name)
 
 
 def call_ids_are_not_repeated(request: ChatRequest) -> None:

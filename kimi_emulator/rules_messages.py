@@ -123,6 +123,14 @@ def tool_messages_have_content(request: ChatRequest) -> None:
             raise Rejected(f"Invalid request: the message at position {at} with role 'tool' must have content")
 
 
+def names_are_text(request: ChatRequest) -> None:
+    """`name` is a string, that of a role to play as much as that of a user: https://platform.kimi.ai/docs/api/chat."""
+    for message in request.messages:
+        name = message.get("name")
+        if name is not None and not isinstance(name, str):
+            raise illegal("messages.name", "string", name)
+
+
 def partial_is_last(request: ChatRequest) -> None:
     """`partial` is a field of the last message, an assistant one.
 
@@ -142,6 +150,12 @@ def partial_is_last(request: ChatRequest) -> None:
             )
 
 
+def partial_is_supported(request: ChatRequest) -> None:
+    """kimi-thinking-preview had no Partial Mode: https://platform.kimi.ai/docs/api/models-overview. Wording ours."""
+    if request.partial is not None and not request.family.partial:
+        raise Rejected(f"partial is not supported by model {request.model}")
+
+
 def no_cache_breakpoints(request: ChatRequest) -> None:
     """`prompt_cache_breakpoint` inside content is a 400: https://platform.kimi.com/docs/api/chat. Wording ours."""
     for message in request.messages:
@@ -153,7 +167,9 @@ RULES: tuple[Rule, ...] = (
     messages_are_given,
     roles_are_known,
     content_has_a_legal_type,
+    names_are_text,
     partial_is_last,
+    partial_is_supported,
     assistant_messages_are_not_empty,
     user_and_system_messages_are_not_empty,
     text_parts_are_not_empty,

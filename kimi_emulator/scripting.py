@@ -93,21 +93,37 @@ OVERLOADED = Failure(429, type="engine_overloaded_error")
 
 @dataclass(frozen=True)
 class Reply:
-    """A successful answer, streamed or not as the request asks. It is sent as it stands: no limit or stop word cuts it.
+    """A successful answer, streamed or not as the request asks.
+
+    It is sent as it stands, also to a request in Partial Mode (then it is the continuation): no prefix, limit or stop
+    word cuts it unless ``whole`` or ``max_tokens`` says so. The faults below count what is sent: events are those of
+    the stream, bytes those of the body, streamed or not, wherever they fall in a character or a line.
 
     Attributes:
         content: The visible text.
         reasoning: The ``reasoning_content``; None leaves the key out, ``""`` sends it empty.
         tool_calls: The tool calls.
         finish_reason: None derives ``"tool_calls"`` or ``"stop"``.
+        whole: Whether this is the whole answer to the conversation, of which a request gets what it lacks: in Partial
+            Mode what follows its prefix (without the reasoning if it sends that along), and never more than its token
+            cap and its stop sequences let through.
+        max_tokens: Cut the answer after so many tokens, with ``finish_reason: "length"``: in the reasoning, the text
+            or the arguments of a tool call. The request needs no cap of its own.
         usage: The whole usage object; None estimates one.
         cached_tokens: Prompt tokens reported as cached; None asks the prefix cache, 0 reports a miss.
         headers: Headers to add or, by the same name in any case, to replace.
         chunk_size: Characters per streamed delta; None streams in words.
         chunk_delay: Seconds between streamed events; None takes the emulator's.
         delay: Seconds to wait before the headers.
+        keep_alive: Send the comment ``: keep-alive`` between streamed events: every so many seconds of a
+            ``chunk_delay`` or of a stall between two events, 0 before every event.
+        stall: Seconds of silence somewhere in the body, after which the answer goes on. A client that hangs up ends it.
+        stall_after: Stall after so many streamed events, or in the middle of a body that is not streamed. With
+            neither this nor ``stall_after_bytes``, stall right after the headers.
+        stall_after_bytes: Stall after so many bytes of the body.
         cut_after: Close the socket after so many streamed events, with neither ``[DONE]`` nor a last chunk.
             An answer that is not streamed breaks off in the middle of its body.
+        cut_after_bytes: Close the socket after so many bytes of the body, at the latest at its end.
         error_after: Send an error event after so many streamed events, then end.
         error: What that error event says.
         done: Whether a stream ends with ``data: [DONE]``.
@@ -132,6 +148,13 @@ class Reply:
     done: bool = True
     events: Sequence[Mapping[str, Any] | str | bytes] | None = None
     body: Mapping[str, Any] | Sequence[Any] | str | None = None
+    whole: bool = False
+    max_tokens: int | None = None
+    keep_alive: float | None = None
+    stall: float = 0.0
+    stall_after: int | None = None
+    stall_after_bytes: int | None = None
+    cut_after_bytes: int | None = None
 
     @property
     def ending(self) -> str:

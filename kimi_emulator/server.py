@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from . import answering, brain, rules, shapes
+from .delivery import Cut, Delivery
 from .families import FAMILIES, MODELS, Model
 from .request import ChatRequest, Rejected
 from .scripting import Failure, RecordedRequest, Reply, Step
@@ -161,7 +162,9 @@ class KimiEmulator:
         step = self.next_step()
         if callable(step):
             step = step(dict(request.body))
-        return request, answering.limit(brain.answer(request), request) if step is None else step
+        if step is None:
+            return request, answering.limit(brain.answer(request), request)
+        return request, step if isinstance(step, Failure) else answering.fit(step, request)
 
     def account(self, request: ChatRequest, reply: Reply) -> dict[str, Any]:
         """Return the usage of an answer, the prefix cache consulted."""
@@ -175,6 +178,7 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], emulator: KimiEmulator) -> None:
         self.emulator = emulator
+        self.stopped = threading.Event()
         self._connections: set[socket.socket] = set()
         super().__init__(address, _Handler)
 
@@ -187,6 +191,7 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def close_connections(self) -> None:
+        self.stopped.set()
         for connection in list(self._connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -265,8 +270,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.record.body = body = rules.parse_body(raw)
         emulator = self.server.emulator
         request, reply = emulator.decide(body)
-        if reply.delay:
-            time.sleep(reply.delay)
+        self._pause(reply.delay)
         if isinstance(reply, Failure):
             self._send_failure(reply)
             return
@@ -280,7 +284,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             rendered = shapes.completion_body(reply, envelope, usage, request.choices)
             body = rendered if reply.body is None else reply.body
-            self._send_json(200, body, reply.headers, cut=reply.cut_after is not None)
+            self._send_json(200, body, reply.headers, reply=reply)
 
     def _events(
         self, reply: Reply, request: ChatRequest, envelope: shapes.Envelope, usage: Mapping[str, Any]
@@ -302,19 +306,38 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_head(200, {**headers, **reply.headers})
         self.wfile.flush()
         pause = self.server.emulator.chunk_delay if reply.chunk_delay is None else reply.chunk_delay
-        for written, event in enumerate(events):
-            if written == reply.cut_after:
-                self._cut()
-                return
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(event), event))
-            if pause:
-                self.wfile.flush()
-                time.sleep(pause)
-        if reply.cut_after is not None:
+        delivery = Delivery(reply, self._write_chunk, self._pause, pause)
+        try:
+            delivery.send_events(events)
+        except Cut:
             self._cut()
             return
         self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
+
+    def _write_chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def _pause(self, seconds: float) -> None:
+        """Wait.
+
+        Raises:
+            ConnectionAbortedError: If the client hangs up, or the server stops.
+        """
+        if seconds <= 0:
+            return
+        self.wfile.flush()
+        until = time.monotonic() + seconds
+        self.connection.settimeout(seconds)
+        try:
+            alive = self.connection.recv(1, socket.MSG_PEEK)
+        except TimeoutError:
+            return
+        finally:
+            self.connection.settimeout(None)
+        # What came is the next request, sent early: no hanging up can be seen behind it.
+        if not alive or self.server.stopped.wait(max(until - time.monotonic(), 0)):
+            raise ConnectionAbortedError("nobody waits for this answer any more")
 
     def _send_failure(self, failure: Failure) -> None:
         body = {"error": failure.error} if failure.body is None else failure.body
@@ -327,7 +350,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers: Mapping[str, str] | None = None,
         *,
         message: str | None = None,
-        cut: bool = False,
+        reply: Reply | None = None,
     ) -> None:
         text = body if isinstance(body, str) else shapes.encode(body)
         data = text.encode("utf-8", "replace")
@@ -339,10 +362,14 @@ class _Handler(BaseHTTPRequestHandler):
         if status >= 400:
             self.record.error = message or body["error"]["message"]
         self._send_head(status, {**usual, **(headers or {})})
-        self.wfile.write(data[: len(data) // 2] if cut else data if self.command != "HEAD" else b"")
+        if reply is None:
+            self.wfile.write(data if self.command != "HEAD" else b"")
+        else:
+            try:
+                Delivery(reply, self.wfile.write, self._pause).send_body(data)
+            except Cut:
+                self._cut()
         self.wfile.flush()
-        if cut:
-            self._cut()
 
     def _send_head(self, status: int, headers: Mapping[str, str]) -> None:
         self.record.status = status

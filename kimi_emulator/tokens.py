@@ -51,15 +51,18 @@ def _count_content(content: Any) -> int:
 
 
 def count_message(message: Any) -> int:
-    """Estimate the prompt tokens of one message: text, reasoning, tool calls and tools, not the bytes of media."""
+    """Estimate the prompt tokens of one message: text, reasoning, tool calls and tools, not the bytes of media.
+
+    The name of a partial message counts, as it is a part of the prefix.
+    """
     if not isinstance(message, Mapping):
         return _PER_MESSAGE
     extras = [message[key] for key in ("tool_calls", "tools") if message.get(key)]
-    reasoning = message.get("reasoning_content")
+    texts = [message.get("reasoning_content"), message.get("name") if message.get("partial") is True else None]
     return (
         _PER_MESSAGE
         + _count_content(message.get("content"))
-        + (count(reasoning) if isinstance(reasoning, str) else 0)
+        + sum(count(text) for text in texts if isinstance(text, str))
         + sum(count(_dump(extra)) for extra in extras)
     )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from kimi_wire.errors import KimiMissingKeyError, KimiRequestError
+from kimi_wire.partial import Answer
 from kimi_wire.request import Request
 from kimi_wire.response import Completion, parse_completion
 from kimi_wire.stream import Delta, StreamState
@@ -71,6 +72,7 @@ class KimiClient:
         api_key: The key.
         base_url: The API's root.
         timeout: Seconds, or an `openai.Timeout`; None is `READ_TIMEOUT` with `CONNECT_TIMEOUT`.
+        stream_idle_timeout: Seconds a stream may be silent before it counts as broken; None is as `timeout`.
         max_retries: How often the SDK tries again; there is no other layer of retries.
         default_headers: Headers for every request.
         http_client: A client of the HTTP library the SDK is built on, for synchronous calls.
@@ -83,6 +85,7 @@ class KimiClient:
         api_key: str,
         base_url: str,
         timeout: Any = None,
+        stream_idle_timeout: float | None = None,
         max_retries: int = DEFAULT_MAX_RETRIES,
         default_headers: Mapping[str, str] | None = None,
         http_client: Any = None,
@@ -90,6 +93,7 @@ class KimiClient:
     ) -> None:
         self._options: dict[str, Any] = {"api_key": api_key, "base_url": base_url, "max_retries": max_retries}
         self._timeout = timeout
+        self._idle = stream_idle_timeout
         self._default_headers = dict(default_headers or {})
         self._http_client = http_client
         self._http_async_client = http_async_client
@@ -117,20 +121,26 @@ class KimiClient:
             KimiError: Whatever goes wrong.
         """
         client = self._client()
-        try:
-            response = client.post(**_arguments(request, options))
-        except Exception as error:
-            raise _translated(error) from error
-        return parse_completion(response.content, response.headers, request.plan)
+        answer = Answer(request)
+        while answer.request is not None:
+            try:
+                response = client.post(**_arguments(answer.request, options))
+            except Exception as error:
+                raise _translated(error) from error
+            answer.take(parse_completion(response.content, response.headers, request.plan, answer.request.prefix))
+        return answer.completion
 
     async def acomplete(self, request: Request, options: Mapping[str, Any] | None = None) -> Completion:
         """The asynchronous twin of `complete`."""
         client = await self._aclient()
-        try:
-            response = await client.post(**_arguments(request, options))
-        except Exception as error:
-            raise _translated(error) from error
-        return parse_completion(response.content, response.headers, request.plan)
+        answer = Answer(request)
+        while answer.request is not None:
+            try:
+                response = await client.post(**_arguments(answer.request, options))
+            except Exception as error:
+                raise _translated(error) from error
+            answer.take(parse_completion(response.content, response.headers, request.plan, answer.request.prefix))
+        return answer.completion
 
     def stream(self, request: Request, options: Mapping[str, Any] | None = None) -> Iterator[Delta | Completion]:
         """Send a request and read the answer as it comes.
@@ -146,44 +156,46 @@ class KimiClient:
             KimiError: Whatever goes wrong; a stream that breaks off never ends quietly.
         """
         client = self._client()
-        try:
-            response = client.post(**_arguments(request, options, stream=True))
-        except Exception as error:
-            raise _translated(error) from error
-        state = StreamState(response.headers, request.plan)
-        try:
-            for chunk in response.iter_bytes():
-                for delta in state.feed(chunk):
-                    yield delta
-        except Exception as error:
-            if not state.done:
-                raise _translated(error, response, state) from error
-        finally:
-            response.close()
-        for item in state.finish():
-            yield item
+        answer = Answer(request)
+        while answer.request is not None:
+            try:
+                response = client.post(**_arguments(answer.request, self._stream_options(options), stream=True))
+            except Exception as error:
+                raise _translated(error) from error
+            state, failure = StreamState(response.headers, request.plan, answer.request.prefix), None
+            try:
+                for chunk in response.iter_bytes():
+                    for delta in state.feed(chunk):
+                        yield delta
+            except Exception as error:
+                failure = None if state.done else _translated(error, response, state)
+            finally:
+                response.close()
+            for item in answer.end_stream(state, failure):
+                yield item
 
     async def astream(
         self, request: Request, options: Mapping[str, Any] | None = None
     ) -> AsyncIterator[Delta | Completion]:
         """The asynchronous twin of `stream`."""
         client = await self._aclient()
-        try:
-            response = await client.post(**_arguments(request, options, stream=True))
-        except Exception as error:
-            raise _translated(error) from error
-        state = StreamState(response.headers, request.plan)
-        try:
-            async for chunk in response.aiter_bytes():
-                for delta in state.feed(chunk):
-                    yield delta
-        except Exception as error:
-            if not state.done:
-                raise _translated(error, response, state) from error
-        finally:
-            await response.aclose()
-        for item in state.finish():
-            yield item
+        answer = Answer(request)
+        while answer.request is not None:
+            try:
+                response = await client.post(**_arguments(answer.request, self._stream_options(options), stream=True))
+            except Exception as error:
+                raise _translated(error) from error
+            state, failure = StreamState(response.headers, request.plan, answer.request.prefix), None
+            try:
+                async for chunk in response.aiter_bytes():
+                    for delta in state.feed(chunk):
+                        yield delta
+            except Exception as error:
+                failure = None if state.done else _translated(error, response, state)
+            finally:
+                await response.aclose()
+            for item in answer.end_stream(state, failure):
+                yield item
 
     def close(self) -> None:
         """Close the connections of synchronous calls; the next call opens new ones."""
@@ -223,6 +235,22 @@ class KimiClient:
             await keeper.start(self)
         return keeper.client
 
+    def _http_timeout(self) -> Any:
+        import openai
+
+        return openai.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT) if self._timeout is None else self._timeout
+
+    def _stream_options(self, options: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """The options of a call that streams: silence has a limit of its own, unless the call has a timeout."""
+        options = options or {}
+        if self._idle is None or "timeout" in options:
+            return options
+        import openai
+
+        usual = openai.Timeout(self._http_timeout())
+        timeout = openai.Timeout(connect=usual.connect, read=self._idle, write=usual.write, pool=usual.pool)
+        return {**options, "timeout": timeout}
+
     def _sdk_options(self) -> dict[str, Any]:
         import openai
 
@@ -230,10 +258,9 @@ class KimiClient:
         ambient = (line.partition(":")[0].strip() for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines())
         unwanted = ["OpenAI-Organization", "OpenAI-Project", *filter(None, ambient)]
         authorization = {"Authorization": f"Bearer {self._options['api_key']}"}
-        timeout = openai.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT) if self._timeout is None else self._timeout
         return {
             **self._options,
-            "timeout": timeout,
+            "timeout": self._http_timeout(),
             "default_headers": {
                 **{name: openai.Omit() for name in unwanted if name.lower() != "authorization"},
                 **authorization,
@@ -301,6 +328,8 @@ def _arguments(request: Request, options: Mapping[str, Any] | None, *, stream: b
 def _translated(error: Exception, response: Any = None, state: StreamState | None = None) -> Exception:
     from kimi_wire.api_errors import translate_error, translate_stream_error
 
-    if response is not None and state is not None:
-        return translate_stream_error(error, response, state.partial())
-    return translate_error(error)
+    if response is None or state is None:
+        return translate_error(error)
+    translated = translate_stream_error(error, response, state.partial())
+    translated.__cause__ = error
+    return translated

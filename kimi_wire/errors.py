@@ -48,8 +48,8 @@ class KimiStreamError(KimiResponseError):
     """
 
 
-class KimiToolChoiceError(KimiResponseError):
-    """A tool call was forced and none came back."""
+class KimiToolChoiceError(KimiResponseError, ValueError):
+    """A tool call was forced and none came back; a `ValueError` too, as the frameworks' parsers raise there."""
 
 
 class KimiWarning(UserWarning):

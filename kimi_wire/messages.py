@@ -33,10 +33,19 @@ _KEYS = ("role", "name", "content", "reasoning_content", "tool_calls", "tool_cal
 _NUMBERED_ID = re.compile(r"(.*[:_])(\d{1,9})", re.DOTALL)
 
 MISSING_REASONING = ("placeholder", "omit", "error")
+UNANSWERED = ("error", "repair")
+
+NOT_RUN = "Error: this tool call was not run."
+"""Answers a tool call that has no answer, where the caller asked for that."""
 
 
 def render_messages(
-    messages: Sequence[Mapping[str, Any]], profile: Profile, *, thinking: bool, missing_reasoning: str = "placeholder"
+    messages: Sequence[Mapping[str, Any]],
+    profile: Profile,
+    *,
+    thinking: bool,
+    missing_reasoning: str = "placeholder",
+    unanswered_tool_calls: str = "error",
 ) -> list[JSON]:
     """Render a conversation for the request.
 
@@ -46,6 +55,8 @@ def render_messages(
         thinking: Whether the model will think in this call.
         missing_reasoning: What to do about an assistant message with tool calls whose reasoning is lost, where the
             family has refused such messages: `placeholder` sends a space, `omit` sends nothing, `error` raises.
+        unanswered_tool_calls: What to do about a tool call without an answer: `error` raises, `repair` answers it with
+            an error of the tool's (`NOT_RUN`).
 
     Returns:
         New messages, in order.
@@ -65,7 +76,7 @@ def render_messages(
     if len(kept) < len(rendered):
         logger.debug("left out %d empty messages", len(rendered) - len(kept))
     if any("tool_calls" in message or message["role"] == "tool" for message in kept):
-        _pair_tool_messages(kept)
+        kept = _attach_media(_pair_tool_messages(kept, repair=unanswered_tool_calls == "repair"))
         if profile.needs_reasoning and thinking:
             _fill_missing_reasoning(kept, missing_reasoning)
     return kept
@@ -75,26 +86,30 @@ def _render_message(message: Mapping[str, Any], index: int, profile: Profile) ->
     role = _ROLES.get(message.get("role", ""))
     if role is None:
         raise KimiRequestError(f"Message {index} has the role {message.get('role')!r}; Kimi knows {sorted(_ROLES)}.")
+    if role != message["role"]:
+        logger.debug("message %d: sent the role %r as %r", index, message["role"], role)
     rendered = {**{key: message[key] for key in _KEYS if key in message}, **message, "role": role}
     if isinstance(message.get("content"), list):
         rendered["content"] = _render_parts(message["content"], index, profile)
     if role == "assistant":
-        _render_assistant(rendered)
+        _render_assistant(rendered, index)
     elif role == "tool":
         # Leaving the key out is refused where "" is taken (EYHN/kwwk#142).
         rendered["content"] = rendered.get("content") or ""
     return rendered
 
 
-def _render_assistant(message: JSON) -> None:
+def _render_assistant(message: JSON, index: int) -> None:
     """Bring a (copied) assistant message into the form that every report accepts."""
     calls = message.pop("tool_calls", None)
     if calls:
         message["tool_calls"] = [_render_call(call) for call in calls]
     if _is_blank(message.get("content")) and (calls or message.get("content") is None):
+        blank = message.pop("content", None)
         # 400 "text content is empty" for an empty part beside tool calls (BerriAI/litellm#42186); reports on `""`
         # contradict each other (MoonshotAI/kimi-cli#2621), leaving the key out was never refused.
-        message.pop("content", None)
+        if blank is not None:
+            logger.debug("message %d: left out the blank text beside its tool calls", index)
 
 
 def _render_call(call: Mapping[str, Any]) -> JSON:
@@ -118,6 +133,8 @@ def _render_parts(parts: Iterable[Any], index: int, profile: Profile) -> str | l
         if part.get("type") == "text":
             if part.get("text"):
                 kept.append({"type": "text", "text": part["text"]})
+            else:
+                logger.debug("message %d: left out an empty text part", index)
         else:
             kept.append(_check_media(part, index, profile))
     if len(kept) == 1 and kept[0]["type"] == "text":
@@ -161,7 +178,7 @@ def _is_left_out(message: JSON, index: int) -> bool:
     return role == "system" and not content and not message.get("tools")
 
 
-def _pair_tool_messages(messages: list[JSON]) -> None:
+def _pair_tool_messages(messages: list[JSON], *, repair: bool) -> list[JSON]:
     """Check that every tool call is answered, and give a repeated id a number of its own, in call and answer.
 
     Kimi counts ids anew in every answer (`list_dir:0` in turn 1 and in turn 2), and has refused two equal ones in one
@@ -170,6 +187,7 @@ def _pair_tool_messages(messages: list[JSON]) -> None:
     """
     taken: set[str] = set()
     waiting: dict[str, list[str]] = {}  # the caller's id -> ids on the wire that are still to be answered, in order
+    paired: list[JSON] = []
     for index, message in enumerate(messages):
         if message["role"] == "tool":
             unanswered = waiting.get(message.get("tool_call_id") or "")
@@ -179,12 +197,13 @@ def _pair_tool_messages(messages: list[JSON]) -> None:
                     "assistant message before it, or is already answered."
                 )
             message["tool_call_id"] = unanswered.pop(0)
-            continue
-        _check_answered(waiting)
-        waiting = {}
-        for call in message.get("tool_calls", ()):
-            waiting.setdefault(call["id"] or "", []).append(_claim_id(call, taken))
-    _check_answered(waiting)
+        else:
+            paired += _answer_for(waiting, repair=repair)
+            waiting = {}
+            for call in message.get("tool_calls", ()):
+                waiting.setdefault(call["id"] or "", []).append(_claim_id(call, taken))
+        paired.append(message)
+    return paired + _answer_for(waiting, repair=repair)
 
 
 def _claim_id(call: JSON, taken: set[str]) -> str:
@@ -199,19 +218,50 @@ def _claim_id(call: JSON, taken: set[str]) -> str:
         number += 1
         unique = f"{stem}{number}"
     taken.add(unique)
+    if unique != call["id"]:
+        logger.debug("sent the tool call id %r as %r", call["id"], unique)
     call["id"] = unique
     return str(unique)
 
 
-def _check_answered(waiting: Mapping[str, list[str]]) -> None:
+def _answer_for(waiting: Mapping[str, list[str]], *, repair: bool) -> list[JSON]:
+    """Answers for the calls that have none, if they may be made up."""
     missing = [call_id for call_ids in waiting.values() for call_id in call_ids]
-    if missing:
+    if missing and not repair:
         # "an assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.
         # The following tool_call_ids did not have response messages: Shell:58" (MoonshotAI/kimi-cli#1977)
         raise KimiRequestError(
             f"The tool calls {missing} have no answer. Every tool call needs a tool message right after the assistant "
-            "message that made it: add them, or drop that message."
+            "message that made it: add them, drop that message, or set unanswered_tool_calls='repair'."
         )
+    if missing:
+        logger.debug("answered the tool calls %s with an error, as nobody had", missing)
+    return [{"role": "tool", "tool_call_id": call_id, "content": NOT_RUN} for call_id in missing]
+
+
+def _attach_media(messages: list[JSON]) -> list[JSON]:
+    """Move pictures and videos out of tool results, into a user message after them.
+
+    In a tool message they were refused or lost: "text content is empty" (MoonshotAI/kimi-cli#1663,
+    vllm-project/vllm#43203); Moonshot's own client moves them too (MoonshotAI/kimi-code#632).
+    """
+    moved: list[JSON] = []
+    waiting: list[JSON] = []
+    for message in messages:
+        if message["role"] != "tool" and waiting:
+            moved.append({"role": "user", "content": waiting})
+            waiting = []
+        if message["role"] == "tool" and isinstance(message["content"], list):
+            texts = [part["text"] for part in message["content"] if part["type"] == "text"]
+            media = [part for part in message["content"] if part["type"] != "text"]
+            if media:
+                call_id = message["tool_call_id"]
+                logger.debug("moved the media of the answer to tool call %r into a user message", call_id)
+                waiting += [{"type": "text", "text": f"Attached to the result of tool call {call_id}:"}, *media]
+                texts.append("(attached in the next user message)")
+            message["content"] = "\n".join(texts)
+        moved.append(message)
+    return [*moved, {"role": "user", "content": waiting}] if waiting else moved
 
 
 def _fill_missing_reasoning(messages: list[JSON], policy: str) -> None:

@@ -6,11 +6,13 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.messages import MISSING_REASONING, render_messages
+from kimi_wire.messages import MISSING_REASONING, UNANSWERED, render_messages
+from kimi_wire.partial import HOSTS_WITHOUT, add_prefix, check_partial, mark_last
 from kimi_wire.profiles import Preserve, Profile, Thinking, profile_for
-from kimi_wire.tools import JSON, ToolPlan, parse_tool_choice, plan_tools, render_tools
+from kimi_wire.tools import JSON, ToolPlan, parse_tool_choice, plan_tools, render_schema, render_tools
 
 DEFAULT_MODEL = "kimi-k3"
 EFFORTS = ("low", "high", "max")
@@ -45,6 +47,11 @@ class Settings:
         reasoning_effort: `low`, `high` or `max`; kimi-k3 family only.
         preserve_thinking: Whether the model sees its reasoning of earlier turns (`thinking.keep`).
         missing_reasoning: See `kimi_wire.messages.render_messages`.
+        unanswered_tool_calls: See `kimi_wire.messages.render_messages`.
+        prefix: The beginning of the answer, which goes on from there (Partial Mode); the answer has it at its front.
+        prefix_name: Who speaks, for role play: a name for the answer's beginning.
+        continue_on_length: How often an answer cut by its token limit is continued in Partial Mode.
+        resume_streams: How often a stream that broke off is resumed in Partial Mode.
         max_tokens: Cap on the answer, thinking included, in tokens.
         temperature: Sampling temperature.
         top_p: Nucleus sampling.
@@ -68,6 +75,11 @@ class Settings:
     reasoning_effort: str | None = None
     preserve_thinking: bool | None = None
     missing_reasoning: str = "placeholder"
+    unanswered_tool_calls: str = "error"
+    prefix: str | None = None
+    prefix_name: str | None = None
+    continue_on_length: int = 0
+    resume_streams: int = 0
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -113,11 +125,19 @@ class Request:
         body: The JSON body.
         plan: How the tools went out; the answer is read with it.
         notices: What was left out.
+        prefix: What the answer has at its front, although the server sends only what follows.
+        continuable: An answer that stopped early can be taken up in Partial Mode.
+        continue_on_length: How often that may happen to an answer cut by its token limit.
+        resume_streams: How often that may happen to a stream that broke off.
     """
 
     body: JSON
     plan: ToolPlan
     notices: tuple[Notice, ...] = field(default=())
+    prefix: str = ""
+    continuable: bool = False
+    continue_on_length: int = 0
+    resume_streams: int = 0
 
 
 # A call's own options for the SDK: the caller's name, the SDK's name.
@@ -168,7 +188,12 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def render_request(
-    settings: Settings, messages: Sequence[Mapping[str, Any]], *, stream: bool, notices: Sequence[Notice] = ()
+    settings: Settings,
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    stream: bool,
+    notices: Sequence[Notice] = (),
+    base_url: str = "",
 ) -> Request:
     """Assemble the body of a chat request.
 
@@ -177,6 +202,7 @@ def render_request(
         messages: The conversation, in the API's form; not changed.
         stream: Whether the answer is streamed.
         notices: Notices so far.
+        base_url: Where it is sent to; not every host has all that its models have.
 
     Returns:
         The request.
@@ -185,6 +211,8 @@ def render_request(
         KimiRequestError: The server would refuse it, or `strict` is set and something would be left out.
     """
     profile = profile_for(settings.model)
+    if urlsplit(base_url).hostname in HOSTS_WITHOUT:
+        profile = replace(profile, partial=False)
     found = list(notices)
     tools = render_tools(settings.tools or (), profile)
     plan = plan_tools(
@@ -192,19 +220,15 @@ def render_request(
     )
     if plan.warning:
         found.append(Notice("tool_choice", plan.warning))
-    if plan.response_format and settings.response_format:
+    if plan.response_format and (settings.response_format or settings.prefix is not None):
         raise KimiRequestError(
-            f"{settings.model} takes a forced tool call only in place of a response_format; ask for one of the two."
+            f"{settings.model} takes a forced tool call only in place of a response_format or a prefix; ask for one."
         )
     thinking = _render_thinking(settings, profile, plan, found)
+    response_format = plan.response_format or _render_format(settings.response_format, profile)
     body: JSON = {
         "model": settings.model,
-        "messages": render_messages(
-            messages,
-            profile,
-            thinking=_is_thinking(settings, profile, thinking),
-            missing_reasoning=_one_of("missing_reasoning", settings.missing_reasoning, MISSING_REASONING),
-        ),
+        "messages": _render_conversation(settings, messages, profile, thinking, response_format, found),
         **thinking,
         **_render_limits(settings, profile),
         **_render_sampling(settings, profile, thinking, stream, found),
@@ -213,20 +237,80 @@ def render_request(
         body["tools"] = plan.tools
     if plan.tool_choice is not None:
         body["tool_choice"] = plan.tool_choice
-    response_format = plan.response_format or settings.response_format
     if response_format:
-        body["response_format"] = dict(response_format)
+        body["response_format"] = response_format
     for name in ("prompt_cache_key", "safety_identifier"):
         if (value := getattr(settings, name)) is not None:
             body[name] = value
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    plan = replace(plan, json_answer=_is_json(body.get("response_format")))
-    if settings.extra_body:
-        body |= settings.extra_body
+    body |= {name: value for name, value in (settings.extra_body or {}).items() if name != "partial"}
+    for name in ("continue_on_length", "resume_streams"):
+        _check_count(settings, name, profile, found)
     if settings.strict and found:
         raise KimiRequestError(" ".join(notice.message for notice in found))
-    return Request(body, plan, tuple(found))
+    return Request(
+        body,
+        replace(plan, json_answer=_is_json(body.get("response_format"))),
+        tuple(found),
+        prefix=settings.prefix or "",
+        continuable=profile.partial and not response_format,
+        continue_on_length=settings.continue_on_length,
+        resume_streams=settings.resume_streams,
+    )
+
+
+def _render_conversation(
+    settings: Settings,
+    messages: Sequence[Mapping[str, Any]],
+    profile: Profile,
+    thinking: JSON,
+    response_format: Mapping[str, Any] | None,
+    notices: list[Notice],
+) -> list[JSON]:
+    """The messages, and the beginning of the answer where one is given."""
+    rendered = render_messages(
+        messages,
+        profile,
+        thinking=_is_thinking(settings, profile, thinking),
+        missing_reasoning=_one_of("missing_reasoning", settings.missing_reasoning, MISSING_REASONING),
+        unanswered_tool_calls=_one_of("unanswered_tool_calls", settings.unanswered_tool_calls, UNANSWERED),
+    )
+    rendered = add_prefix(rendered, settings.prefix, settings.prefix_name)
+    if (settings.extra_body or {}).get("partial") and not rendered[-1].get("partial"):
+        rendered = mark_last(rendered)
+        notices.append(
+            Notice(
+                "partial", "partial belongs on the last message, an assistant's, and was moved there from extra_body."
+            )
+        )
+    if profile.is_kimi or settings.prefix is not None or settings.prefix_name is not None:
+        check_partial(rendered, profile, response_format)
+    return rendered
+
+
+def _check_count(settings: Settings, name: str, profile: Profile, notices: list[Notice]) -> None:
+    count = getattr(settings, name)
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise KimiRequestError(f"{name}={count!r} must be a whole number of at least 0.")
+    if count and not profile.partial:
+        notices.append(Notice(name, f"{settings.model} has no Partial Mode; {name}={count} is left out."))
+
+
+def _render_format(response_format: Mapping[str, Any] | None, profile: Profile) -> JSON | None:
+    """A `response_format`, its schema in Moonshot's dialect and its name where the API wants one.
+
+    "missing required parameter: response_format.json_schema.name" (browseros-ai/BrowserOS#657)
+    """
+    if not response_format:
+        return None
+    described = response_format.get("json_schema")
+    if not profile.is_kimi or response_format.get("type") != "json_schema":
+        return dict(response_format)
+    if not isinstance(described, Mapping) or not isinstance(described.get("schema"), Mapping):
+        raise KimiRequestError("A response_format of type json_schema needs {'json_schema': {'schema': {...}}}.")
+    schema = render_schema(described["schema"], "response_format")
+    return {**response_format, "json_schema": {"name": "answer", "strict": True, **described, "schema": schema}}
 
 
 def _is_json(response_format: Any) -> bool:
@@ -243,7 +327,8 @@ def check_settings(base: Mapping[str, Any]) -> None:
         KimiRequestError: A setting is wrong for the model, or `strict` is set and one would be left out.
     """
     settings, notices = merge_settings(base, {})
-    render_request(settings, [{"role": "user", "content": "?"}], stream=False, notices=notices)
+    conversation = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
+    render_request(settings, conversation, stream=False, notices=notices)
 
 
 def _one_of(name: str, value: Any, allowed: Sequence[str]) -> str:

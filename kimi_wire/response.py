@@ -65,7 +65,7 @@ def parse_arguments(arguments: str) -> dict[str, Any]:
     except ValueError:
         try:
             parsed = json.loads(arguments, strict=False)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"The arguments are not valid JSON ({error}): {arguments}") from None
     if not isinstance(parsed, dict):
         raise ValueError(f"The arguments are not a JSON object: {arguments}")
@@ -208,13 +208,14 @@ def parse_request_id(headers: Mapping[str, str]) -> str | None:
     return next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
 
 
-def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan) -> Completion:
+def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, prefix: str = "") -> Completion:
     """Parse the body of a non-streamed answer.
 
     Args:
         body: The response's bytes.
         headers: The response's headers.
         plan: The tool plan of the request it answers.
+        prefix: The beginning of the text, which the server does not repeat.
 
     Raises:
         KimiResponseError: The body is not a completion.
@@ -244,6 +245,7 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan) ->
     for choice in choices:
         if plan.json_answer:
             choice.content = strip_fence(choice.content)
+        choice.content = prefix + choice.content
         finish_choice(choice, plan, request_id)
     return completion
 

@@ -128,10 +128,12 @@ class StreamState:
         headers: The response's headers.
         plan: The tool plan of the request. Under a constrained tool choice the text is a call in the making: it gives
             no deltas, the finished call does.
+        prefix: The beginning of the text, which the server does not repeat.
     """
 
-    def __init__(self, headers: Mapping[str, str], plan: ToolPlan) -> None:
+    def __init__(self, headers: Mapping[str, str], plan: ToolPlan, prefix: str = "") -> None:
         self.done = False
+        self._prefix = prefix
         self.request_id = parse_request_id(headers)
         self._plan = plan
         self._decoder = EventDecoder()
@@ -183,16 +185,16 @@ class StreamState:
             KimiToolChoiceError: A forced tool call did not come.
         """
         self.done = self.done or any(data.startswith(_DONE) for data in self._decoder.flush())
-        held = self._fence.end() if self._fence is not None else ""
-        self._content.append(held)
-        choice = self.partial()
-        if not self.done or choice.finish_reason is None:
+        if not self.done or self._finish_reason is None:
             missing = "[DONE]" if not self.done else "a finish_reason"
             raise KimiStreamError(
                 f"The stream broke off without {missing}: what had arrived is not a whole answer. Try again.",
                 request_id=self.request_id,
-                partial=choice,
+                partial=self.partial(),
             )
+        held = self._prefix + (self._fence.end() if self._fence is not None else "")
+        self._content.append(held)
+        choice = self.partial()
         finish_choice(choice, self._plan, self.request_id)
         if self._plan.response_format is not None:
             yield self._late_delta(choice)
@@ -253,6 +255,8 @@ class StreamState:
         content = text_or_none(delta.get("content")) or ""
         if self._fence is not None:
             content = self._fence.feed(content)
+        if content:
+            content, self._prefix = self._prefix + content, ""
         reasoning = parse_reasoning(delta)
         calls = delta.get("tool_calls")
         self._content.append(content)

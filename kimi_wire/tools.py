@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.profiles import ForcedChoice, Profile
+from kimi_wire.schema import normalise_schema
 
 JSON = dict[str, Any]
 
@@ -18,7 +21,6 @@ MAX_TOOLS = 128  # https://platform.kimi.ai/docs/api/chat: "tools ... at most 12
 # (MoonshotAI/kimi-cli#1773). The documented pattern allows a leading underscore, and 128 characters where it once
 # allowed 64 (https://platform.kimi.com/docs/api/chat).
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,127}")
-_EMPTY_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
 
 
 def render_tools(tools: Sequence[Mapping[str, Any]], profile: Profile) -> list[JSON]:
@@ -70,10 +72,33 @@ def _render_tool(tool: Mapping[str, Any]) -> JSON:
             "digits, underscores and dashes. Rename the tool."
         )
     # "tools.function.parameters.type is required and must be "object"" (MiqroForge#1165).
-    parameters = function.get("parameters") or _EMPTY_PARAMETERS
-    if "type" not in parameters:
-        parameters = {"type": "object", **parameters}
-    return {"type": "function", "function": {**function, "parameters": dict(parameters)}}
+    parameters = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
+    return {"type": "function", "function": {**function, "parameters": render_schema(parameters, f"tool {name}")}}
+
+
+def render_schema(schema: Mapping[str, Any], where: str) -> JSON:
+    """A JSON Schema in Moonshot's dialect; the same schema is worked through once only.
+
+    Args:
+        schema: The schema; not changed.
+        where: What to call it in errors.
+
+    Returns:
+        The result, which is shared: it must not be changed.
+
+    Raises:
+        KimiRequestError: The schema has a mistake, or is no JSON.
+    """
+    try:
+        text = json.dumps(schema)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise KimiRequestError(f"{where}: the schema cannot be written as JSON: {error}") from None
+    return _normalise(text, where)
+
+
+@lru_cache(maxsize=1024)
+def _normalise(text: str, where: str) -> JSON:
+    return normalise_schema(json.loads(text), where=where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,41 +235,20 @@ def _native_choice(choice: ToolChoice) -> str | JSON:
 def _call_format(tools: Sequence[JSON]) -> JSON:
     """A `response_format` under which the answer is a call of one of the tools (see `parse_constrained_call`)."""
     if len(tools) == 1:
-        function = tools[0]["function"]
-        schema = {**function["parameters"]}
-        name = function["name"]
+        name, schema = tools[0]["function"]["name"], tools[0]["function"]["parameters"]
     else:
-        definitions: JSON = {}
-        branches = [_call_branch(tool["function"], definitions) for tool in tools]
-        schema = {"type": "object", "properties": {"call": {"anyOf": branches}}, "required": ["call"]}
-        schema["additionalProperties"] = False
-        if definitions:
-            schema["$defs"] = definitions
-        name = "tool_call"
+        calls = {"anyOf": [_call_branch(tool["function"]) for tool in tools]}
+        union = {"type": "object", "properties": {"call": calls}, "required": ["call"], "additionalProperties": False}
+        name, schema = "tool_call", render_schema(union, "the tools' parameters")
     return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
 
 
-def _call_branch(function: JSON, definitions: JSON) -> JSON:
-    """One tool's branch of the union; its `$defs` move to the root, under names of their own."""
-    parameters, name = dict(function["parameters"]), function["name"]
-    for bucket in ("$defs", "definitions"):
-        for key, definition in parameters.pop(bucket, {}).items():
-            definitions[f"{name}.{key}"] = _move_refs(definition, name)
+def _call_branch(function: JSON) -> JSON:
+    """One tool's branch of the union; the `$id` keeps its references its own."""
+    arguments = {**function["parameters"], "$id": f"urn:{function['name']}"}
     return {
         "type": "object",
-        "properties": {"name": {"type": "string", "enum": [name]}, "arguments": _move_refs(parameters, name)},
+        "properties": {"name": {"type": "string", "enum": [function["name"]]}, "arguments": arguments},
         "required": ["name", "arguments"],
         "additionalProperties": False,
     }
-
-
-def _move_refs(schema: Any, tool: str) -> Any:
-    if isinstance(schema, list):
-        return [_move_refs(item, tool) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    moved = {key: _move_refs(value, tool) for key, value in schema.items()}
-    reference = schema.get("$ref")
-    if isinstance(reference, str):
-        moved["$ref"] = re.sub(r"^#/(?:\$defs|definitions)/", f"#/$defs/{tool}.", reference)
-    return moved

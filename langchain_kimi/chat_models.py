@@ -115,6 +115,13 @@ class ChatKimi(KimiSettings):
         model.with_structured_output(City).invoke("Where is the Eiffel tower?")
         ```
 
+    Partial Mode:
+        ```python
+        model.invoke("Answer as JSON: what is the capital of Norway?", prefix="{").content  # begins with "{"
+        ```
+
+        `continue_on_length` and `resume_streams` go on in the same way where an answer was cut or a stream broke off.
+
     Token usage:
         ```python
         message.usage_metadata
@@ -248,7 +255,11 @@ class ChatKimi(KimiSettings):
         call.pop("stream", None)  # LangChain's word for the way it calls, not a setting
         settings, notices = merge_settings(self._settings(), call)
         request = render_request(
-            settings, [render_message(message) for message in messages], stream=stream, notices=notices
+            settings,
+            [render_message(message) for message in messages],
+            stream=stream,
+            notices=notices,
+            base_url=self.base_url,
         )
         for notice in request.notices:
             if notice.setting not in self._warned:

@@ -43,6 +43,15 @@ class KimiSettings(BaseChatModel):
     """What to do about a message with tool calls that has lost its thinking, where the model has refused such messages:
     send a space in its place, nothing, or raise."""
 
+    unanswered_tool_calls: Literal["error", "repair"] = "error"
+    """What to do about a tool call in the history that nobody answered: raise, or answer it with an error."""
+
+    continue_on_length: int = 0
+    """How often an answer cut by its token limit is continued in Partial Mode; it comes back as one answer."""
+
+    resume_streams: int = 0
+    """How often a stream that broke off is resumed in Partial Mode, where it stopped."""
+
     max_tokens: int | None = Field(default=None, alias="max_completion_tokens")
     """Cap on the answer in tokens, thinking included."""
 
@@ -88,6 +97,9 @@ class KimiSettings(BaseChatModel):
     timeout: Any = None
     """Seconds, or an `openai.Timeout`. Default: 900 s without a byte (thinking can be silent for minutes), 60 s to
     connect."""
+
+    stream_idle_timeout: float | None = None
+    """Seconds a stream may be silent before it counts as broken. Default: as `timeout`."""
 
     max_retries: int = DEFAULT_MAX_RETRIES
     """How often the openai SDK sends a failed request again; there is no other layer of retries."""
@@ -154,6 +166,7 @@ class KimiSettings(BaseChatModel):
             "api_key": self.kimi_api_key.get_secret_value(),
             "base_url": self.base_url,
             "timeout": self.timeout,
+            "stream_idle_timeout": self.stream_idle_timeout,
             "max_retries": self.max_retries,
             "default_headers": self.default_headers,
             "http_client": self.http_client,

@@ -42,6 +42,9 @@ class KimiSettings(FunctionCallingLLM):
     reasoning_effort: str | None = Field(default=None, description="low, high or max; kimi-k3 family only.")
     preserve_thinking: bool | None = Field(default=None, description="Whether the model sees its earlier thinking.")
     missing_reasoning: str = Field(default="placeholder", description="placeholder, omit or error.")
+    unanswered_tool_calls: str = Field(default="error", description="error or repair.")
+    continue_on_length: int = Field(default=0, description="How often a cut answer is continued in Partial Mode.")
+    resume_streams: int = Field(default=0, description="How often a broken stream is resumed in Partial Mode.")
     max_tokens: int | None = Field(default=None, description="Cap on the answer in tokens, thinking included.")
     temperature: float | None = Field(default=None, description="Sampling temperature.")
     top_p: float | None = Field(default=None, description="Nucleus sampling.")
@@ -55,6 +58,7 @@ class KimiSettings(FunctionCallingLLM):
     extra_body: dict[str, Any] | None = Field(default=None, description="Fields to put into the body as they are.")
     strict: bool = Field(default=False, description="Raise where a setting would be left out with a warning.")
     timeout: float | None = Field(default=None, description="Seconds; None is 60 to connect and 900 to read.")
+    stream_idle_timeout: float | None = Field(default=None, description="Seconds of silence that break a stream.")
     max_retries: int = Field(default=DEFAULT_MAX_RETRIES, description="How often to try again.", ge=0)
     default_headers: dict[str, str] | None = Field(
         default=None, description="Headers for every request.", exclude=True, repr=False
@@ -108,7 +112,7 @@ class KimiSettings(FunctionCallingLLM):
         settings, notices = merge_settings(self._settings(), asked)
         _check_single(settings.n)
         rendered = [render_message(message) for message in messages]
-        request = render_request(settings, rendered, stream=stream, notices=notices)
+        request = render_request(settings, rendered, stream=stream, notices=notices, base_url=self.api_base or "")
         for notice in request.notices:
             if notice.setting not in self._warned:
                 self._warned.add(notice.setting)
@@ -124,6 +128,7 @@ class KimiSettings(FunctionCallingLLM):
             "api_key": resolve_api_key(_plain(self.api_key)),
             "base_url": resolve_base_url(self.api_base),
             "timeout": self.timeout,
+            "stream_idle_timeout": self.stream_idle_timeout,
             "max_retries": self.max_retries,
             "default_headers": dict(self.default_headers or {}),
             "http_client": self.http_client,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kimi_emulator import rules
+from kimi_emulator import rules, rules_schema
 from kimi_emulator.request import ChatRequest, Rejected, Rule
 
 USER = {"role": "user", "content": "Hello"}
@@ -159,6 +159,26 @@ CASES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
         loop(assistant(content="Once", partial="yes")),
         "Invalid request: the `messages.partial` field in the request (expected type bool)",
         loop(assistant(content="", name="Poet", partial=True)),
+    ),
+    (
+        loop(assistant(content="Once", partial=True), model="kimi-thinking-preview"),
+        "partial is not supported by model kimi-thinking-preview",
+        loop(assistant(content="Once", partial=True), model="moonshot-v1-8k"),
+    ),
+    (
+        loop(assistant(content="", partial=True, name=7)),
+        "Invalid request: the `messages.name` field in the request (expected type string)",
+        body(messages=[{**USER, "name": "Ann"}]),
+    ),
+    (
+        loop(assistant(call(), content="Once", partial=True)),
+        NEEDS_ANSWERS + "f_0",
+        loop(assistant(call()), result(), assistant(content="Once", partial=True)),
+    ),
+    (
+        loop(assistant(content=[text("")], partial=True)),
+        "Invalid request: text content is empty",
+        loop(assistant(content=[], partial=True)),
     ),
     (
         parts({**text("Hello"), "prompt_cache_breakpoint": True}),
@@ -520,6 +540,7 @@ def test_rule(refused: dict[str, Any], words: str, accepted: dict[str, Any]) -> 
 
 def test_every_rule_has_a_case() -> None:
     tested = {refusing_rule(read(refused)) for refused, _, _ in CASES}
+    tested |= set(rules_schema.RULES)  # theirs are in test_emulator_schema_rules.py
     assert {rule.__name__ for rule in rules.RULES if rule not in tested} == set()
 
 
@@ -539,6 +560,17 @@ def test_unknown_top_level_fields_are_ignored(extra: str) -> None:
 @pytest.mark.parametrize("field", ["temperature", "thinking", "tools", "tool_choice", "response_format", "max_tokens"])
 def test_null_is_the_same_as_absent(field: str) -> None:
     rules.check(read(body(**{field: None})))
+
+
+@pytest.mark.parametrize("arguments", ['{"a": NaN}', '{"a": "\n"}', '{"a": 1', "[]", "", "[" * 100_000])
+def test_arguments_that_are_no_json_object(arguments: str) -> None:
+    with pytest.raises(Rejected, match="not a valid JSON object"):
+        rules.check(read(loop(assistant(call(arguments=arguments)), result())))
+
+
+@pytest.mark.parametrize("format", [None, {"type": "json_object"}])
+def test_partial_goes_with_tools_and_formats(format: Any) -> None:
+    rules.check(read(loop(assistant(content="{", partial=True), tools=[tool()], response_format=format)))
 
 
 def test_unknown_keys_of_messages_are_tolerated() -> None:

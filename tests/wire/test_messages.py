@@ -115,6 +115,57 @@ def test_media() -> None:
         render([user([{"type": "file", "file": {}}])])
 
 
+def test_media_of_tool_results_move_into_a_user_message(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="kimi_wire")
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+    text = {"type": "text", "text": "A chart."}
+    messages = [
+        user(),
+        calls("a", "b", "c"),
+        answer("a", [text, picture]),
+        answer("b", [picture]),
+        answer("c", [text, text]),
+    ]
+    attached = [
+        {"type": "text", "text": "Attached to the result of tool call a:"},
+        picture,
+        {"type": "text", "text": "Attached to the result of tool call b:"},
+        picture,
+    ]
+    rendered = render([*messages, user("and?")])
+    assert [message["content"] for message in rendered[2:5]] == [
+        "A chart.\n(attached in the next user message)",
+        "(attached in the next user message)",
+        "A chart.\nA chart.",
+    ]
+    assert rendered[5:] == [{"role": "user", "content": attached}, user("and?")]
+    assert render(messages)[5:] == [{"role": "user", "content": attached}]
+    assert "moved the media" in caplog.text
+
+
+def test_every_repair_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="kimi_wire")
+    broken = calls("a", content="\n")
+    broken["tool_calls"][0]["function"]["arguments"] = "{oops"
+    render(
+        [{"role": "developer", "content": "s"}, user([{"type": "text", "text": ""}, {"type": "text", "text": "x"}]),
+         broken, answer("a"), calls("a"), {"role": "assistant", "content": ""}],
+        "kimi-k2.6",
+        unanswered_tool_calls="repair",
+    )  # fmt: skip
+    for told in (
+        "message 0: sent the role 'developer' as 'system'",
+        "message 1: left out an empty text part",
+        "message 2: left out the blank text beside its tool calls",
+        "wrote the malformed arguments of tool call 'a' anew",
+        "sent the tool call id 'a' as 'a_1'",
+        "left out 1 empty message",
+        "answered the tool calls ['a_1'] with an error",
+        "calls tools without its reasoning: sent a placeholder",
+    ):
+        assert told in caplog.text
+
+
 def test_repeated_ids_get_numbers_of_their_own() -> None:
     """Kimi counts ids anew in every answer; two equal ones in a conversation were refused."""
     messages = [
@@ -237,3 +288,25 @@ def test_a_new_turn_leaves_every_earlier_byte(conversation: list[list[Message]],
         earlier = render_messages(flat[:length], profile, thinking=True)
         assert json.dumps(whole).startswith(json.dumps(earlier)[:-1])
         length += len(turn)
+
+
+@pytest.mark.parametrize("model", ["kimi-k2.6", "kimi-k3"])
+def test_long_histories_keep_every_earlier_byte(model: str) -> None:
+    """An agent's history of a hundred rounds, with everything in it that is repaired, rendered after each round."""
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+    history: list[Message] = [{"role": "developer", "content": "s"}, user()]
+    earlier = ""
+    for number in range(100):
+        broken = calls("f:0", "f:1", reasoning_content=None if number % 3 else f"thought {number}")
+        if number % 4 == 0:
+            broken["tool_calls"][0]["function"]["arguments"] = '{"x": '
+        history += [broken, answer("f:1", [picture] if number % 5 == 0 else ""), answer("f:0")]
+        history += [
+            {"role": "assistant", "content": ""},
+            {"role": "assistant", "content": f"done {number}"},
+            user(f"next {number}"),
+        ]
+        now = json.dumps(render_messages(history, profile_for(model), thinking=True))
+        assert now.startswith(earlier)
+        earlier = now[:-1]
+    assert earlier.count('"role": "tool"') == 200

@@ -35,7 +35,8 @@ def names(request: Request) -> list[str]:
 
 @pytest.mark.parametrize("model", [*KIMIS, "gpt-5"])
 def test_nothing_is_sent_that_was_not_asked_for(model: str) -> None:
-    assert render(model) == Request({"model": model, "messages": HELLO}, render(model).plan)
+    assert render(model).body == {"model": model, "messages": HELLO}
+    assert render(model).notices == ()
 
 
 def test_a_stream_asks_for_usage() -> None:
@@ -216,3 +217,45 @@ def test_rendering_changes_nothing_it_is_given() -> None:
     first = render_request(settings, HELLO, stream=True)
     assert render_request(settings, HELLO, stream=True) == first
     assert (arguments, HELLO) == before
+
+
+AWKWARD = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {"when": {"type": "string", "format": "date"}, "kind": {"const": "a"}},
+    "required": ["when"],
+}
+
+
+def test_schemas_go_out_in_the_dialect() -> None:
+    before = copy.deepcopy(AWKWARD)
+    tool = {"type": "function", "function": {"name": "f", "parameters": AWKWARD}}
+    body = render(
+        "kimi-k3", tools=[tool], response_format={"type": "json_schema", "json_schema": {"schema": AWKWARD}}
+    ).body
+    described = body["response_format"]["json_schema"]
+    assert (described["name"], described["strict"]) == ("answer", True)
+    assert described["schema"] == body["tools"][0]["function"]["parameters"]
+    assert "$schema" not in described["schema"]
+    assert "date" in described["schema"]["properties"]["when"]["description"]
+    assert described["schema"]["properties"]["kind"]["enum"] == ["a"]
+    assert before == AWKWARD
+    foreign = render("gpt-5", response_format={"type": "json_schema", "json_schema": {"schema": AWKWARD}}).body
+    assert foreign["response_format"] == {"type": "json_schema", "json_schema": {"schema": AWKWARD}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"response_format": {"type": "json_schema"}}, "needs {'json_schema'"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": {"$ref": "http://x"}}}},
+            "response_format",
+        ),
+        ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"required": ["x"]}}}]}, "tool f"),
+        ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"x": object()}}}]}, "as JSON"),
+    ],
+)
+def test_mistakes_in_schemas_are_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(KimiRequestError, match=message):
+        render("kimi-k3", **settings)

@@ -6,7 +6,9 @@ import copy
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from kimi_emulator.dialect import check_schema
 from kimi_wire.errors import KimiRequestError, KimiToolChoiceError
 from kimi_wire.profiles import profile_for
 from kimi_wire.response import Choice, finish_choice
@@ -176,23 +178,32 @@ def test_other_models_get_the_choice_as_given() -> None:
     assert plan("gpt-5", "add") == ToolPlan([ADD, GET], NAMED, expected=("add",))
 
 
-def test_definitions_of_several_tools_do_not_clash() -> None:
-    def with_definition(name: str, kind: str) -> dict[str, Any]:
-        declared = tool(name, x={"$ref": "#/$defs/X"}, y={"type": "array", "items": {"$ref": "#/$defs/X"}})
-        declared["function"]["parameters"]["$defs"] = {"X": {"type": kind, "description": name}}
-        return declared
+def test_references_of_several_tools_stay_their_own() -> None:
+    def recursive(name: str, kind: str) -> dict[str, Any]:
+        node = {"type": "object", "properties": {"value": {"type": kind}, "next": {"$ref": "#/$defs/Node"}}}
+        parameters = {"type": "object", "properties": {"first": {"$ref": "#/$defs/Node"}}, "$defs": {"Node": node}}
+        return {"type": "function", "function": {"name": name, "parameters": parameters}}
 
-    tools = [with_definition("a", "string"), with_definition("b", "integer")]
+    itself = {"type": "object", "properties": {"child": {"$ref": "#"}, "label": {"type": "boolean"}}}
+    tools = render_tools(
+        [recursive("a", "string"), recursive("b", "integer"), {"function": {"name": "c", "parameters": itself}}], K3
+    )
     before = copy.deepcopy(tools)
     planned = plan("kimi-k2.7-code", "any", tools=tools)
     assert planned.response_format is not None
     schema = planned.response_format["json_schema"]["schema"]
-    assert schema["$defs"] == {
-        "a.X": {"type": "string", "description": "a"},
-        "b.X": {"type": "integer", "description": "b"},
-    }
-    second = schema["properties"]["call"]["anyOf"][1]["properties"]["arguments"]
-    assert second["properties"]["y"]["items"] == {"$ref": "#/$defs/b.X"}
+    for name, arguments, fits in (
+        ("a", {"first": {"value": "x", "next": {"value": "y"}}}, True),
+        ("a", {"first": {"value": "x", "next": {"value": 1}}}, False),
+        ("b", {"first": {"value": 1, "next": {"value": 2}}}, True),
+        ("b", {"first": {"value": 1, "next": {"value": "y"}}}, False),
+        ("c", {"child": {"child": {"label": True}}}, True),
+        ("c", {"child": {"child": {"label": "x"}}}, False),
+        ("d", {}, False),
+    ):
+        call = {"call": {"name": name, "arguments": arguments}}
+        assert Draft202012Validator(schema).is_valid(call) is fits
+    check_schema(schema)
     assert tools == before
 
 

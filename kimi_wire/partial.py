@@ -1,0 +1,205 @@
+"""Partial Mode: an answer that goes on from a given beginning, and what is built on that. Pure.
+
+`{"role": "assistant", "content": "<beginning>", "partial": true}` as the last message has the model go on there; what
+comes back is what follows, without the beginning (platform.kimi.com/docs/guide/use-partial-mode-feature-of-kimi-api).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from kimi_wire.errors import KimiRequestError, KimiStreamError
+from kimi_wire.profiles import Profile
+from kimi_wire.response import Choice, Completion, Usage
+from kimi_wire.stream import Delta, StreamState
+from kimi_wire.tools import JSON
+
+if TYPE_CHECKING:
+    from kimi_wire.request import Request
+
+
+HOSTS_WITHOUT = frozenset({"llm.chutes.ai"})
+"""Hosts that take `partial` and do nothing with it (chutesai/chutes#22)."""
+
+
+def add_prefix(messages: Sequence[JSON], prefix: str | None, name: str | None) -> list[JSON]:
+    """Append the beginning of the answer to (copied) messages."""
+    if prefix is None and name is None:
+        return list(messages)
+    beginning: JSON = {"role": "assistant", "content": prefix or "", "partial": True}
+    if name is not None:
+        beginning["name"] = name
+    return [*messages, beginning]
+
+
+def mark_last(messages: Sequence[JSON]) -> list[JSON]:
+    """Move a top-level `partial` onto the last message, where the API has it."""
+    return [*messages[:-1], {**messages[-1], "partial": True}]
+
+
+def check_partial(messages: Sequence[Mapping[str, Any]], profile: Profile, response_format: Any) -> None:
+    """Refuse Partial Mode where it cannot work.
+
+    Raises:
+        KimiRequestError: `partial` stands on another message than an assistant's at the end, the model has no Partial
+            Mode, or a JSON format is asked for as well ("may produce unexpected output", the guide says).
+    """
+    marked = [index for index, message in enumerate(messages) if message.get("partial")]
+    if not marked:
+        return
+    if marked != [len(messages) - 1] or messages[-1]["role"] != "assistant":
+        raise KimiRequestError(
+            f"Message {marked[0]} is marked partial; only the last message can be, and only an assistant's."
+        )
+    if not profile.partial:
+        raise KimiRequestError(f"{profile.family} has no Partial Mode on this host; leave prefix and partial out.")
+    if isinstance(response_format, Mapping) and response_format.get("type") == "json_object":
+        raise KimiRequestError(
+            "Partial Mode does not go with response_format json_object; a prefix of '{' alone asks for JSON too."
+        )
+
+
+def continue_request(request: Request, choice: Choice) -> Request | None:
+    """The request that goes on where an answer stopped.
+
+    Args:
+        request: The request whose answer stopped.
+        choice: What had come, its prefix included.
+
+    Returns:
+        A request for the rest; None where there is no safe one: nothing of the text had come, a tool call was under
+        way, the text was to be JSON under a format, or the model has no Partial Mode.
+    """
+    *messages, last = request.body["messages"]
+    if not last.get("partial"):
+        messages, last = [*messages, last], {"role": "assistant", "content": ""}
+    written = choice.content.removeprefix(request.prefix)
+    if not (request.continuable and written) or choice.tool_calls:
+        return None
+    beginning = {**last, "content": last["content"] + written, "partial": True}
+    if choice.reasoning is not None:
+        # "In thinking mode, a continuation needs the reasoning_content of the turn before" (the guide, in Chinese).
+        beginning["reasoning_content"] = choice.reasoning
+    return replace(request, body={**request.body, "messages": [*messages, beginning]}, prefix="")
+
+
+class Answer:
+    """One answer in the making, over as many requests as it takes.
+
+    Send `request`, and hand over what came of it, until there is no next one.
+
+    Args:
+        request: The first request.
+
+    Attributes:
+        request: The request to send; None when the answer is done.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.request: Request | None = request
+        self._whole: Completion | None = None
+        self._continues, self._resumes = request.continue_on_length, request.resume_streams
+
+    @property
+    def completion(self) -> Completion:
+        """The answer so far."""
+        assert self._whole is not None
+        return self._whole
+
+    def take(self, completion: Completion) -> None:
+        """Take the answer to `request`, and go on where it was cut by its token limit."""
+        sent = self._add(completion)
+        if completion.choice.finish_reason == "length" and self._continues and len(completion.choices) == 1:
+            self._continues -= 1
+            self.request = continue_request(sent, completion.choice)
+
+    def end_stream(self, state: StreamState, failure: Exception | None) -> Iterator[Delta | Completion]:
+        """Take a stream that has ended, well or not, and go on where it broke off.
+
+        Yields:
+            What the end of the stream adds, and the whole answer where it is done.
+
+        Raises:
+            KimiError: The stream broke off and cannot be resumed, or may not be any more; the error has what had come.
+        """
+        try:
+            if failure is not None:
+                raise failure
+            *late, completion = state.finish()
+        except KimiStreamError as error:
+            self._resume(error, state.partial())
+            return
+        yield from late
+        assert isinstance(completion, Completion)
+        self.take(completion)
+        if self.request is None:
+            yield self.completion
+
+    def _resume(self, error: KimiStreamError, partial: Choice) -> None:
+        sent = self.request
+        nothing_came = not (partial.content or partial.reasoning or partial.tool_calls)
+        following = sent if nothing_came or sent is None else continue_request(sent, partial)
+        if not self._resumes or following is None:
+            if self._whole is not None:
+                error.partial = join_completions(self._whole, _only(partial)).choice
+            raise error
+        self._resumes -= 1
+        if not nothing_came:
+            self._add(_only(partial))
+        self.request = following
+
+    def _add(self, completion: Completion) -> Request:
+        sent, self.request = self.request, None
+        assert sent is not None
+        self._whole = completion if self._whole is None else join_completions(self._whole, completion)
+        return sent
+
+
+def _only(choice: Choice) -> Completion:
+    return Completion(id=None, model=None, choices=[choice], usage=None)
+
+
+def join_completions(earlier: Completion, later: Completion) -> Completion:
+    """One answer out of two, of which the second goes on where the first stopped: texts and counts are added up."""
+    first, second = earlier.choice, later.choice
+    thoughts = [text for text in (first.reasoning, second.reasoning) if text is not None]
+    probabilities = [*_tokens(first.logprobs), *_tokens(second.logprobs)]
+    joined = Choice(
+        content=first.content + second.content,
+        reasoning="".join(thoughts) if thoughts else None,
+        tool_calls=[*first.tool_calls, *second.tool_calls],
+        finish_reason=second.finish_reason,
+        logprobs={"content": probabilities} if probabilities else None,
+    )
+    return replace(
+        later,
+        id=earlier.id or later.id,
+        choices=[joined],
+        usage=_add_usage(earlier.usage, later.usage),
+        raw_usage=_add_counts(earlier.raw_usage, later.raw_usage),
+    )
+
+
+def _tokens(logprobs: Any) -> list[Any]:
+    return list(logprobs.get("content") or ()) if isinstance(logprobs, Mapping) else []
+
+
+def _add_usage(first: Usage | None, second: Usage | None) -> Usage | None:
+    if first is None or second is None:
+        return first or second
+    counts: JSON = {}
+    for name in Usage.__dataclass_fields__:
+        known = [count for count in (getattr(first, name), getattr(second, name)) if count is not None]
+        counts[name] = sum(known) if known else None
+    return Usage(**counts)
+
+
+def _add_counts(first: Any, second: Any) -> Any:
+    """Add up two usage objects as the server sent them."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        return {key: _add_counts(first.get(key), second.get(key)) for key in {**first, **second}}
+    if isinstance(first, int) and isinstance(second, int):
+        return first + second
+    return second if first is None else first
