@@ -17,6 +17,7 @@ from kimi_wire import (
     __version__,
 )
 from llama_index_kimi.base import Kimi
+from llama_index_kimi.structured import KimiStructuredOutputError
 
 __all__ = [
     "Kimi",
@@ -24,6 +25,7 @@ __all__ = [
     "KimiMissingKeyError",
     "KimiRequestError",
     "KimiStreamError",
+    "KimiStructuredOutputError",
     "KimiToolChoiceError",
     "KimiWarning",
     "__version__",

@@ -29,13 +29,13 @@ from llama_index_kimi.convert import (
     parse_response,
     parse_tool_calls,
 )
-from llama_index_kimi.settings import KimiSettings
+from llama_index_kimi.prediction import KimiPrediction
 
 if TYPE_CHECKING:
     from llama_index.core.tools.types import BaseTool
 
 
-class Kimi(KimiSettings):
+class Kimi(KimiPrediction):
     """Kimi LLM, by Moonshot AI.
 
     To instantiate the `Kimi` class, provide an API key, or set the environment variable `MOONSHOT_API_KEY` (or
@@ -43,7 +43,7 @@ class Kimi(KimiSettings):
 
     Any setting of a request can also be given with a call (`llm.chat(messages, thinking=False)`), and so can `timeout`,
     `max_retries` and `extra_headers`. Settings that a model does not take are left out with a `KimiWarning`, once for
-    each.
+    each. Two settings are for single calls alone: `prefix`, the beginning of the answer, and `prefix_name`, who speaks.
 
     The key is in no repr, dict, JSON, event or pickle; nor are `default_headers` and the HTTP clients. What is made of
     those takes the key from the environment: at once from a dict, with the first call from a pickle.
@@ -59,6 +59,10 @@ class Kimi(KimiSettings):
         preserve_thinking: Whether the model sees its thinking of earlier turns, for models with that switch.
         missing_reasoning: What to do about a message with tool calls whose thinking is lost, where the model needs it:
             "placeholder" sends a space, "omit" nothing, "error" raises. Defaults to "placeholder".
+        unanswered_tool_calls: What to do about a tool call in the history without an answer: "error" raises, "repair"
+            answers it with an error. Defaults to "error".
+        continue_on_length: How often an answer cut by its token limit is continued in Partial Mode. Defaults to 0.
+        resume_streams: How often a stream that broke off is resumed in Partial Mode. Defaults to 0.
         max_tokens: Cap on the answer in tokens, thinking included. Defaults to None: the model's own.
         temperature: Sampling temperature. Like the next four without a default: most models take one value only.
         top_p: Nucleus sampling.
@@ -73,6 +77,7 @@ class Kimi(KimiSettings):
         strict: Whether to raise a `KimiRequestError` where a setting would be left out. Defaults to False.
         timeout: Seconds to wait for the server. Defaults to None: 60 to connect and 900 for the next byte, since
             thinking is silent for minutes.
+        stream_idle_timeout: Seconds a stream may be silent. Defaults to None: as `timeout`.
         max_retries: How often to try again after a rate limit, a server error or a lost connection. Defaults to 2.
         default_headers: Headers for every request.
         http_client: A client of the HTTP library that the openai SDK is built on, for synchronous calls.
@@ -110,6 +115,19 @@ class Kimi(KimiSettings):
         ```python
         for chunk in llm.stream_chat([ChatMessage(role="user", content="Is 91 prime?")]):
             print(chunk.additional_kwargs.get("thinking_delta") or chunk.delta, end="")
+        ```
+
+        Objects of a class, with thinking left on:
+
+        ```python
+        from llama_index.core.prompts import PromptTemplate
+        from pydantic import BaseModel
+
+        class City(BaseModel):
+            name: str
+            inhabitants: int | None
+
+        print(llm.structured_predict(City, PromptTemplate("What is the largest city of {land}?"), land="Norway"))
         ```
 
         Tools, in an agent:

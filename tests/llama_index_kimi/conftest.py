@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from llama_index.core.instrumentation import get_dispatcher
 
 from kimi_emulator import KimiEmulator
 from llama_index_kimi import Kimi
+from tests.llama_index_kimi.structured import Thoughts
 
 KEY = "sk-test-0123456789"
 
@@ -61,3 +63,12 @@ def llm(kimi: KimiEmulator) -> Iterator[Callable[..., Kimi]]:
     for model in made:
         if model._connection is not None:
             model._connection[1].close()
+
+
+@pytest.fixture
+def thoughts() -> Iterator[Thoughts]:
+    """What models think during the test."""
+    handler, handlers = Thoughts(noted=[]), get_dispatcher().event_handlers
+    handlers.append(handler)
+    yield handler
+    handlers.remove(handler)

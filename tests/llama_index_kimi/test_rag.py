@@ -7,19 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from llama_index.core import Document, Settings, VectorStoreIndex, get_response_synthesizer
+from llama_index.core import Document, Settings, VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.bridge.pydantic import BaseModel
 from llama_index.core.chat_engine.types import ChatMode
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.node_parser import SentenceSplitter
-from llama_index.core.postprocessor import StructuredLLMRerank
 from llama_index.core.query_engine import RouterQueryEngine
-from llama_index.core.query_engine.sub_question_query_engine import SubQuestionQueryEngine
-from llama_index.core.question_gen import LLMQuestionGenerator
 from llama_index.core.response_synthesizers import ResponseMode
-from llama_index.core.schema import NodeWithScore, TextNode
-from llama_index.core.selectors import LLMSingleSelector, PydanticMultiSelector, PydanticSingleSelector
+from llama_index.core.selectors import LLMSingleSelector
 from llama_index.core.tools import QueryEngineTool
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
@@ -103,31 +98,6 @@ def test_retrieval_alone_asks_nobody(
     assert kimi.requests == []
 
 
-class Builder(BaseModel):
-    """Who built something."""
-
-    name: str
-
-
-@pytest.mark.parametrize("mode", [ResponseMode.COMPACT, ResponseMode.TREE_SUMMARIZE, ResponseMode.REFINE])
-@pytest.mark.parametrize("model", ["kimi-k2.6", "kimi-k2.7-code", "kimi-k3"])
-async def test_query_engines_with_an_output_class(
-    llm: Make, index: VectorStoreIndex, mode: ResponseMode, model: str
-) -> None:
-    engine = index.as_query_engine(llm=llm(model), response_mode=mode, output_cls=Builder)
-    assert isinstance(engine.query(QUESTION).response, Builder)
-    assert isinstance((await engine.aquery(QUESTION)).response, Builder)
-    structured = index.as_query_engine(llm=llm(model).as_structured_llm(Builder), response_mode=mode)
-    assert isinstance(structured.query(QUESTION).response, Builder)
-
-
-@pytest.mark.parametrize("model", ["kimi-k2.6", "kimi-k2.7-code", "kimi-k3"])
-def test_answers_filtered_by_structure(kimi: KimiEmulator, llm: Make, model: str) -> None:
-    synthesizer = get_response_synthesizer(llm=llm(model), response_mode="refine", structured_answer_filtering=True)
-    answer = synthesizer.synthesize(QUESTION, nodes=[NodeWithScore(node=TextNode(text=TEXTS[0]), score=1.0)])
-    assert str(answer)
-
-
 ENGINES = [
     ChatMode.SIMPLE,
     ChatMode.CONTEXT,
@@ -182,67 +152,12 @@ def tools(index: VectorStoreIndex, llm: Make) -> Callable[[str], list[QueryEngin
     return make
 
 
-@pytest.mark.parametrize("model", ["kimi-k2.5", "kimi-k2.6", "kimi-k2.7-code", "kimi-k3", "kimi-k3.1-pro"])
-@pytest.mark.parametrize("selector", ["default", "pydantic single", "pydantic multi"])
-async def test_routers(llm: Make, tools: Any, model: str, selector: str, kimi: KimiEmulator) -> None:
-    made = tools(model)
-    chosen = {
-        "default": None,
-        "pydantic single": PydanticSingleSelector.from_defaults(llm=llm(model)),
-        "pydantic multi": PydanticMultiSelector.from_defaults(llm=llm(model)),
-    }[selector]
-    engine = RouterQueryEngine.from_defaults(made, llm=llm(model), selector=chosen)
-
-    def select(body: dict[str, Any]) -> Reply:
-        selection = '{"index": 1, "reason": "It is about the town."}'
-        arguments = f'{{"selections": [{selection}]}}' if selector == "pydantic multi" else selection
-        if "response_format" in body:
-            return Reply(arguments)
-        return Reply(tool_calls=[ToolCall(body["tools"][0]["function"]["name"], arguments)])
-
-    kimi.script(select)
-    assert str(engine.query(QUESTION)) not in ("", "None")
-    kimi.script(select)
-    response = await engine.aquery(QUESTION)
-    assert [item.index for item in response.metadata["selector_result"].selections] == [0]
-
-
 def test_a_router_that_is_asked_in_the_prompt(kimi: KimiEmulator, llm: Make, tools: Any) -> None:
     kimi.script(Reply('[{"choice": 1, "reason": "It is about the town."}]'))
     engine = RouterQueryEngine.from_defaults(
         tools("kimi-k3"), llm=llm(), selector=LLMSingleSelector.from_defaults(llm=llm())
     )
     assert str(engine.query(QUESTION)) not in ("", "None")
-
-
-def test_sub_questions(kimi: KimiEmulator, llm: Make, tools: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The default generator needs a package that core 0.14 cannot have (run-llama/llama_index#19917).
-    monkeypatch.setattr(Settings, "_llm", llm())
-    kimi.script(
-        Reply('```json\n{"items": [{"sub_question": "Who built it?", "tool_name": "alba"}]}\n```'),
-        Reply("Ada Stone."),
-        Reply("Ada Stone built it."),
-    )
-    engine = SubQuestionQueryEngine.from_defaults(
-        tools("kimi-k3"), llm=llm(), question_gen=LLMQuestionGenerator.from_defaults(llm=llm()), use_async=False,
-        verbose=False,
-    )  # fmt: skip
-    assert str(engine.query(QUESTION)) == "Ada Stone built it."
-
-
-@pytest.mark.parametrize("model", ["kimi-k2.6", "kimi-k2.7-code", "kimi-k3"])
-def test_reranking_by_structure(kimi: KimiEmulator, llm: Make, model: str) -> None:
-    nodes = [NodeWithScore(node=TextNode(text=text), score=0.5) for text in TEXTS]
-
-    def rank(body: dict[str, Any]) -> Reply:
-        arguments = '{"documents": [{"document_number": 3, "relevance": 9}, {"document_number": 1, "relevance": 2}]}'
-        if "response_format" in body:
-            return Reply(arguments)
-        return Reply(tool_calls=[ToolCall(body["tools"][0]["function"]["name"], arguments)])
-
-    kimi.script(rank)
-    ranked = StructuredLLMRerank(llm=llm(model), top_n=1).postprocess_nodes(nodes, query_str="Bread?")
-    assert [node.text for node in ranked] == [TEXTS[2]]
 
 
 def test_the_settings_object_takes_the_model(llm: Make, index: VectorStoreIndex, monkeypatch: Any) -> None:

@@ -14,7 +14,8 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
-from llama_index_kimi import Kimi, KimiRequestError, KimiToolChoiceError, KimiWarning
+from llama_index_kimi import Kimi, KimiRequestError, KimiStructuredOutputError, KimiToolChoiceError, KimiWarning
+from tests.llama_index_kimi.structured import Thoughts
 
 Make = Callable[..., Kimi]
 
@@ -154,36 +155,6 @@ def test_a_choice_of_no_tool_is_an_error(kimi: KimiEmulator, llm: Make) -> None:
     assert kimi.requests == []
 
 
-@pytest.mark.parametrize(("family", "thinking"), CASES)
-async def test_structured_prediction_works_on_every_family(
-    kimi: KimiEmulator, llm: Make, family: str, thinking: bool | None
-) -> None:
-    model = forcing(llm, family, thinking)
-    if model._warned:  # such a model can only be asked, and the server's own is not keen
-        kimi.script(*[Reply(tool_calls=[ToolCall("Person", {"name": "Ada", "age": 36})])] * 4)
-    text = "Ada is 36."
-    assert isinstance(model.structured_predict(Person, PERSON, text=text), Person)
-    assert isinstance(await model.astructured_predict(Person, PERSON, text=text), Person)
-    structured = model.as_structured_llm(Person)
-    assert isinstance(structured.chat([ChatMessage(role="user", content=text)]).raw, Person)
-    assert isinstance((await structured.acomplete(text)).raw, Person)
-
-
-@pytest.mark.parametrize(("family", "thinking"), CASES)
-async def test_streamed_structured_prediction_works_on_every_family(
-    kimi: KimiEmulator, llm: Make, family: str, thinking: bool | None
-) -> None:
-    # Core streams programs without a forced choice (FunctionCallingProgram.stream_call): the model has to want to.
-    model = llm(family, thinking=thinking)
-    call = ToolCall("Person", '{"name": "Ada Lovelace", "age": 36}')
-    kimi.script(*[Reply(tool_calls=[call], reasoning="Ada." if family != "moonshot-v1-32k" else None)] * 2)
-    partials = list(model.stream_structured_predict(Person, PERSON, text="Ada is 36."))
-    assert partials[-1] == Person(name="Ada Lovelace", age=36)
-    assert len({str(partial) for partial in partials}) > 2  # it grows
-    stream = await model.astream_structured_predict(Person, PERSON, text="Ada is 36.")
-    assert [partial async for partial in stream][-1] == Person(name="Ada Lovelace", age=36)
-
-
 @pytest.mark.parametrize("several", [False, True])
 async def test_programs(kimi: KimiEmulator, llm: Make, several: bool) -> None:
     calls = [ToolCall("Person", {"name": name, "age": 30}) for name in ("Ada", "Grace")]
@@ -200,11 +171,21 @@ async def test_programs(kimi: KimiEmulator, llm: Make, several: bool) -> None:
 
 async def test_core_forgets_the_system_prompt_in_asynchronous_programs(kimi: KimiEmulator, llm: Make) -> None:
     # Pinned, not wanted: `FunctionCallingProgram.acall` does not call `_extend_messages`, its twin `__call__` does.
-    model = llm(system_prompt="Be exact.")
-    model.structured_predict(Person, PERSON, text="Ada is 36.")
-    await model.astructured_predict(Person, PERSON, text="Ada is 36.")
+    program = FunctionCallingProgram.from_defaults(Person, prompt=PERSON, llm=llm(system_prompt="Be exact."))
+    program(text="Ada is 36.")
+    await program.acall(text="Ada is 36.")
     sent = [[message["role"] for message in request.body["messages"]] for request in kimi.requests]
     assert sent == [["system", "user"], ["user"]]
+
+
+async def test_core_does_not_require_the_call_of_a_streamed_program(kimi: KimiEmulator, llm: Make) -> None:
+    # Pinned, not wanted: neither `stream_call` of `FunctionCallingProgram` passes `tool_required` on, and an answer in
+    # text is an empty object to them. `stream_structured_predict` is the way.
+    kimi.script(Reply("I do not know."), Reply("I do not know."))
+    program = FunctionCallingProgram.from_defaults(Person, prompt=PERSON, llm=llm())
+    found = [*program.stream_call(text="?"), *[item async for item in await program.astream_call(text="?")]]
+    assert {(type(item).__name__, item.name, item.age) for item in found} == {("FlexiblePerson", None, None)}
+    assert ["tool_choice" in request.body for request in kimi.requests] == [False, False]
 
 
 SHAPES = ["in turn", "interleaved", "one chunk", "without index"]
@@ -275,11 +256,74 @@ async def test_predict_and_call(kimi: KimiEmulator, llm: Make) -> None:
     assert llm().predict_and_call([WEATHER], "Hello", error_on_no_tool_call=False).response == "Hello."
 
 
-def test_predict_and_call_runs_nothing_on_broken_arguments(kimi: KimiEmulator, llm: Make) -> None:
-    # Core raises a bare KeyError for a call of an unknown tool here, where its agents answer it.
-    kimi.script(Reply(tool_calls=[ToolCall("get_time", '{"zone": "C')]))
-    with pytest.raises(KeyError, match="arguments are not valid JSON"):
-        llm().predict_and_call([TIME], "Time?")
+CALLS = [
+    (ToolCall("get_time", '{"zone": "C'), "Tool get_time was not run. The arguments are not valid JSON"),
+    (ToolCall("get_rain"), "Tool get_rain not found. The tools are: get_time."),
+]
+
+
+async def predict_and_call(llm: Kimi, mode: str, *args: Any, **kwargs: Any) -> Any:
+    return llm.predict_and_call(*args, **kwargs) if mode == "sync" else await llm.apredict_and_call(*args, **kwargs)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize(("call", "problem"), CALLS)
+async def test_a_call_that_cannot_be_run_is_a_failed_one(
+    kimi: KimiEmulator, llm: Make, call: ToolCall, problem: str, mode: str
+) -> None:
+    # Core looks the tool up and raises a bare KeyError.
+    kimi.script(*[Reply(tool_calls=[call])] * 2)
+    response = await predict_and_call(llm(), mode, [TIME], "Time?")
+    assert response.response.startswith(f"Encountered error: {problem}")
+    assert [(source.is_error, source.raw_input) for source in response.sources] == [(True, {})]
+    assert isinstance(response.sources[0].exception, ValueError)
+    with pytest.raises(ValueError, match=problem):
+        await predict_and_call(llm(), mode, [TIME], "Time?", error_on_tool_error=True)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+async def test_a_call_cut_at_the_limit_says_so(kimi: KimiEmulator, llm: Make, mode: str) -> None:
+    kimi.script(Reply(tool_calls=[ToolCall("get_time", '{"zone": "C')], finish_reason="length"))
+    with pytest.raises(KimiStructuredOutputError, match=r"cut at its token limit.*Raise max_tokens"):
+        await predict_and_call(llm(), mode, [TIME], "Time?")
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+async def test_several_calls_are_run_where_they_are_allowed(kimi: KimiEmulator, llm: Make, mode: str) -> None:
+    calls = [ToolCall("get_weather", {"city": city}) for city in ("Paris", "Rome")]
+    kimi.script(*[Reply(tool_calls=calls)] * 2)
+    tools = [TIME, WEATHER]
+    several = await predict_and_call(llm(), mode, tools, "Weather?", allow_parallel_tool_calls=True)
+    assert several.response == "It rains in Paris.\n\nIt rains in Rome."
+    assert (await predict_and_call(llm(), mode, tools, "Weather?")).response == "It rains in Paris."
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize(
+    ("settings", "thinks"),
+    [
+        ({"tool_required": True}, True),
+        ({"tool_choice": "get_weather"}, True),
+        ({"tool_required": True, "thinking": False}, False),
+        ({"tool_required": True, "allow_parallel_tool_calls": True}, False),
+    ],
+)
+async def test_a_required_call_keeps_thinking(
+    kimi: KimiEmulator, llm: Make, thoughts: Thoughts, mode: str, settings: dict[str, Any], thinks: bool
+) -> None:
+    question = "What is the weather in Paris?"
+    response = await predict_and_call(llm("kimi-k2.6"), mode, [WEATHER], question, **settings)
+    assert response.response == "It rains in Paris."
+    assert [bool(thought) for thought in thoughts.noted] == [thinks]
+    assert ("response_format" in kimi.requests[-1].body) is thinks
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+async def test_models_without_tools_get_an_agent_from_core(kimi: KimiEmulator, llm: Make, mode: str) -> None:
+    # Pinned, not wanted: core hands the ReAct agent it makes an argument that it does not take.
+    with pytest.raises(ValueError, match="validation error"):
+        await predict_and_call(llm("kimi-thinking-preview"), mode, [TIME], "Time?")
+    assert kimi.requests == []
 
 
 def test_builtin_functions_go_back_with_their_type(kimi: KimiEmulator, llm: Make) -> None:

@@ -1,0 +1,69 @@
+"""What the tests of structured output share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llama_index.core.base.llms.types import ThinkingBlock
+from llama_index.core.bridge.pydantic import BaseModel
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.instrumentation.events import BaseEvent
+from llama_index.core.instrumentation.events.llm import LLMChatEndEvent
+from llama_index.core.prompts import PromptTemplate
+
+from kimi_emulator import Reply, ToolCall
+
+FAMILIES = [
+    "moonshot-v1-32k",
+    "kimi-latest",
+    "kimi-k2-0905-preview",
+    "kimi-k2-thinking",
+    "kimi-k2.5",
+    "kimi-k2.6",
+    "kimi-k2.7-code",
+    "kimi-k3",
+    "kimi-k3.1-pro",
+]
+NO_SCHEMA = {"kimi-k2.5"}
+"""Families whose server does not hold answers to a schema: the object is a tool's arguments, thinking is off."""
+
+THINKS = {"kimi-k2-thinking", "kimi-k2.6", "kimi-k2.7-code", "kimi-k3", "kimi-k3.1-pro"}
+"""Families that think while they answer in structure."""
+
+
+class Person(BaseModel):
+    """A person."""
+
+    name: str
+    age: int
+
+
+WHO = PromptTemplate("Who is it? {text}")
+ADA = '{"name": "Ada Lovelace", "age": 36}'
+
+
+def answering(*texts: str, thinking: bool = False) -> list[Callable[[dict[str, Any]], Reply]]:
+    """Replies that give these objects in whichever way the request asks for one."""
+
+    def reply(text: str) -> Callable[[dict[str, Any]], Reply]:
+        def step(body: dict[str, Any]) -> Reply:
+            reasoning = "Let me see." if thinking else None
+            if "response_format" in body:
+                return Reply(text, reasoning=reasoning)
+            return Reply(tool_calls=[ToolCall(body["tools"][0]["function"]["name"], text)], reasoning=reasoning)
+
+        return step
+
+    return [reply(text) for text in texts]
+
+
+class Thoughts(BaseEventHandler):
+    """Notes what the model thought before each answer; None where it did not."""
+
+    noted: list[str | None] = []
+
+    def handle(self, event: BaseEvent, **kwargs: Any) -> None:
+        if isinstance(event, LLMChatEndEvent) and event.response and isinstance(event.response.raw, dict):
+            blocks = [block.content for block in event.response.message.blocks if isinstance(block, ThinkingBlock)]
+            self.noted.append(blocks[0] if blocks else None)
