@@ -25,7 +25,10 @@ class KimiAPIError(KimiError, openai.APIError):
     Attributes:
         type: The server's `error.type`, such as `rate_limit_reached_error`; None where it sent none.
         body: The server's error as sent.
+        partial: What of the answer had arrived before, where something had.
     """
+
+    partial: Any = None
 
 
 class KimiStatusError(KimiAPIError, openai.APIStatusError):
@@ -136,7 +139,9 @@ def translate_stream_error(error: Exception, response: Any, partial: Any) -> Exc
         For an error event, the error it stands for; for a broken connection, a `KimiStreamError`; any other unchanged.
     """
     if isinstance(error, StreamedError):
-        return _status_error(response, error.error)
+        reported = _status_error(response, error.error)
+        reported.partial = partial
+        return reported
     if type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp"):
         reason = str(error) or type(error).__name__
         return KimiStreamError(

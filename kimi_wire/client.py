@@ -126,7 +126,7 @@ class KimiClient:
             try:
                 response = client.post(**_arguments(answer.request, options))
             except Exception as error:
-                raise _translated(error) from error
+                raise answer.fail(_translated(error)) from error
             answer.take(parse_completion(response.content, response.headers, request.plan, answer.request.prefix))
         return answer.completion
 
@@ -138,7 +138,7 @@ class KimiClient:
             try:
                 response = await client.post(**_arguments(answer.request, options))
             except Exception as error:
-                raise _translated(error) from error
+                raise answer.fail(_translated(error)) from error
             answer.take(parse_completion(response.content, response.headers, request.plan, answer.request.prefix))
         return answer.completion
 
@@ -161,7 +161,7 @@ class KimiClient:
             try:
                 response = client.post(**_arguments(answer.request, self._stream_options(options), stream=True))
             except Exception as error:
-                raise _translated(error) from error
+                raise answer.fail(_translated(error)) from error
             state, failure = StreamState(response.headers, request.plan, answer.request.prefix), None
             try:
                 for chunk in response.iter_bytes():
@@ -184,7 +184,7 @@ class KimiClient:
             try:
                 response = await client.post(**_arguments(answer.request, self._stream_options(options), stream=True))
             except Exception as error:
-                raise _translated(error) from error
+                raise answer.fail(_translated(error)) from error
             state, failure = StreamState(response.headers, request.plan, answer.request.prefix), None
             try:
                 async for chunk in response.aiter_bytes():

@@ -108,6 +108,12 @@ class Answer:
         assert self._whole is not None
         return self._whole
 
+    def fail(self, error: Exception) -> Exception:
+        """Give the failure of a request what had come of the answer before."""
+        if self._whole is not None:
+            error.__dict__["partial"] = self._whole.choice
+        return error
+
     def take(self, completion: Completion) -> None:
         """Take the answer to `request`, and go on where it was cut by its token limit."""
         sent = self._add(completion)

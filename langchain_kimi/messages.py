@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from langchain_core.messages.tool import ToolCall
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.profiles import profile_for
 from kimi_wire.response import PROVIDER, parse_arguments, render_arguments
+
+logger = logging.getLogger("langchain_kimi")
 
 RAW_CALLS = "kimi_tool_calls"
 """Key in `additional_kwargs`: tool calls in the API's form, where LangChain's parsed `tool_calls` would not come out as
@@ -82,6 +85,7 @@ def _render_ai_message(message: AIMessage) -> dict[str, Any]:
 def _find_reasoning(message: AIMessage) -> str | None:
     """The thinking of a message Kimi wrote; None where there is none, or somebody else's model wrote it."""
     if not _is_kimis(message.response_metadata):
+        logger.debug("left out whatever %s thought", message.response_metadata.get("model_provider", "another model"))
         return None
     reasoning = message.additional_kwargs.get("reasoning_content")
     if isinstance(reasoning, str):
@@ -139,7 +143,10 @@ def _render_content(content: str | list[Any]) -> str | list[Any]:
 
 
 def _is_carried_elsewhere(block: Any) -> bool:
-    return isinstance(block, dict) and block.get("type") in _NOT_CONTENT
+    kind = block.get("type") if isinstance(block, dict) else None
+    if kind in ("thinking", "redacted_thinking"):
+        logger.debug("left out a block of type %r, which is another vendor's", kind)
+    return kind in _NOT_CONTENT
 
 
 def _render_block(block: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ from llama_index.core.llms.llm import ToolSelection
 from kimi_wire import KimiRequestError
 from kimi_wire.response import PROVIDER, Choice, Completion, Usage, parse_arguments
 from kimi_wire.stream import Delta, ToolCallDelta
+
+logger = logging.getLogger("llama_index_kimi")
 
 JSON = dict[str, Any]
 
@@ -124,9 +127,10 @@ def _render_assistant(message: ChatMessage) -> JSON:
 def _is_own(block: ThinkingBlock) -> bool:
     """Whether a model of ours thought this. A block that says nothing of its origin was made by hand, for Kimi."""
     provider = block.additional_information.get("provider")
-    if provider is not None:
-        return bool(provider == PROVIDER)
-    return _SIGNATURES.isdisjoint(block.additional_information)
+    own = _SIGNATURES.isdisjoint(block.additional_information) if provider is None else bool(provider == PROVIDER)
+    if not own:
+        logger.debug("left out what another vendor's model thought")
+    return own
 
 
 def _render_calls(message: ChatMessage) -> list[JSON]:

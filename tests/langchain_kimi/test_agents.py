@@ -18,7 +18,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from pydantic import BaseModel
 
 from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall
-from langchain_kimi import ChatKimi, KimiBadRequestError
+from langchain_kimi import KimiBadRequestError
 from tests.conftest import FAMILIES
 
 
@@ -39,20 +39,6 @@ class Weather(BaseModel):
 
     city: str
     sky: str
-
-
-@pytest.fixture
-def make(kimi: KimiEmulator) -> Any:
-    made: list[ChatKimi] = []
-
-    def make(model: str = "kimi-k2.6", **arguments: Any) -> ChatKimi:
-        made.append(ChatKimi(model=model, api_key="sk-test", base_url=kimi.base_url, max_retries=0, **arguments))
-        return made[-1]
-
-    yield make
-    assert [request.error for request in kimi.rejections] == []
-    for model in made:
-        model._client.close()
 
 
 def ask(text: str) -> dict[str, Any]:
@@ -89,7 +75,7 @@ async def test_thinking_survives_the_checkpointer(
         Reply("Sunny too.", reasoning="four"),
     )
     for city in ("Paris", "Rome"):
-        agent = create_agent(make(), [get_weather], checkpointer=checkpointer)
+        agent = create_agent(make("kimi-k2.6"), [get_weather], checkpointer=checkpointer)
         question = ask(f"What is the weather in {city}?")
         if way == "invoke":
             agent.invoke(question, config)
@@ -113,7 +99,7 @@ async def test_thinking_survives_the_checkpointer(
 
 
 def test_streamed_agents_show_thinking_and_count_usage_once(kimi: KimiEmulator, make: Any) -> None:
-    agent = create_agent(make(), [get_weather])
+    agent = create_agent(make("kimi-k2.6"), [get_weather])
     thinking, text = "", ""
     for chunk, _ in agent.stream(ask("What is the weather in Paris?"), stream_mode="messages"):
         if isinstance(chunk, AIMessage):
@@ -142,7 +128,7 @@ def test_parallel_calls_and_failing_tools(kimi: KimiEmulator, make: Any) -> None
             tool_calls=[ToolCall("get_weather", {"city": "Paris"}), ToolCall("get_time", {"city": "Paris"})],
         )
     )
-    messages = create_agent(make(), [get_weather, get_time], middleware=[report]).invoke(
+    messages = create_agent(make("kimi-k2.6"), [get_weather, get_time], middleware=[report]).invoke(
         ask("Weather and time in Paris?")
     )["messages"]
     answers = [message for message in messages if isinstance(message, ToolMessage)]
@@ -168,22 +154,26 @@ def test_structured_answers_of_every_family(
 
 
 def test_summaries_and_retries(kimi: KimiEmulator, make: Any) -> None:
-    summarize = SummarizationMiddleware(make(), trigger=("messages", 4), keep=("messages", 2))
+    summarize = SummarizationMiddleware(make("kimi-k2.6"), trigger=("messages", 4), keep=("messages", 2))
     retry = ModelRetryMiddleware(max_retries=2, initial_delay=0.0, jitter=False)
-    agent = create_agent(make(), [get_weather], middleware=[summarize, retry], checkpointer=InMemorySaver())
+    agent = create_agent(make("kimi-k2.6"), [get_weather], middleware=[summarize, retry], checkpointer=InMemorySaver())
     config: Any = {"configurable": {"thread_id": "1"}}
     kimi.script(Failure(500, "oops", "server_error"))
     for city in ("Paris", "Rome", "Oslo"):
         assert agent.invoke(ask(f"What is the weather in {city}?"), config)["messages"][-1].content
-    fraction = SummarizationMiddleware(make(), trigger=("fraction", 0.8))
-    assert create_agent(make(), [get_weather], middleware=[fraction]).invoke(ask("hello"))["messages"][-1].content
+    fraction = SummarizationMiddleware(make("kimi-k2.6"), trigger=("fraction", 0.8))
+    assert (
+        create_agent(make("kimi-k2.6"), [get_weather], middleware=[fraction])
+        .invoke(ask("hello"))["messages"][-1]
+        .content
+    )
 
 
 def test_a_400_is_not_retried_by_middleware(kimi: KimiEmulator, make: Any) -> None:
     retry = ModelRetryMiddleware(max_retries=3, initial_delay=0.0, jitter=False, on_failure="error")
     kimi.script(*[Failure(400, "nope")] * 4)
     with pytest.raises(KimiBadRequestError, match="nope"):
-        create_agent(make(), [], middleware=[retry]).invoke(ask("hello"))
+        create_agent(make("kimi-k2.6"), [], middleware=[retry]).invoke(ask("hello"))
     assert len(kimi.requests) == 1
 
 
@@ -193,7 +183,7 @@ def test_history_of_another_vendor(kimi: KimiEmulator, make: Any) -> None:
         tool_calls=[{"name": "get_weather", "args": {"city": "Paris"}, "id": "toolu_1"}],
         response_metadata={"model_provider": "anthropic", "model_name": "claude-x"},
     )  # fmt: skip
-    answer = make().invoke(
+    answer = make("kimi-k2.6").invoke(
         [HumanMessage("Weather in Paris?"), foreign, ToolMessage("Sunny in Paris.", tool_call_id="toolu_1")]
     )
     assert "Sunny" in answer.content

@@ -21,8 +21,7 @@ from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall
 from kimi_wire.errors import KimiMissingKeyError, KimiWarning
 from langchain_kimi import ChatKimi
 from tests.conftest import FAMILIES
-
-SECRET = "sk-secret-0123456789abcdef"
+from tests.langchain_kimi.conftest import SECRET
 
 
 @tool
@@ -35,20 +34,6 @@ def get_weather(city: str) -> str:
 def get_population(city: str) -> int:
     """Get the population of a city."""
     return 2_100_000
-
-
-@pytest.fixture
-def make(kimi: KimiEmulator) -> Any:
-    made: list[ChatKimi] = []
-
-    def make(model: str = "kimi-k3", **arguments: Any) -> ChatKimi:
-        arguments = {"api_key": SECRET, "base_url": kimi.base_url, "max_retries": 0, **arguments}
-        made.append(ChatKimi(model=model, **arguments))
-        return made[-1]
-
-    yield make
-    for model in made:
-        model._client.close()  # a test's traceback may keep a model, and its connections, for long
 
 
 async def ask(model: Any, way: str, messages: Any, **kwargs: Any) -> AIMessage:

@@ -12,22 +12,8 @@ from pydantic import ValidationError
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
 from kimi_wire.errors import KimiWarning
-from langchain_kimi import ChatKimi, KimiRequestError, KimiStreamError
+from langchain_kimi import KimiRequestError, KimiStreamError
 from tests.langchain_kimi.test_chat_models import WAYS, ask
-
-
-@pytest.fixture
-def make(kimi: KimiEmulator) -> Any:
-    made: list[ChatKimi] = []
-
-    def make(model: str = "kimi-k3", **arguments: Any) -> ChatKimi:
-        made.append(ChatKimi(model=model, api_key="sk-test", base_url=kimi.base_url, max_retries=0, **arguments))
-        return made[-1]
-
-    yield make
-    assert [request.error for request in kimi.rejections] == []
-    for model in made:
-        model._client.close()
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -16,7 +16,6 @@ from pydantic import v1 as pydantic_v1
 from typing_extensions import TypedDict
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
-from langchain_kimi import ChatKimi
 from langchain_kimi.structured import read_schema
 from tests.conftest import FAMILIES
 
@@ -95,20 +94,6 @@ class OldJoke(pydantic_v1.BaseModel):
 
 JOKE_SCHEMA = {"title": "joke", "description": "A joke.", **Weather.model_json_schema()["$defs"]["Wind"]}
 METHODS = ["json_schema", "function_calling", "json_mode"]
-
-
-@pytest.fixture
-def make(kimi: KimiEmulator) -> Any:
-    made: list[ChatKimi] = []
-
-    def make(model: str = "kimi-k3", **arguments: Any) -> ChatKimi:
-        made.append(ChatKimi(model=model, api_key="sk-test", base_url=kimi.base_url, max_retries=0, **arguments))
-        return made[-1]
-
-    yield make
-    assert [request.error for request in kimi.rejections] == []
-    for model in made:
-        model._client.close()
 
 
 @pytest.mark.parametrize("model", FAMILIES)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall
-from kimi_wire.api_errors import KimiServerError
+from kimi_wire.api_errors import KimiServerError, KimiStatusError
 from kimi_wire.client import KimiClient
 from kimi_wire.errors import KimiRequestError, KimiStreamError
 from kimi_wire.messages import NOT_RUN
@@ -257,8 +257,14 @@ def test_what_cannot_be_resumed_is_raised(kimi: KimiEmulator, client: KimiClient
     assert len(kimi.requests) == 5
     assert len(caught.value.partial.content) > len(TEXT) // 4
     kimi.script(Reply(TEXT, cut_after=5), Failure(500, "oops", "server_error"))
-    with pytest.raises(KimiServerError):
+    with pytest.raises(KimiServerError) as failed:
         ask(client, way, resume_streams=2)
+    assert TEXT.startswith(failed.value.partial.content)
+    kimi.script(Reply(TEXT, error_after=5))
+    with pytest.raises(KimiStatusError) as reported:
+        ask(client, way, resume_streams=2)
+    assert TEXT.startswith(reported.value.partial.content)
+    assert reported.value.partial.content
 
 
 @pytest.mark.parametrize("way", STREAMS)
