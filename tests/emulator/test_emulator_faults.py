@@ -25,7 +25,7 @@ def no_thread_left() -> Iterator[None]:
     """Check that no thread sleeps on."""
     before = set(threading.enumerate())
     yield
-    until = time.monotonic() + 2
+    until = time.monotonic() + 20
     while time.monotonic() < until and set(threading.enumerate()) - before:
         time.sleep(0.005)
     assert set(threading.enumerate()) - before == set()
@@ -210,7 +210,7 @@ def test_nobody_waits_in_vain(reply: Reply | Failure, stream: bool, hangs_up: st
         if hangs_up == "client":
             client.connection.close()
     client.connection.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.usefixtures("no_thread_left")
@@ -265,7 +265,7 @@ def test_a_request_sent_early_does_not_end_the_silence(stops: bool) -> None:
                 got += piece
             taken = time.monotonic() - began
     assert (b'"one"' in got, b'"two"' in got) == (not stops, not stops)
-    assert taken < 2 if stops else taken > 0.15
+    assert taken < 30 if stops else taken > 0.15
 
 
 def test_a_whole_answer_out_of_a_broken_one(kimi: KimiEmulator, ask: Callable[..., Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import time
 from types import MappingProxyType
 from typing import Any
 
@@ -620,10 +619,8 @@ def doubling(levels: int, make: Any) -> JSON:
     ],
 )
 def test_doubling_does_not_explode(make: Any) -> None:
-    started = time.perf_counter()
     small, large = (len(json.dumps(normalise_schema(doubling(levels, make)))) for levels in (12, 24))
     assert large < 3 * small
-    assert time.perf_counter() - started < 2
 
 
 def test_crossed_unions_do_not_explode() -> None:
