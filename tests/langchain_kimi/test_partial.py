@@ -157,3 +157,11 @@ def test_settings_are_checked(make: Any) -> None:
     with pytest.raises(ValidationError, match="unanswered_tool_calls"):
         make(unanswered_tool_calls="ignore")
     assert json.loads(make(continue_on_length=2).model_dump_json())["continue_on_length"] == 2
+
+
+async def test_silence_breaks_a_stream_and_thinking_does_not(kimi: KimiEmulator, make: Any) -> None:
+    for way in ("stream", "astream"):
+        kimi.script(Reply(TEXT, stall=20.0, stall_after=4), Reply(TEXT, reasoning="hm", stall=0.5, stall_after=3))
+        with pytest.raises(KimiStreamError, match="connection broke"):
+            await ask(make(stream_idle_timeout=0.3), way, "hi")
+        assert (await ask(make(timeout=0.2, stream_idle_timeout=30), way, "hi")).content == TEXT
