@@ -1,10 +1,9 @@
-"""The one place where a request body is put together. Pure: settings and messages in, body and warnings out."""
+"""The one place where a request body is put together. Pure: settings and messages in, body and notices out."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,109 +11,14 @@ from kimi_wire.errors import KimiRequestError
 from kimi_wire.messages import MISSING_REASONING, UNANSWERED, render_messages
 from kimi_wire.partial import HOSTS_WITHOUT, add_prefix, check_partial, mark_last
 from kimi_wire.profiles import Preserve, Profile, Thinking, profile_for
+from kimi_wire.settings import Notice, Settings, merge_settings
 from kimi_wire.tools import JSON, ToolPlan, parse_tool_choice, plan_tools, render_schema, render_tools
 
-DEFAULT_MODEL = "kimi-k3"
 EFFORTS = ("low", "high", "max")
 
 MAX_STOPS, MAX_STOP_BYTES = 5, 32  # https://platform.kimi.com/docs/api/chat
 
 SAMPLING = ("temperature", "top_p", "n", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs")
-
-# What callers know from OpenAI and Kimi has no word for. Moonshot's server ignores most of them, stricter hosts refuse
-# the whole request ("Extra inputs are not permitted, field: '...'"), logit_bias is a 400 everywhere.
-_NOT_KIMI: Mapping[str, str] = {
-    "seed": "Kimi has no reproducible sampling.",
-    "user": "Use safety_identifier.",
-    "parallel_tool_calls": "Kimi decides how many tools it calls at once.",
-    "logit_bias": "The server refuses it.",
-    "functions": "Use tools.",
-    "function_call": "Use tool_choice.",
-    "service_tier": "",
-    "store": "",
-    "metadata": "",
-    "verbosity": "",
-}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
-    """What a caller asks of one request; None is "not asked". Both adapters take every one of these per call.
-
-    Attributes:
-        model: The model's id.
-        thinking: Whether to think; None is the model's default.
-        reasoning_effort: `low`, `high` or `max`; kimi-k3 family only.
-        preserve_thinking: Whether the model sees its reasoning of earlier turns (`thinking.keep`).
-        missing_reasoning: See `kimi_wire.messages.render_messages`.
-        unanswered_tool_calls: See `kimi_wire.messages.render_messages`.
-        prefix: The beginning of the answer, which goes on from there (Partial Mode); the answer has it at its front.
-        prefix_name: Who speaks, for role play: a name for the answer's beginning.
-        continue_on_length: How often an answer cut by its token limit is continued in Partial Mode.
-        resume_streams: How often a stream that broke off is resumed in Partial Mode.
-        max_tokens: Cap on the answer, thinking included, in tokens.
-        temperature: Sampling temperature.
-        top_p: Nucleus sampling.
-        n: Number of answers.
-        presence_penalty: -2 to 2.
-        frequency_penalty: -2 to 2.
-        logprobs: Whether to return log probabilities.
-        top_logprobs: How many alternatives with them, 0 to 20.
-        stop: Up to 5 strings of at most 32 bytes.
-        tools: Tool declarations in the API's form.
-        tool_choice: See `kimi_wire.tools.parse_tool_choice`.
-        response_format: `{"type": "json_object"}`, or `json_schema` with its schema.
-        prompt_cache_key: Steers requests of one session to the same cache.
-        safety_identifier: A stable, hashed id of the end user.
-        extra_body: Fields to put into the body as they are, over everything else.
-        strict: Raise where a setting would be left out with a warning.
-    """
-
-    model: str = DEFAULT_MODEL
-    thinking: bool | None = None
-    reasoning_effort: str | None = None
-    preserve_thinking: bool | None = None
-    missing_reasoning: str = "placeholder"
-    unanswered_tool_calls: str = "error"
-    prefix: str | None = None
-    prefix_name: str | None = None
-    continue_on_length: int = 0
-    resume_streams: int = 0
-    max_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    n: int | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = None
-    stop: str | Sequence[str] | None = None
-    tools: Sequence[Mapping[str, Any]] | None = None
-    tool_choice: Any = None
-    response_format: Mapping[str, Any] | None = None
-    prompt_cache_key: str | None = None
-    safety_identifier: str | None = None
-    extra_body: Mapping[str, Any] | None = None
-    strict: bool = False
-
-
-SETTINGS = tuple(item.name for item in fields(Settings))
-"""Names of all settings. An adapter's constructor has a field for each but those of a single call."""
-
-_ALIASES = {"max_completion_tokens": "max_tokens", "model_name": "model"}
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A setting that was left out, and why.
-
-    Attributes:
-        setting: The setting's name: a model object warns about each once.
-        message: One sentence for the caller.
-    """
-
-    setting: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,53 +42,6 @@ class Request:
     continuable: bool = False
     continue_on_length: int = 0
     resume_streams: int = 0
-
-
-# A call's own options for the SDK: the caller's name, the SDK's name.
-_CALL_OPTIONS = {"timeout": "timeout", "max_retries": "max_retries", "extra_headers": "headers"}
-
-
-def split_options(call: Mapping[str, Any]) -> tuple[JSON, JSON]:
-    """Part what one call gives into options for the SDK (`timeout`, `max_retries`, `headers`) and settings."""
-    options = {name: call[given] for given, name in _CALL_OPTIONS.items() if call.get(given) is not None}
-    return options, {name: value for name, value in call.items() if name not in _CALL_OPTIONS}
-
-
-def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Settings, list[Notice]]:
-    """Lay the settings of one call over those of the model object.
-
-    Args:
-        base: The model object's settings.
-        call: The call's; None means "not given here".
-
-    Returns:
-        The settings, and a notice for each one that is not Kimi's.
-
-    Raises:
-        KimiRequestError: A name that is nobody's, most likely mistyped.
-    """
-    merged = dict(base)
-    notices = []
-    for given, value in call.items():
-        name = _ALIASES.get(given, given)
-        if value is None:
-            continue
-        if name in SETTINGS:
-            merged[name] = value
-        elif name in _NOT_KIMI:
-            if not (name == "parallel_tool_calls" and value is True):  # what the server does anyway
-                notices.append(Notice(name, f"{name} is left out of the request. {_NOT_KIMI[name]}".rstrip()))
-        else:
-            raise KimiRequestError(f"{given!r} is not a setting. {suggest(given, (*SETTINGS, *_ALIASES))}")
-    return Settings(**merged), notices
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """A hint for a mistyped name."""
-    close = difflib.get_close_matches(name, list(known), n=1)
-    if close:
-        return f"Did you mean {close[0]!r}?"
-    return f"To send it to the server as it is: extra_body={{{name!r}: ...}}."
 
 
 def render_request(

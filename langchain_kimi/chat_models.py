@@ -18,8 +18,9 @@ from pydantic import BaseModel
 
 from kimi_wire.errors import KimiError, KimiWarning
 from kimi_wire.profiles import profile_for
-from kimi_wire.request import Request, merge_settings, render_request, split_options
+from kimi_wire.request import Request, render_request
 from kimi_wire.response import PROVIDER, Completion, explain_empty
+from kimi_wire.settings import merge_settings, split_options
 from langchain_kimi.messages import render_message
 from langchain_kimi.profiles import model_profile
 from langchain_kimi.responses import parse_completion, parse_delta, parse_stream_end

@@ -11,7 +11,8 @@ from typing_extensions import Self
 
 from kimi_wire import __version__
 from kimi_wire.client import DEFAULT_MAX_RETRIES, KimiClient, resolve_api_key, resolve_base_url
-from kimi_wire.request import DEFAULT_MODEL, SETTINGS, check_settings, suggest
+from kimi_wire.request import check_settings
+from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, suggest
 
 _NOT_PICKLED = ("kimi_api_key", "default_headers", "http_client", "http_async_client")
 
@@ -177,6 +178,6 @@ class KimiSettings(BaseChatModel):
         return self._connection[1]
 
     def _settings(self) -> dict[str, Any]:
-        """The settings of the constructor, by the names of `kimi_wire.request.Settings`."""
+        """The settings of the constructor, by the names of `kimi_wire.settings.Settings`."""
         own = {name: getattr(self, name) for name in SETTINGS if name in type(self).model_fields}
         return {**own, "model": self.model_name}

@@ -17,8 +17,9 @@ from kimi_emulator import Failure, KimiEmulator, Reply
 from kimi_wire import api_errors
 from kimi_wire.client import KimiClient, resolve_api_key, resolve_base_url
 from kimi_wire.errors import KimiError, KimiMissingKeyError, KimiRequestError, KimiResponseError, KimiStreamError
-from kimi_wire.request import Request, merge_settings, render_request
+from kimi_wire.request import Request, render_request
 from kimi_wire.response import Completion
+from kimi_wire.settings import merge_settings
 from tests.wire.recordings import load, needs_recordings
 
 SECRET = "sk-test-secret-key-0123456789"

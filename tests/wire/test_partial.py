@@ -14,8 +14,9 @@ from kimi_wire.api_errors import KimiServerError, KimiStatusError
 from kimi_wire.client import KimiClient
 from kimi_wire.errors import KimiRequestError, KimiStreamError
 from kimi_wire.messages import NOT_RUN
-from kimi_wire.request import Request, merge_settings, render_request
+from kimi_wire.request import Request, render_request
 from kimi_wire.response import Completion
+from kimi_wire.settings import merge_settings
 from kimi_wire.stream import Delta
 
 HELLO = [{"role": "user", "content": "hello"}]
