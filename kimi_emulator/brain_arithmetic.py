@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import operator
-import re
 from collections.abc import Callable, Iterator
 
 _OPERATORS: dict[type[ast.operator], tuple[str, Callable[[float, float], float]]] = {
@@ -79,9 +78,3 @@ def _steps(node: ast.expr) -> Iterator[tuple[str, float, float]]:
 def spell(number: float) -> str:
     """Write a number without a needless fraction."""
     return f"{number:.10g}" if isinstance(number, float) else str(number)
-
-
-def only_number(text: str) -> float | None:
-    """Return the number a text consists of or ends in."""
-    found = re.findall(r"-?\d+(?:\.\d+)?", text)
-    return None if not found else float(found[-1]) if "." in found[-1] else int(found[-1])

@@ -15,10 +15,9 @@ from typing import Any
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.profiles import Profile
 from kimi_wire.response import replay_arguments
+from kimi_wire.tools import JSON
 
 logger = logging.getLogger("kimi_wire")
-
-JSON = dict[str, Any]
 
 # "developer" fails on Moonshot's API (openclaw/openclaw#3475); LangChain and OpenAI clients use it for system prompts.
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}

@@ -71,6 +71,28 @@ def normalise_schema(schema: Mapping[str, Any], *, where: str = "schema") -> dic
     return in_order(finite, schema)
 
 
+def is_object_schema(schema: Any, root: Mapping[str, Any] | None = None) -> bool:
+    """Whether a schema describes objects only: by its type, through a reference, or by parts that all hold.
+
+    The dialect takes no other root; an adapter puts what is none into a property of one.
+
+    Args:
+        schema: The schema.
+        root: What its references are relative to; itself by default.
+    """
+    root = schema if root is None else root
+    seen: list[str] = []
+    while isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str) and schema["$ref"] not in seen:
+        seen.append(schema["$ref"])
+        bucket, _, name = schema["$ref"].removeprefix("#/").partition("/")
+        schema = (root or {}).get(bucket, {}).get(name)
+    if not isinstance(schema, Mapping):
+        return False
+    if "type" in schema:
+        return bool(schema["type"] == "object")
+    return "properties" in schema or any(is_object_schema(part, root) for part in schema.get("allOf", ()))
+
+
 def _write(schema: Mapping[str, Any], where: str) -> dict[str, Any]:
     document = Document(schema, where)
     return Writer(document).write(Builder(document).build())

@@ -22,6 +22,7 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from kimi_wire.json_text import iter_json_texts
+from kimi_wire.schema import is_object_schema
 
 WRAPPED = "value"
 """The property that holds an answer whose schema is no object; the server takes objects only."""
@@ -79,7 +80,7 @@ def read_schema(schema: Any) -> OutputSchema:
     else:
         adapter: TypeAdapter[Any] = TypeAdapter(schema)
         name, found, make = getattr(schema, "__name__", "answer"), adapter.json_schema(), adapter.validate_python
-    wrapped = not _is_object(found, found)
+    wrapped = not is_object_schema(found)
     return OutputSchema(_clean_name(name), _wrap(found) if wrapped else found, wrapped, make)
 
 
@@ -101,19 +102,6 @@ def _clean_name(name: str) -> str:
     """A name of letters, digits, underscores and dashes that starts with a letter, such as `Page_City_`."""
     clean = re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:64]
     return clean if re.match(r"[a-zA-Z]", clean) else f"a{clean}"[:64]
-
-
-def _is_object(schema: Any, root: Mapping[str, Any]) -> bool:
-    """Whether a schema describes objects only, through a reference or parts that all hold."""
-    if not isinstance(schema, Mapping):
-        return False
-    reference = schema.get("$ref")
-    if isinstance(reference, str):
-        bucket, _, name = reference.removeprefix("#/").partition("/")
-        return _is_object(root.get(bucket, {}).get(name), root)
-    if "type" in schema:
-        return bool(schema["type"] == "object")
-    return "properties" in schema or any(_is_object(part, root) for part in schema.get("allOf", ()))
 
 
 def _wrap(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from kimi_wire import KimiToolChoiceError
 from kimi_wire.errors import KimiResponseError
 from kimi_wire.json_text import iter_json_texts
 from kimi_wire.response import parse_arguments, replay_arguments
+from kimi_wire.schema import is_object_schema
 
 JSON = dict[str, Any]
 
@@ -59,7 +60,7 @@ class Form:
         self.output_cls = output_cls
         self._by_schema = by_schema
         # "root must be an object" (MoonshotAI/walle, docs/mfjs-spec.md): RootModel[list[int]] and unions go inside one.
-        self._wrapped = not _is_object(output_cls.model_json_schema())
+        self._wrapped = not is_object_schema(output_cls.model_json_schema())
         self._sent_cls = create_model(output_cls.__name__, answer=(output_cls, ...)) if self._wrapped else output_cls
 
     def render(self) -> JSON:
@@ -110,14 +111,6 @@ class Form:
     def _unwrap(self, instance: BaseModel) -> BaseModel:
         answer: BaseModel = instance.answer if self._wrapped else instance  # type: ignore[attr-defined]
         return answer
-
-
-def _is_object(schema: Mapping[str, Any]) -> bool:
-    """Whether a schema's root is an object; that of a recursive class is a reference to it."""
-    target = schema
-    while "$ref" in target:
-        target = schema["$defs"][target["$ref"].removeprefix("#/$defs/")]
-    return target.get("type") == "object"
 
 
 def _render_name(name: str) -> str:

@@ -278,6 +278,7 @@ def test_arguments(make: Any) -> None:
         ({"title": "1 Ünit", "type": "array", "items": {"type": "string"}}, "a1__nit", True),
         ({"properties": {"a": {"type": "string"}}}, "answer", False),
         ({"allOf": [{"type": "object"}]}, "answer", False),
+        ({"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}}, "answer", True),
         ({"$ref": "#/definitions/A", "definitions": {"A": {"type": "object", "properties": {}}}}, "answer", False),
     ],
 )
