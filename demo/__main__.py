@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from unittest import mock
 
 from kimi_emulator import KimiEmulator
-from kimi_wire.client import KEY_VARIABLES, resolve_base_url
+from kimi_wire.connection import KEY_VARIABLES, resolve_base_url
 from kimi_wire.errors import KimiError
 
 from .screen import Screen

@@ -14,7 +14,7 @@ Example:
     ```
 """
 
+from .emulator import KimiEmulator
 from .scripting import Failure, RecordedRequest, Reply, ToolCall
-from .server import KimiEmulator
 
 __all__ = ["Failure", "KimiEmulator", "RecordedRequest", "Reply", "ToolCall"]

@@ -7,8 +7,8 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from .emulator import KimiEmulator
 from .scripting import RecordedRequest
-from .server import KimiEmulator
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""The HTTP server: sockets, routes and the order in which a request is checked and answered."""
+"""The HTTP server: sockets, and the order in which a request is checked and answered."""
 
 from __future__ import annotations
 
@@ -7,171 +7,27 @@ import itertools
 import socket
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import answering, brain, rules, shapes
+from . import answering, endpoints, rules, shapes
 from .delivery import Cut, Delivery
-from .families import FAMILIES, MODELS, Model
+from .endpoints import Call
 from .request import ChatRequest, Rejected
-from .scripting import Failure, RecordedRequest, Reply, Step
-from .tokens import PromptCache
+from .scripting import Failure, RecordedRequest, Reply
+
+if TYPE_CHECKING:
+    from .emulator import KimiEmulator
 
 # https://platform.kimi.ai/docs/guide/use-kimi-vision-model: the whole request body may have 100 MB.
 MAX_BODY = 100 * 1024 * 1024
 
 
-class KimiEmulator:
-    """A strict local stand-in for the Kimi API.
+class Server(ThreadingHTTPServer):
+    """Listens for an emulator, one thread for each connection."""
 
-    Requests that the API would refuse are refused with its words. The others take the next scripted step, or are
-    answered by a small built-in model that thinks aloud, calls tools, reads context and writes JSON by schema.
-
-    Example:
-        ```python
-        with KimiEmulator() as kimi:
-            kimi.script(Reply("Hello!", reasoning="A greeting."), Failure(429, type="engine_overloaded_error"))
-            client = OpenAI(base_url=kimi.base_url, api_key="sk-test")
-        ```
-
-    Attributes:
-        requests: Every request received, in order.
-    """
-
-    def __init__(
-        self,
-        port: int = 0,
-        host: str = "127.0.0.1",
-        *,
-        keys: Iterable[str] | None = None,
-        extra_models: Mapping[str, str] | None = None,
-        serve_retired: bool = True,
-        chunk_delay: float = 0.0,
-        check: bool = True,
-        on_answer: Callable[[RecordedRequest], None] | None = None,
-    ) -> None:
-        """Set an emulator up; it listens from ``start()`` on, or inside ``with``.
-
-        Args:
-            port: The port; 0 takes a free one.
-            host: The address to listen on.
-            keys: The accepted API keys; None accepts whatever begins with ``sk-``.
-            extra_models: More model ids, each with the family whose rules it follows: ``{"kimi-k4": "k3"}``.
-            serve_retired: Whether models that Moonshot has withdrawn still answer.
-            chunk_delay: Seconds between streamed events.
-            check: Whether the rules apply; without them any model id and any body is answered.
-            on_answer: Called with each request once its answer is decided.
-
-        Raises:
-            ValueError: If an extra model names an unknown family.
-        """
-        self.extra_models = dict(extra_models or {})
-        unknown = set(self.extra_models.values()) - set(FAMILIES)
-        if unknown:
-            raise ValueError(f"unknown families {sorted(unknown)}; there are {sorted(FAMILIES)}")
-        self.keys = None if keys is None else frozenset(keys)
-        self.serve_retired = serve_retired
-        self.chunk_delay = chunk_delay
-        self.check = check
-        self.on_answer = on_answer
-        self.requests: list[RecordedRequest] = []
-        self._cache = PromptCache()
-        self._steps: deque[Step] = deque()
-        self._lock = threading.Lock()
-        self._address = (host, port)
-        self._server: _Server | None = None
-
-    @property
-    def base_url(self) -> str:
-        """Where clients connect to, such as ``http://127.0.0.1:8000/v1``."""
-        host, port = self._server.server_address[:2] if self._server else self._address
-        return f"http://{host if isinstance(host, str) else host.decode()}:{port}/v1"
-
-    @property
-    def rejections(self) -> list[RecordedRequest]:
-        """The requests that a rule of the API refused."""
-        return [request for request in self.requests if request.rejected]
-
-    def script(self, *steps: Step) -> None:
-        """Queue answers.
-
-        Args:
-            steps: Each accepted chat request takes the next one. A callable gets the request body and returns the
-                reply or the failure.
-        """
-        with self._lock:
-            self._steps.extend(steps)
-
-    def reset(self) -> None:
-        """Forget the queue, the requests and the prefix cache."""
-        with self._lock:
-            self._steps.clear()
-            self.requests.clear()
-            self._cache.clear()
-
-    def start(self) -> KimiEmulator:
-        """Listen in a background thread."""
-        if self._server is None:
-            self._server = _Server(self._address, self)
-            threading.Thread(target=self._server.serve_forever, args=(0.02,), name="kimi-emulator", daemon=True).start()
-        return self
-
-    def stop(self) -> None:
-        """Stop listening and close every connection."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server.close_connections()
-            self._server = None
-
-    def __enter__(self) -> KimiEmulator:
-        """Start."""
-        return self.start()
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
-
-    def next_step(self) -> Step | None:
-        """Take the next scripted step off the queue."""
-        with self._lock:
-            return self._steps.popleft() if self._steps else None
-
-    def served_models(self) -> list[Model]:
-        """Return the models that ``GET /v1/models`` lists."""
-        own = [model for model in MODELS if model.listed and (self.serve_retired or not model.family.retired)]
-        return own + [Model(id, FAMILIES[family]) for id, family in self.extra_models.items()]
-
-    def decide(self, body: Any) -> tuple[ChatRequest, Reply | Failure]:
-        """Check a chat request and choose its answer.
-
-        Raises:
-            Rejected: If a rule refuses the request.
-        """
-        request = rules.read_chat_request(
-            body, extra_models=self.extra_models, serve_retired=self.serve_retired, check=self.check
-        )
-        if self.check:
-            rules.check(request)
-        step = self.next_step()
-        if callable(step):
-            step = step(dict(request.body))
-        if step is None:
-            return request, answering.limit(brain.answer(request), request)
-        return request, step if isinstance(step, Failure) else answering.fit(step, request)
-
-    def account(self, request: ChatRequest, reply: Reply) -> dict[str, Any]:
-        """Return the usage of an answer, the prefix cache consulted."""
-        return answering.usage(reply, request, self._cache.remember(request.body, request.family))
-
-
-class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 256
@@ -183,14 +39,17 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember the connection, and serve it in a thread of its own."""
         self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
+        """Forget the connection, and close it."""
         self._connections.discard(request)
         super().shutdown_request(request)
 
     def close_connections(self) -> None:
+        """Hang up on everybody."""
         self.stopped.set()
         for connection in list(self._connections):
             with contextlib.suppress(OSError):
@@ -206,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     disable_nagle_algorithm = True
     wbufsize = 64 * 1024
-    server: _Server
+    server: Server
     record: RecordedRequest
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -249,22 +108,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0].rstrip("/")
         if (self.command, path) == ("POST", "/v1/chat/completions"):
             self._chat(raw)
-        elif (self.command, path) == ("GET", "/v1/models"):
-            listed = [shapes.model_body(model) for model in self.server.emulator.served_models()]
-            self._send_json(200, {"object": "list", "data": listed})
-        elif self.command == "GET" and path.startswith("/v1/models/"):
-            self._send_json(200, self._model(path.removeprefix("/v1/models/")))
-        elif path == "/v1/completions":
-            # MoonshotAI-Cookbook#19: "no open api access"
-            raise Rejected("no open api access", status=403, type="permission_denied_error")
         else:
-            raise Rejected(f"Not found: {self.command} {path}", status=404, type="resource_not_found_error")
-
-    def _model(self, id: str) -> dict[str, Any]:
-        for model in self.server.emulator.served_models():
-            if model.id == id:
-                return shapes.model_body(model)
-        raise rules.model_not_found(id)
+            answer = endpoints.route(Call(self.server.emulator, self.record, self.path, raw))
+            self._send_json(answer.status, answer.body, answer.headers)
 
     def _chat(self, raw: bytes) -> None:
         self.record.body = body = rules.parse_body(raw)

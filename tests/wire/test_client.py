@@ -15,7 +15,8 @@ import pytest
 
 from kimi_emulator import Failure, KimiEmulator, Reply
 from kimi_wire import api_errors
-from kimi_wire.client import KimiClient, resolve_api_key, resolve_base_url
+from kimi_wire.client import KimiClient
+from kimi_wire.connection import resolve_api_key, resolve_base_url
 from kimi_wire.errors import KimiError, KimiMissingKeyError, KimiRequestError, KimiResponseError, KimiStreamError
 from kimi_wire.request import Request, render_request
 from kimi_wire.response import Completion

@@ -1,0 +1,249 @@
+"""The way to the server: keys and hosts, and the openai SDK as transport for every endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import threading
+import weakref
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from kimi_wire.errors import KimiMissingKeyError, KimiRequestError
+
+if TYPE_CHECKING:
+    import openai
+
+KEY_VARIABLES = ("MOONSHOT_API_KEY", "KIMI_API_KEY")
+BASE_URL_VARIABLES = ("MOONSHOT_BASE_URL", "MOONSHOT_API_BASE", "KIMI_BASE_URL")
+DEFAULT_BASE_URL = "https://api.moonshot.ai/v1"
+
+# The platform's gateway gives up after 900 s of silence, and thinking at full effort is silent for minutes: watchdogs
+# of 90 to 180 s killed it (NousResearch/hermes-agent#73337).
+READ_TIMEOUT, CONNECT_TIMEOUT = 900.0, 60.0
+DEFAULT_MAX_RETRIES = 2
+
+
+def resolve_api_key(api_key: str | None) -> str:
+    """Find the API key: the argument, else `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+
+    Raises:
+        KimiMissingKeyError: There is none.
+    """
+    found = api_key or next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), "")
+    key = found.strip()  # keys read from files end in a line feed, which no header takes
+    if not key:
+        raise KimiMissingKeyError(
+            "No API key: pass api_key=..., or set the environment variable MOONSHOT_API_KEY (or KIMI_API_KEY). "
+            "Keys are made at https://platform.kimi.ai (international) or https://platform.kimi.com (China)."
+        )
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise KimiMissingKeyError("The API key has characters that no key has (spaces or non-ASCII); copy it again.")
+    return key
+
+
+def resolve_base_url(base_url: str | None) -> str:
+    """Find the API's root: the argument, else one of `BASE_URL_VARIABLES`, else `DEFAULT_BASE_URL`.
+
+    Raises:
+        KimiRequestError: It is no http(s) URL.
+    """
+    url = base_url or next((os.environ[name] for name in BASE_URL_VARIABLES if os.environ.get(name)), DEFAULT_BASE_URL)
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise KimiRequestError(f"base_url={url!r} is not a URL such as {DEFAULT_BASE_URL!r}.")
+    return url.rstrip("/")
+
+
+class KimiConnection:
+    """Sends requests to one host with one key, through the openai SDK.
+
+    Connections are opened on first use. One SDK client serves all threads; asynchronous calls have one per event loop,
+    since connections of one loop are dead in the next (run-llama/llama_index#20433: "Event loop is closed"), and it is
+    closed with its loop.
+
+    Args:
+        api_key: The key.
+        base_url: The API's root.
+        timeout: Seconds, or an `openai.Timeout`; None is `READ_TIMEOUT` with `CONNECT_TIMEOUT`.
+        stream_idle_timeout: Seconds a stream may be silent before it counts as broken; None is as `timeout`.
+        max_retries: How often the SDK tries again; there is no other layer of retries.
+        default_headers: Headers for every request.
+        http_client: A client of the HTTP library the SDK is built on, for synchronous calls.
+        http_async_client: The same for asynchronous ones; it is not closed with an event loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str,
+        timeout: Any = None,
+        stream_idle_timeout: float | None = None,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+        default_headers: Mapping[str, str] | None = None,
+        http_client: Any = None,
+        http_async_client: Any = None,
+    ) -> None:
+        self._options: dict[str, Any] = {"api_key": api_key, "base_url": base_url, "max_retries": max_retries}
+        self._timeout = timeout
+        self._idle = stream_idle_timeout
+        self._default_headers = dict(default_headers or {})
+        self._http_client = http_client
+        self._http_async_client = http_async_client
+        self._lock = threading.Lock()
+        self._sync: openai.OpenAI | None = None
+        self._close_sync: Callable[[], object] = lambda: None
+        self._async: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
+
+    def __deepcopy__(self, memo: Any) -> KimiConnection:
+        return self  # copies of an object share its connections
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self._options['base_url']!r})"
+
+    # Each pair below differs by `async` and `await` only; tests/test_architecture.py compares them.
+
+    def request(self, method: str, path: str, **arguments: Any) -> Any:
+        """Send one request and read its answer.
+
+        Args:
+            method: `get`, `post` or `delete`.
+            path: The endpoint, below the API's root.
+            arguments: The SDK's: `body`, `files`, `options`.
+
+        Returns:
+            The response of the HTTP library under the SDK.
+
+        Raises:
+            KimiError: Whatever goes wrong.
+        """
+        client = self._client()
+        try:
+            return getattr(client, method)(path, cast_to=response_class(), **arguments)
+        except Exception as error:
+            raise translated(error) from error
+
+    async def arequest(self, method: str, path: str, **arguments: Any) -> Any:
+        """The asynchronous twin of `request`."""
+        client = await self._aclient()
+        try:
+            return await getattr(client, method)(path, cast_to=response_class(), **arguments)
+        except Exception as error:
+            raise translated(error) from error
+
+    def close(self) -> None:
+        """Close the connections of synchronous calls; the next call opens new ones."""
+        with self._lock:
+            self._sync = None
+            self._close_sync()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop; the next call opens new ones."""
+        keeper = self._async.pop(asyncio.get_running_loop(), None)
+        if keeper is not None:
+            await keeper.aclose()
+
+    def _client(self) -> openai.OpenAI:
+        with self._lock:
+            if self._sync is None:
+                import openai
+
+                self._sync = openai.OpenAI(**self._sdk_options(), http_client=self._http_client)
+                if self._http_client is None:
+                    # Runs before the garbage collector finds the open sockets, also where this is part of a cycle.
+                    self._close_sync = weakref.finalize(self, self._sync.close)
+            return self._sync
+
+    async def _aclient(self) -> openai.AsyncOpenAI:
+        loop = asyncio.get_running_loop()
+        keeper = self._async.get(loop)
+        if keeper is None:
+            import openai
+
+            for finished in [known for known in list(self._async) if known.is_closed()]:
+                if (stale := self._async.pop(finished, None)) is not None:
+                    stale.detach()
+            client = openai.AsyncOpenAI(**self._sdk_options(), http_client=self._http_async_client)
+            keeper = _LoopClient(client, closes=self._http_async_client is None)
+            self._async[loop] = keeper
+            await keeper.start(self)
+        return keeper.client
+
+    def _http_timeout(self) -> Any:
+        import openai
+
+        return openai.Timeout(READ_TIMEOUT, connect=CONNECT_TIMEOUT) if self._timeout is None else self._timeout
+
+    def _sdk_options(self) -> dict[str, Any]:
+        import openai
+
+        # The SDK would send the environment's OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS along.
+        ambient = (line.partition(":")[0].strip() for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").splitlines())
+        unwanted = ["OpenAI-Organization", "OpenAI-Project", *filter(None, ambient)]
+        authorization = {"Authorization": f"Bearer {self._options['api_key']}"}
+        return {
+            **self._options,
+            "timeout": self._http_timeout(),
+            "default_headers": {
+                **{name: openai.Omit() for name in unwanted if name.lower() != "authorization"},
+                **authorization,
+                **self._default_headers,
+            },
+        }
+
+
+class _LoopClient:
+    """An asynchronous SDK client that is closed with its event loop, or with the object it was made for.
+
+    `asyncio.run` ends every asynchronous generator of its loop (`loop.shutdown_asyncgens`): one that waits here with
+    the client closes it then, so that no connection outlives the loop that could close it.
+    """
+
+    _abandoned: ClassVar[set[_LoopClient]] = set()  # alive until they are closed
+
+    def __init__(self, client: openai.AsyncOpenAI, *, closes: bool) -> None:
+        self.client = client
+        self._closes = closes
+        self._loop = asyncio.get_running_loop()
+        self._lifetime = self._live()
+
+    async def _live(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            self._abandoned.discard(self)
+            if self._closes:
+                await self.client.close()
+
+    async def start(self, owner: object) -> None:
+        """Begin to live; the end of the owner is the end of it."""
+        await self._lifetime.__anext__()
+        self.detach = weakref.finalize(owner, self._abandon).detach
+
+    async def aclose(self) -> None:
+        self.detach()
+        await self._lifetime.aclose()
+
+    def _abandon(self) -> None:
+        if not self._loop.is_closed():
+            self._abandoned.add(self)
+            self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self.aclose()))
+
+
+def response_class() -> type[Any]:
+    """The response of the library under the SDK: httpx, or httpx2 from openai 3 on."""
+    import openai
+
+    http = importlib.import_module(openai.DefaultHttpxClient.__bases__[0].__module__)
+    response: type[Any] = http.Response
+    return response
+
+
+def translated(error: Exception) -> Exception:
+    """An error of the SDK as this project's; see `kimi_wire.api_errors.translate_error`."""
+    from kimi_wire.api_errors import translate_error
+
+    return translate_error(error)
