@@ -15,6 +15,7 @@ from kimi_wire.errors import KimiMissingKeyError, KimiRequestError
 
 if TYPE_CHECKING:
     import openai
+    from typing_extensions import Self
 
 KEY_VARIABLES = ("MOONSHOT_API_KEY", "KIMI_API_KEY")
 BASE_URL_VARIABLES = ("MOONSHOT_BASE_URL", "MOONSHOT_API_BASE", "KIMI_BASE_URL")
@@ -97,6 +98,21 @@ class KimiConnection:
         self._sync: openai.OpenAI | None = None
         self._close_sync: Callable[[], object] = lambda: None
         self._async: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
+
+    @classmethod
+    def resolved(cls, api_key: str | None = None, base_url: str | None = None, **options: Any) -> Self:
+        """Make a connection with whatever was not given taken from the environment.
+
+        Args:
+            api_key: See `resolve_api_key`.
+            base_url: See `resolve_base_url`.
+            options: The other arguments of the class.
+
+        Raises:
+            KimiMissingKeyError: There is no key.
+            KimiRequestError: The URL is none.
+        """
+        return cls(api_key=resolve_api_key(api_key), base_url=resolve_base_url(base_url), **options)
 
     def __deepcopy__(self, memo: Any) -> KimiConnection:
         return self  # copies of an object share its connections

@@ -16,7 +16,7 @@ import pytest
 from kimi_emulator import Failure, KimiEmulator, Reply
 from kimi_wire import api_errors
 from kimi_wire.client import KimiClient
-from kimi_wire.connection import resolve_api_key, resolve_base_url
+from kimi_wire.connection import KimiConnection, resolve_api_key, resolve_base_url
 from kimi_wire.errors import KimiError, KimiMissingKeyError, KimiRequestError, KimiResponseError, KimiStreamError
 from kimi_wire.request import Request, render_request
 from kimi_wire.response import Completion
@@ -363,3 +363,14 @@ def test_the_sdk_is_imported_with_the_first_call_only() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_START"}
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert printed.stdout.strip() == "False"
+
+
+def test_a_connection_takes_from_the_environment_what_it_is_not_given(
+    kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOONSHOT_API_KEY", "sk-test")
+    monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
+    with_all = KimiConnection.resolved()
+    listed = with_all.request("get", "/models").json()
+    assert listed["data"][0]["id"] == kimi.served_models()[0].id
+    with_all.close()
