@@ -6,20 +6,24 @@ BIN    := $(VENV)/bin
 DEMO   := $(VENV)/.demo
 DEV    := $(VENV)/.dev
 
-.PHONY: help demo test lint types format clean
+.PHONY: help demo test test-matrix lint types format clean
 
 help:
-	@echo "make demo    a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
-	@echo "make test    all tests"
-	@echo "make lint    ruff"
-	@echo "make types   mypy"
-	@echo "make format  let ruff reformat"
+	@echo "make demo         a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
+	@echo "make test         all tests"
+	@echo "make test-matrix  all tests on the lowest and the newest versions, and with each extra alone"
+	@echo "make lint         ruff"
+	@echo "make types        mypy"
+	@echo "make format       let ruff reformat"
 
 demo: $(DEMO)
 	@$(BIN)/python -m demo
 
 test: $(DEV)
 	$(BIN)/python -m pytest $(or $(PYTEST_ARGS),--cov --cov-report=term-missing:skip-covered --cov-fail-under=95)
+
+test-matrix: $(DEV)
+	$(BIN)/python -m tests.matrix
 
 lint: $(DEV)
 	$(BIN)/ruff check .
@@ -33,7 +37,7 @@ format: $(DEV)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .matrix
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed; \

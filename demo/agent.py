@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from langchain.agents import create_agent
-from langchain_core.messages import AIMessageChunk, HumanMessage, ToolMessage
-from langchain_core.messages.ai import add_usage
+from langchain_core.callbacks import get_usage_metadata_callback
+from langchain_core.messages import HumanMessage
 
-from demo.screen import Screen
-from langchain_kimi import ChatKimi
+from langchain_kimi import ChatKimi, show
 
 QUESTION = "What is the weather in the capital of Norway?"
 
@@ -27,25 +26,10 @@ def get_weather(city: str) -> str:
     return _WEATHER.get(city, "no report")
 
 
-def run(screen: Screen) -> None:
-    screen.line("title", f"\nLangChain agent: {QUESTION}")
+def run() -> None:
+    print(f"\nLangChain agent: {QUESTION}\n")
     agent = create_agent(ChatKimi(), [find_capital, get_weather], system_prompt="You are a helpful assistant.")
-    usage = None
-    question: Any = {"messages": [HumanMessage(QUESTION)]}
-    for message, _ in agent.stream(question, stream_mode="messages"):
-        _show(screen, message)
-        if isinstance(message, AIMessageChunk):
-            usage = add_usage(usage, message.usage_metadata)
-    screen.line("note", f"tokens of all steps: {usage}")
-
-
-def _show(screen: Screen, message: Any) -> None:
-    if isinstance(message, ToolMessage):
-        screen.line("tool", f"<- {message.name}: {message.content}")
-    elif isinstance(message, AIMessageChunk):
-        screen.stream("thinking", message.additional_kwargs.get("reasoning_content", ""))
-        for call in message.tool_call_chunks:
-            if call["name"]:
-                screen.start("tool", f"-> {call['name']} ")
-            screen.stream("tool", call["args"] or "")
-        screen.stream("text", str(message.content))
+    with get_usage_metadata_callback() as usage:
+        question: Any = {"messages": [HumanMessage(QUESTION)]}
+        show(agent.stream(question, stream_mode="messages"))
+    print(f"tokens of all steps: {usage.usage_metadata}")

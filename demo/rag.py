@@ -14,7 +14,7 @@ from llama_index.retrievers.bm25 import BM25Retriever
 from llama_index_instrumentation import get_dispatcher
 from pydantic import Field
 
-from demo.screen import Screen
+from kimi_wire.display import Transcript
 from llama_index_kimi import Kimi
 
 DOCUMENTS = Path(__file__).parent / "documents"
@@ -24,7 +24,7 @@ QUESTION = "Why does the ice at the poles of the Moon matter for travel?"
 class Thinking(BaseEventHandler):
     """Shows what a query engine's answer leaves out: the model's thinking, and the tokens it took."""
 
-    screen: Any
+    transcript: Any
     usage: dict[str, int] = Field(default_factory=dict)
 
     @classmethod
@@ -35,24 +35,26 @@ class Thinking(BaseEventHandler):
     def handle(self, event: Any, **kwargs: Any) -> None:
         """Take one event of the language model."""
         if isinstance(event, LLMChatInProgressEvent):
-            self.screen.stream("thinking", event.response.additional_kwargs.get("thinking_delta") or "")
+            self.transcript.add("thinking", event.response.additional_kwargs.get("thinking_delta") or "")
         elif isinstance(event, LLMChatEndEvent) and event.response:
             counts = event.response.additional_kwargs
             self.usage = {name: value for name, value in counts.items() if name.endswith("_tokens")}
 
 
-def run(screen: Screen) -> None:
-    screen.line("title", f"\nLlamaIndex RAG over {DOCUMENTS.name}/: {QUESTION}")
+def run() -> None:
+    print(f"\nLlamaIndex RAG over {DOCUMENTS.name}/: {QUESTION}\n")
     nodes = SentenceSplitter(chunk_size=256).get_nodes_from_documents(SimpleDirectoryReader(DOCUMENTS).load_data())
     retriever = BM25Retriever.from_defaults(nodes=nodes, similarity_top_k=2)
     engine = RetrieverQueryEngine.from_args(retriever, llm=Kimi(), streaming=True)
-    thinking = Thinking(screen=screen)
+    transcript = Transcript()
+    thinking = Thinking(transcript=transcript)
     dispatcher = get_dispatcher()
     dispatcher.add_event_handler(thinking)
     response: Any = engine.query(QUESTION)
     for text in response.response_gen:
-        screen.stream("text", text)
+        transcript.add("text", text)
+    transcript.close()
     dispatcher.event_handlers.remove(thinking)
     sources = [f"{found.node.metadata['file_name']} ({found.score:.2f})" for found in response.source_nodes]
-    screen.line("note", f"sources: {', '.join(sources)}")
-    screen.line("note", f"tokens: {thinking.usage}")
+    print(f"sources: {', '.join(sources)}")
+    print(f"tokens: {thinking.usage}")

@@ -16,5 +16,6 @@ Example:
 
 from .emulator import KimiEmulator
 from .scripting import Failure, RecordedRequest, Reply, ToolCall
+from .standin import emulate_without_key
 
-__all__ = ["Failure", "KimiEmulator", "RecordedRequest", "Reply", "ToolCall"]
+__all__ = ["Failure", "KimiEmulator", "RecordedRequest", "Reply", "ToolCall", "emulate_without_key"]

@@ -12,6 +12,7 @@ except ImportError as error:
 from kimi_wire import __version__
 from kimi_wire.errors import KimiError, KimiMissingKeyError, KimiWarning
 from langchain_kimi.chat_models import ChatKimi
+from langchain_kimi.display import ashow, show
 
 if TYPE_CHECKING:
     from langchain_kimi.errors import (
@@ -55,6 +56,8 @@ __all__ = [
     "KimiToolChoiceError",
     "KimiWarning",
     "__version__",
+    "ashow",
+    "show",
 ]
 
 

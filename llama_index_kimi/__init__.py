@@ -17,6 +17,7 @@ from kimi_wire import (
     __version__,
 )
 from llama_index_kimi.base import Kimi
+from llama_index_kimi.display import ashow, show
 from llama_index_kimi.structured import KimiStructuredOutputError
 
 __all__ = [
@@ -29,4 +30,6 @@ __all__ = [
     "KimiToolChoiceError",
     "KimiWarning",
     "__version__",
+    "ashow",
+    "show",
 ]

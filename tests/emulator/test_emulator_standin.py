@@ -1,0 +1,37 @@
+"""The emulator in place of a key, for demonstrations and notebooks."""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+
+import pytest
+
+from kimi_emulator import emulate_without_key
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MOONSHOT_API_KEY", "MOONSHOT_BASE_URL"):
+        monkeypatch.setenv(name, "")  # restored after the test, whatever the test sets
+
+
+def test_without_a_key_the_environment_points_at_an_emulator() -> None:
+    assert "emulator, not Kimi" in emulate_without_key()
+    key = os.environ["MOONSHOT_API_KEY"]
+    request = urllib.request.Request(
+        f"{os.environ['MOONSHOT_BASE_URL']}/models", headers={"Authorization": f"Bearer {key}"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("name", ["MOONSHOT_API_KEY", "KIMI_API_KEY"])
+def test_with_a_key_nothing_is_touched(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "sk-real")
+    before = dict(os.environ)
+    assert emulate_without_key() == "This is the real API: https://api.moonshot.ai/v1"
+    monkeypatch.setenv("KIMI_BASE_URL", "https://kimi.example/v1")
+    assert emulate_without_key() == "This is the real API: https://kimi.example/v1"
+    assert before.items() <= os.environ.items()
+    assert "sk-real" not in emulate_without_key()
