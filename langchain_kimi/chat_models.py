@@ -337,8 +337,9 @@ class ChatKimi(KimiSettings):
         output = None if schema is None else read_schema(schema)
         parser = KimiOutputParser(output=output, from_tool=method == "function_calling")
         # LangSmith shows the schema beside the trace; langchain-core takes the argument out before it calls the model.
-        if schema is not None:
-            kwargs["ls_structured_output_format"] = {"kwargs": {"method": method, "strict": strict}, "schema": schema}
+        if output is not None:
+            traced = {"kwargs": {"method": method, "strict": strict}, "schema": output.tool}
+            kwargs["ls_structured_output_format"] = traced
         llm = self._bind_output(output, method, strict, kwargs)
         return with_raw(llm, parser) if include_raw else llm | parser
 

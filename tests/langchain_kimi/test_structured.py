@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Annotated, Any, Literal
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessageChunk, HumanMessage, SystemMessage
 from pydantic import BaseModel, Field, RootModel
@@ -286,3 +287,18 @@ def test_schemas_in_every_form(schema: Any, name: str, wrapped: bool) -> None:
     read = read_schema(schema)
     assert (read.name, read.wrapped) == (name, wrapped)
     assert read.tool["function"]["parameters"] == read.schema == read.response_format["json_schema"]["schema"]
+
+
+def test_traces_show_the_schema_of_types_that_are_no_classes(make: Callable[..., ChatKimi]) -> None:
+    # langchain-core converts the schema itself, and from Python 3.13 on a `list[Point]` is a TypeError there:
+    # "list[Point] is not a module, class, method, or function."
+    seen: list[Any] = []
+
+    class Listener(BaseCallbackHandler):
+        def on_chat_model_start(self, serialized: Any, messages: Any, **kwargs: Any) -> None:
+            seen.append(kwargs["options"]["ls_structured_output_format"]["schema"])
+
+    make().with_structured_output(list[Point]).invoke("Two points.", config={"callbacks": [Listener()]})
+    (schema,) = seen
+    assert schema["type"] == "object"
+    assert "Point" in schema["$defs"]
