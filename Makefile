@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DEMO   := $(VENV)/.demo
 DEV    := $(VENV)/.dev
 
-.PHONY: help demo test test-matrix lint types format clean
+.PHONY: help demo test test-matrix lint types format tables notebooks clean
 
 help:
 	@echo "make demo         a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
@@ -15,6 +15,8 @@ help:
 	@echo "make lint         ruff"
 	@echo "make types        mypy"
 	@echo "make format       let ruff reformat"
+	@echo "make tables       write the README's tables anew from the profiles"
+	@echo "make notebooks    run the notebooks and keep what they put out"
 
 demo: $(DEMO)
 	@$(BIN)/python -m demo
@@ -35,6 +37,12 @@ types: $(DEV)
 format: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+tables: $(DEV)
+	$(BIN)/python -m tests.model_table
+
+notebooks: $(DEV)
+	$(BIN)/python -m tests.notebooks
 
 clean:
 	rm -rf $(VENV) .matrix

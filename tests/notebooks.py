@@ -1,0 +1,45 @@
+"""Runs the notebooks: `python -m tests.notebooks`, or `make notebooks`, runs them all and keeps what they put out."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+def execute(path: Path) -> Any:
+    """Run a notebook from a clean kernel, in its folder; returns it with its outputs."""
+    book = nbformat.read(path, as_version=4)
+    NotebookClient(book, timeout=120, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    for cell in book.cells:
+        cell.metadata.pop("execution", None)  # when each cell ran
+        if cell.cell_type == "code":
+            cell.outputs = list(_joined(cell.outputs))
+    book.metadata.pop("language_info", None)  # the version of Python
+    return book
+
+
+def _joined(outputs: Iterable[Any]) -> Iterator[Any]:
+    """Outputs with the pieces of each stream as one, and of a line that was overwritten what stood there last."""
+    for (kind, name), group in itertools.groupby(outputs, lambda output: (output.output_type, output.get("name"))):
+        if kind != "stream":
+            yield from group
+            continue
+        text = "".join(output.text for output in group)
+        lines = [line.rpartition("\r")[2] for line in text.split("\n")]
+        yield nbformat.v4.new_output("stream", name=name, text="\n".join(lines))
+
+
+if __name__ == "__main__":
+    for notebook in NOTEBOOKS:
+        if len(sys.argv) == 1 or any(word in notebook.name for word in sys.argv[1:]):
+            print(notebook.name, flush=True)
+            nbformat.write(execute(notebook), notebook)
