@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from kimi_emulator import KimiEmulator
+from tests.model_table import insert
 
 ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCES = [
-    (f"{name}:{number}", language, code)
-    for name in ("README.md", "CONTRIBUTING.md")
-    for number, (language, code) in enumerate(
-        re.findall(r"```(\w+)\n(.*?)```", (ROOT / name).read_text("utf-8"), re.DOTALL)
-    )
+    (f"{page.name}:{number}", language, code)
+    for page in PAGES
+    for number, (language, code) in enumerate(re.findall(r"```(\w+)\n(.*?)```", page.read_text("utf-8"), re.DOTALL))
 ]
 PYTHON = [(where, code) for where, language, code in FENCES if language == "python"]
 SHELL = [(where, code) for where, language, code in FENCES if language == "bash"]
@@ -48,6 +48,23 @@ def test_shell_fences_name_what_is_there(where: str, code: str) -> None:
             assert f"\n{extra[1]} = [" in extras
         else:
             assert command[0] == "export"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_found_from_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for page in [*(ROOT / "docs").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]:
+        assert f"({page.parent.name}/{page.name})" in readme
+
+
+def test_the_table_of_models_is_what_the_profiles_say() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert insert(readme) == readme, "make tables"
 
 
 def test_both_commands_stand_in_the_first_screen() -> None:
