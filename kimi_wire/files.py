@@ -111,14 +111,16 @@ class KimiFiles:
             KimiError: Whatever else goes wrong.
         """
         document = read_document(file, name, purpose)
-        return parse_file(self._connection.request("post", "/files", **_form(document, purpose)))
+        with _naming(document):
+            return parse_file(self._connection.request("post", "/files", **_form(document, purpose)))
 
     async def aupload(
         self, file: FileInput | Document, name: str | None = None, *, purpose: str = "file-extract"
     ) -> FileInfo:
         """The asynchronous twin of `upload`."""
         document = await aread_document(file, name, purpose)
-        return parse_file(await self._connection.arequest("post", "/files", **_form(document, purpose)))
+        with _naming(document):
+            return parse_file(await self._connection.arequest("post", "/files", **_form(document, purpose)))
 
     def list(self) -> FileList:
         """List the uploaded files.
@@ -274,6 +276,18 @@ class KimiFiles:
                 _warn_kept(id, error)
 
         await asyncio.shield(discard())  # another cancellation must not leave the file behind
+
+
+@contextlib.contextmanager
+def _naming(document: Document) -> Iterator[None]:
+    """Put the file's name into the server's errors, which say nothing of it: one of a thousand may be the reason."""
+    try:
+        yield
+    except KimiError as error:
+        message = f"{document.name}: {error}"
+        error.args = (message, *error.args[1:])
+        error.message = message  # type: ignore[attr-defined] # the SDK's errors have their text twice
+        raise
 
 
 def _warn_kept(id: str, error: KimiError) -> None:

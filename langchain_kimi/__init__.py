@@ -12,6 +12,7 @@ except ImportError as error:
 from kimi_wire import __version__
 from kimi_wire.errors import KimiError, KimiMissingKeyError, KimiWarning
 from langchain_kimi.chat_models import ChatKimi
+from langchain_kimi.files import KimiFileLoader, KimiFileParser
 
 if TYPE_CHECKING:
     from langchain_kimi.errors import (
@@ -41,6 +42,8 @@ __all__ = [
     "KimiContentFilterError",
     "KimiContextLengthError",
     "KimiError",
+    "KimiFileLoader",
+    "KimiFileParser",
     "KimiMissingKeyError",
     "KimiNotFoundError",
     "KimiPermissionDeniedError",

@@ -17,11 +17,13 @@ from kimi_wire import (
     __version__,
 )
 from llama_index_kimi.base import Kimi
+from llama_index_kimi.files import KimiFileReader
 from llama_index_kimi.structured import KimiStructuredOutputError
 
 __all__ = [
     "Kimi",
     "KimiError",
+    "KimiFileReader",
     "KimiMissingKeyError",
     "KimiRequestError",
     "KimiStreamError",

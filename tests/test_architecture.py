@@ -72,6 +72,7 @@ TWINS = [
         [("models", "amodels"), ("balance", "abalance"), ("count_tokens", "acount_tokens")],
     ),
     ("kimi_wire/client.py", "KimiClient", [("complete", "acomplete"), ("stream", "astream")]),
+    ("langchain_kimi/files.py", "KimiFileParser", [("lazy_parse", "alazy_parse")]),
     ("langchain_kimi/chat_models.py", "ChatKimi", [("_generate", "_agenerate"), ("_stream", "_astream")]),
     (
         "llama_index_kimi/base.py",
