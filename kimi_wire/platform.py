@@ -164,6 +164,8 @@ def render_count(messages: Messages, model: str) -> JSON | None:
     """
     if not isinstance(messages, str) and (isinstance(messages, Mapping) or not isinstance(messages, Sequence)):
         raise KimiRequestError(f"count_tokens takes text or a list of messages, not {type(messages).__name__}.")
+    if not messages:
+        return None
     given = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
     rendered = render_each(given, profile_for(model))
     return {"model": model, "messages": rendered} if rendered else None

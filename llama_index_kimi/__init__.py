@@ -19,6 +19,7 @@ from kimi_wire import (
 from llama_index_kimi.base import Kimi
 from llama_index_kimi.files import KimiFileReader
 from llama_index_kimi.structured import KimiStructuredOutputError
+from llama_index_kimi.tokens import KimiTokenizer
 
 __all__ = [
     "Kimi",
@@ -28,6 +29,7 @@ __all__ = [
     "KimiRequestError",
     "KimiStreamError",
     "KimiStructuredOutputError",
+    "KimiTokenizer",
     "KimiToolChoiceError",
     "KimiWarning",
     "__version__",
