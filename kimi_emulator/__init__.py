@@ -15,7 +15,19 @@ Example:
 """
 
 from .emulator import KimiEmulator
+from .files import Upload, UploadLimits
+from .platform import Balance
 from .scripting import Failure, RecordedRequest, Reply, ToolCall
 from .standin import emulate_without_key
 
-__all__ = ["Failure", "KimiEmulator", "RecordedRequest", "Reply", "ToolCall", "emulate_without_key"]
+__all__ = [
+    "Balance",
+    "Failure",
+    "KimiEmulator",
+    "RecordedRequest",
+    "Reply",
+    "ToolCall",
+    "Upload",
+    "UploadLimits",
+    "emulate_without_key",
+]

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import openai
 
 from kimi_wire.errors import KimiError, KimiRequestError, KimiStreamError, StreamedError
+from kimi_wire.file_hints import hint_for_file
 from kimi_wire.response import parse_request_id
 
 REGIONS = {"api.moonshot.ai": "api.moonshot.cn", "api.moonshot.cn": "api.moonshot.ai"}
@@ -197,6 +198,8 @@ def _classify(status: int, kind: str | None, message: str) -> type[KimiStatusErr
 def _hint(error_class: type[KimiStatusError], url: str, message: str) -> str:
     """One line on what to do."""
     host = urlsplit(url).hostname or ""
+    if (hint := hint_for_file(url, message)) is not None:
+        return hint
     if error_class is KimiAuthenticationError:
         other = REGIONS.get(host)
         region = f" A key of {other} is not known here: set base_url='https://{other}/v1' for it." if other else ""

@@ -68,17 +68,32 @@ def render_messages(
         raise KimiRequestError("There are no messages to send.")
     if not profile.is_kimi:
         return [dict(message) for message in messages]
-    rendered = [_render_message(message, index, profile) for index, message in enumerate(messages)]
-    kept = [message for index, message in enumerate(rendered) if not _is_left_out(message, index)]
+    kept = render_each(messages, profile)
     if not kept:
         raise KimiRequestError("Every message is empty; there is nothing to send.")
-    if len(kept) < len(rendered):
-        logger.debug("left out %d empty messages", len(rendered) - len(kept))
+    if len(kept) < len(messages):
+        logger.debug("left out %d empty messages", len(messages) - len(kept))
     if any("tool_calls" in message or message["role"] == "tool" for message in kept):
         kept = _attach_media(_pair_tool_messages(kept, repair=unanswered_tool_calls == "repair"))
         if profile.needs_reasoning and thinking:
             _fill_missing_reasoning(kept, missing_reasoning)
     return kept
+
+
+def render_each(messages: Sequence[Mapping[str, Any]], profile: Profile) -> list[JSON]:
+    """Render messages one by one, without those that are empty; which of them belong together is not looked at.
+
+    Args:
+        messages: Messages in the API's form; they are not changed.
+        profile: The family they go to. Messages for other vendors' models are only copied.
+
+    Raises:
+        KimiRequestError: A role or a part that the server would refuse.
+    """
+    if not profile.is_kimi:
+        return [dict(message) for message in messages]
+    rendered = [_render_message(message, index, profile) for index, message in enumerate(messages)]
+    return [message for index, message in enumerate(rendered) if not _is_left_out(message, index)]
 
 
 def _render_message(message: Mapping[str, Any], index: int, profile: Profile) -> JSON:

@@ -13,6 +13,7 @@ from kimi_wire import __version__
 from kimi_wire.errors import KimiError, KimiMissingKeyError, KimiWarning
 from langchain_kimi.chat_models import ChatKimi
 from langchain_kimi.display import ashow, show
+from langchain_kimi.files import KimiFileLoader, KimiFileParser
 
 if TYPE_CHECKING:
     from langchain_kimi.errors import (
@@ -42,6 +43,8 @@ __all__ = [
     "KimiContentFilterError",
     "KimiContextLengthError",
     "KimiError",
+    "KimiFileLoader",
+    "KimiFileParser",
     "KimiMissingKeyError",
     "KimiNotFoundError",
     "KimiPermissionDeniedError",

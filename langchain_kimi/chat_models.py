@@ -24,14 +24,14 @@ from kimi_wire.settings import merge_settings, split_options
 from langchain_kimi.messages import render_message
 from langchain_kimi.profiles import model_profile
 from langchain_kimi.responses import parse_completion, parse_delta, parse_stream_end
-from langchain_kimi.settings import KimiSettings
 from langchain_kimi.structured import KimiOutputParser, OutputSchema, describe_schema, read_schema, with_raw
+from langchain_kimi.tokens import KimiTokenCounting
 
 Tool = dict[str, Any] | type | Callable[..., Any] | BaseTool
 StructuredMethod = Literal["json_schema", "function_calling", "json_mode"]
 
 
-class ChatKimi(KimiSettings):
+class ChatKimi(KimiTokenCounting):
     """Chat model for Moonshot's Kimi models: they think, call tools, and are shown their own thinking again.
 
     Setup:

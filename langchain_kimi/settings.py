@@ -96,6 +96,10 @@ class KimiSettings(BaseChatModel):
     streaming: bool = False
     """Whether `invoke` streams behind the scenes."""
 
+    token_counting: Literal["local", "server"] = "local"
+    """How `get_num_tokens` and `get_num_tokens_from_messages` count: `local` estimates, `server` asks the server with
+    every count."""
+
     timeout: Any = None
     """Seconds, or an `openai.Timeout`. Default: 900 s without a byte (thinking can be silent for minutes), 60 s to
     connect."""

@@ -18,15 +18,19 @@ from kimi_wire import (
 )
 from llama_index_kimi.base import Kimi
 from llama_index_kimi.display import ashow, show
+from llama_index_kimi.files import KimiFileReader
 from llama_index_kimi.structured import KimiStructuredOutputError
+from llama_index_kimi.tokens import KimiTokenizer
 
 __all__ = [
     "Kimi",
     "KimiError",
+    "KimiFileReader",
     "KimiMissingKeyError",
     "KimiRequestError",
     "KimiStreamError",
     "KimiStructuredOutputError",
+    "KimiTokenizer",
     "KimiToolChoiceError",
     "KimiWarning",
     "__version__",

@@ -62,7 +62,18 @@ def test_the_sdk_is_imported_in_functions_only() -> None:
 
 TWINS = [
     ("kimi_wire/connection.py", "KimiConnection", [("request", "arequest")]),
+    (
+        "kimi_wire/files.py",
+        "KimiFiles",
+        [(name, f"a{name}") for name in ("upload", "list", "get", "delete", "content", "text", "extract")],
+    ),
+    (
+        "kimi_wire/platform.py",
+        "KimiPlatform",
+        [("models", "amodels"), ("balance", "abalance"), ("count_tokens", "acount_tokens")],
+    ),
     ("kimi_wire/client.py", "KimiClient", [("complete", "acomplete"), ("stream", "astream")]),
+    ("langchain_kimi/files.py", "KimiFileParser", [("lazy_parse", "alazy_parse")]),
     ("langchain_kimi/chat_models.py", "ChatKimi", [("_generate", "_agenerate"), ("_stream", "_astream")]),
     (
         "llama_index_kimi/base.py",
@@ -82,7 +93,11 @@ TWINS = [
 class _WithoutAsync(ast.NodeTransformer):
     """Writes asynchronous code as the synchronous code it stands beside."""
 
-    NAMES = re.compile(r"^(_?)a(?=complete|stream|client|chat|iter_bytes|generate|close|request)")
+    NAMES = re.compile(
+        r"^(_?)a"
+        r"(?=complete|stream|client|chat|iter_bytes|generate|close|request"
+        r"|upload|list|get|delete|content|text|extract|read_document|slot|discard|models|balance|count)"
+    )
 
     def _sync_name(self, name: str) -> str:
         name = name.replace("AsyncGen", "Gen").replace("AsyncCallback", "Callback").replace("AsyncIterator", "Iterator")
@@ -93,6 +108,9 @@ class _WithoutAsync(ast.NodeTransformer):
 
     def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.AST:
         return self.generic_visit(ast.For(node.target, node.iter, node.body, node.orelse))
+
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> ast.AST:
+        return self.generic_visit(ast.With(node.items, node.body))
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
         node.is_async = 0

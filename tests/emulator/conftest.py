@@ -48,11 +48,12 @@ def send(
     path: str = "/chat/completions",
     method: str | None = None,
     key: str | None = "sk-test",
+    content_type: str = "application/json",
 ) -> Answer:
     url = urlsplit(emulator.base_url)
     assert url.hostname
     connection = http.client.HTTPConnection(url.hostname, url.port, timeout=10)
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    headers = {"Content-Type": content_type} | ({"Authorization": f"Bearer {key}"} if key else {})
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     try:
         connection.request(method or ("GET" if body is None else "POST"), url.path + path, data, headers)
