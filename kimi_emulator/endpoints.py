@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from . import rules, shapes
+from . import formulas, rules, shapes
 from .request import Rejected
 from .scripting import RecordedRequest
 
@@ -90,6 +90,14 @@ def _get_model(call: Call) -> Answer:
     raise rules.model_not_found(id)
 
 
+def _list_formula_tools(call: Call) -> Answer:
+    return Answer(formulas.list_tools(call.parts["uri"]))
+
+
+def _run_formula(call: Call) -> Answer:
+    return Answer(formulas.run(call.parts["uri"], call.json()))
+
+
 def _completions(call: Call) -> NoReturn:
     # MoonshotAI-Cookbook#19: "no open api access"
     raise Rejected("no open api access", status=403, type="permission_denied_error")
@@ -100,6 +108,8 @@ ENDPOINTS: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
     ("GET", "/v1/models", _list_models),
     ("GET", "/v1/models/{id}", _get_model),
     ("*", "/v1/completions", _completions),
+    ("GET", "/v1/formulas/{uri}/tools", _list_formula_tools),
+    ("POST", "/v1/formulas/{uri}/fibers", _run_formula),
 )
 
 _ROUTES = [

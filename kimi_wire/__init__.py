@@ -5,6 +5,7 @@ Shared by `langchain_kimi` and `llama_index_kimi`; imports no framework. The ope
 
 from kimi_wire.errors import (
     KimiError,
+    KimiFormulaError,
     KimiMissingKeyError,
     KimiRequestError,
     KimiResponseError,
@@ -18,6 +19,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "KimiError",
+    "KimiFormulaError",
     "KimiMissingKeyError",
     "KimiRequestError",
     "KimiResponseError",

@@ -10,8 +10,10 @@ except ImportError as error:
     raise ImportError('langchain_kimi needs LangChain: pip install "kimi-adapters[langchain]"') from error
 
 from kimi_wire import __version__
-from kimi_wire.errors import KimiError, KimiMissingKeyError, KimiWarning
+from kimi_wire.errors import KimiError, KimiFormulaError, KimiMissingKeyError, KimiWarning
 from langchain_kimi.chat_models import ChatKimi
+from langchain_kimi.formulas import KimiFormulaTool, KimiFormulaToolkit
+from langchain_kimi.web_search import KimiWebSearch
 
 if TYPE_CHECKING:
     from langchain_kimi.errors import (
@@ -41,6 +43,9 @@ __all__ = [
     "KimiContentFilterError",
     "KimiContextLengthError",
     "KimiError",
+    "KimiFormulaError",
+    "KimiFormulaTool",
+    "KimiFormulaToolkit",
     "KimiMissingKeyError",
     "KimiNotFoundError",
     "KimiPermissionDeniedError",
@@ -54,6 +59,7 @@ __all__ = [
     "KimiTimeoutError",
     "KimiToolChoiceError",
     "KimiWarning",
+    "KimiWebSearch",
     "__version__",
 ]
 

@@ -9,6 +9,7 @@ except ModuleNotFoundError as error:
 
 from kimi_wire import (
     KimiError,
+    KimiFormulaError,
     KimiMissingKeyError,
     KimiRequestError,
     KimiStreamError,
@@ -17,16 +18,21 @@ from kimi_wire import (
     __version__,
 )
 from llama_index_kimi.base import Kimi
+from llama_index_kimi.formulas import KimiFormulaToolSpec
 from llama_index_kimi.structured import KimiStructuredOutputError
+from llama_index_kimi.web_search import KimiWebSearchToolSpec
 
 __all__ = [
     "Kimi",
     "KimiError",
+    "KimiFormulaError",
+    "KimiFormulaToolSpec",
     "KimiMissingKeyError",
     "KimiRequestError",
     "KimiStreamError",
     "KimiStructuredOutputError",
     "KimiToolChoiceError",
     "KimiWarning",
+    "KimiWebSearchToolSpec",
     "__version__",
 ]

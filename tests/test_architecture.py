@@ -61,8 +61,13 @@ def test_the_sdk_is_imported_in_functions_only() -> None:
 
 TWINS = [
     ("kimi_wire/connection.py", "KimiConnection", [("request", "arequest")]),
+    ("kimi_wire/formulas.py", "KimiFormulas", [("tools", "atools"), ("run", "arun")]),
     ("kimi_wire/client.py", "KimiClient", [("complete", "acomplete"), ("stream", "astream")]),
+    ("langchain_kimi/formulas.py", "KimiFormulaTool", [("_run", "_arun")]),
+    ("langchain_kimi/formulas.py", "KimiFormulaToolkit", [("get_tools", "aget_tools")]),
     ("langchain_kimi/chat_models.py", "ChatKimi", [("_generate", "_agenerate"), ("_stream", "_astream")]),
+    ("llama_index_kimi/formulas.py", "KimiFormulaTool", [("call", "acall")]),
+    ("llama_index_kimi/formulas.py", "KimiFormulaToolSpec", [("to_tool_list", "to_tool_list_async")]),
     (
         "llama_index_kimi/base.py",
         "Kimi",
@@ -81,7 +86,7 @@ TWINS = [
 class _WithoutAsync(ast.NodeTransformer):
     """Writes asynchronous code as the synchronous code it stands beside."""
 
-    NAMES = re.compile(r"^(_?)a(?=complete|stream|client|chat|iter_bytes|generate|close|request)")
+    NAMES = re.compile(r"^(_?)a(?=complete|stream|client|chat|iter_bytes|generate|close|request|tools|run)")
 
     def _sync_name(self, name: str) -> str:
         name = name.replace("AsyncGen", "Gen").replace("AsyncCallback", "Callback").replace("AsyncIterator", "Iterator")
