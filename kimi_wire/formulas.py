@@ -208,15 +208,16 @@ class KimiFormulas:
 
     Raises:
         KimiMissingKeyError: There is no key.
-        KimiRequestError: A uri, or the URL, has another form.
+        KimiRequestError: There is no uri, or one, or the URL, has another form.
     """
 
     def __init__(
-        self, uris: Sequence[str], api_key: str | None = None, base_url: str | None = None, **options: Any
+        self, uris: Sequence[str] | str, api_key: str | None = None, base_url: str | None = None, **options: Any
     ) -> None:
-        if isinstance(uris, str):
-            uris = [uris]
-        self.uris = tuple(dict.fromkeys(check_uri(uri) for uri in uris))
+        given = [uris] if isinstance(uris, str) else list(uris or ())
+        if not given:
+            raise KimiRequestError(f"Name at least one formula. Known ones are {', '.join(KNOWN_FORMULAS)}.")
+        self.uris = tuple(dict.fromkeys(map(check_uri, given)))
         self.connection = KimiConnection.resolved(api_key, base_url, **options)
         self._tools: list[FormulaTool] | None = None
 

@@ -90,7 +90,7 @@ class KimiFormulaToolkit(BaseToolkit):
 
     def __init__(
         self,
-        uris: Sequence[str],
+        uris: Sequence[str] | str,
         *,
         api_key: Any = None,
         base_url: str | None = None,

@@ -104,7 +104,7 @@ class KimiFormulaToolSpec(BaseToolSpec):
 
     def __init__(
         self,
-        uris: Sequence[str],
+        uris: Sequence[str] | str,
         api_key: str | None = None,
         base_url: str | None = None,
         api_base: str | None = None,

@@ -164,12 +164,18 @@ def test_arguments_that_are_no_json_are_refused(make: Any) -> None:
         make("moonshot/date:latest").run(TOOL, {"when": object()})
 
 
+@pytest.mark.parametrize("uris", [None, [], (), ""])
+def test_no_formula_at_all(uris: Any) -> None:
+    with pytest.raises(KimiRequestError, match=r"Name at least one formula|is not the uri of a formula"):
+        KimiFormulas(uris, api_key=KEY)
+
+
 def test_keys_come_from_the_environment(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KimiMissingKeyError):
         KimiFormulas(["moonshot/date:latest"])
     monkeypatch.setenv("MOONSHOT_API_KEY", KEY)
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
-    formulas = KimiFormulas("moonshot/date:latest")  # type: ignore[arg-type]
+    formulas = KimiFormulas("moonshot/date:latest")
     assert repr(formulas) == "KimiFormulas(['moonshot/date:latest'])"
     assert formulas.tools()[0].name == "date"
     formulas.connection.close()
