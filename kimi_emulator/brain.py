@@ -63,7 +63,8 @@ def _choose_calls(request: ChatRequest, view: View) -> list[ToolCall]:
     forced = choice == "required" or isinstance(choice, Mapping)
     if not tools:
         return []
-    return plan(_task(view), tools, view.calls, forced)
+    calls = plan(_task(view), tools, view.calls, forced)
+    return [replace(call, type="builtin_function") if call.name.startswith("$") else call for call in calls]
 
 
 def _task(view: View) -> str:

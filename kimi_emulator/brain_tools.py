@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import brain_arithmetic as arithmetic
+from . import brain_search
 from . import brain_values as values
 from .brain_chat import is_error
 from .brain_schema import Clues, build, kind_of, resolve, type_of
@@ -127,7 +128,9 @@ def _lacks(tool: Tool, text: str) -> bool:
 
 
 def arguments(tool: Tool, text: str, extra: str | None = None) -> dict[str, Any]:
-    """Fill a tool's parameters from a text."""
+    """Fill a tool's parameters from a text; those of a search are what it finds."""
+    if tool.name == brain_search.WEB_SEARCH:
+        return brain_search.arguments(text)
     plain = re.sub(rf"(?<!\w){re.escape(tool.name)}(?=\W|$)", " ", text, flags=re.IGNORECASE)
     built = build({"type": "object", **tool.parameters}, Clues(plain, extra, whole=True), root=tool.parameters)
     return built if isinstance(built, dict) else {}

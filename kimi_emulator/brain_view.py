@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import formulas
+from .brain_search import DESCRIPTION, WEB_SEARCH, results
 from .request import ChatRequest, function_of, parts, tool_calls
 
 
@@ -76,8 +78,10 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def read_tool(tool: Mapping[str, Any]) -> Tool:
-    """Read a tool definition."""
+    """Read a tool definition; of a builtin function, say what it does."""
     function = function_of(tool)
+    if function.get("name") == WEB_SEARCH:
+        return Tool(WEB_SEARCH, DESCRIPTION)
     parameters = function.get("parameters")
     return Tool(
         str(function.get("name") or ""),
@@ -104,8 +108,15 @@ def _calls(messages: Sequence[Mapping[str, Any]]) -> tuple[Call, ...]:
             open_calls[str(call.get("id"))] = (str(function.get("name")), read_object(function.get("arguments")))
         if message.get("role") == "tool":
             name, arguments = open_calls.get(str(message.get("tool_call_id")), (str(message.get("name")), {}))
-            done.append(Call(name, arguments, text_of(message)))
+            done.append(Call(name, arguments, _result(name, arguments, text_of(message))))
     return tuple(done)
+
+
+def _result(name: str, arguments: Mapping[str, Any], text: str) -> str:
+    """Return what a tool message tells the model, which sees more than its client: searches and encrypted text."""
+    if name == WEB_SEARCH:
+        return results(arguments)
+    return formulas.decrypt(text) or text
 
 
 def read(request: ChatRequest) -> View:
@@ -126,7 +137,7 @@ def read(request: ChatRequest) -> View:
         tools=tuple(
             tool
             for tool in map(read_tool, request.tools + request.dynamic_tools)
-            if tool.name and not tool.name.startswith("$")
+            if tool.name == WEB_SEARCH or (tool.name and not tool.name.startswith("$"))
         ),
         media=sum(1 for part in parts(question) if part.get("type") in ("image_url", "video_url")),
     )

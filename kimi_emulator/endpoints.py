@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NoReturn
 from urllib.parse import unquote
 
-from . import files, platform
+from . import files, formulas, platform
 from .calls import Answer, Call
 from .request import Rejected
 
@@ -24,6 +24,14 @@ def route(call: Call) -> Answer:
             parts = {name: unquote(part) for name, part in found.groupdict().items()}
             return endpoint(Call(call.emulator, call.record, call.target, call.raw, parts))
     raise Rejected(f"Not found: {call.record.method} {call.path}", status=404, type="resource_not_found_error")
+
+
+def _list_formula_tools(call: Call) -> Answer:
+    return Answer(formulas.list_tools(call.parts["uri"]))
+
+
+def _run_formula(call: Call) -> Answer:
+    return Answer(formulas.run(call.parts["uri"], call.json()))
 
 
 def _completions(call: Call) -> NoReturn:
@@ -43,6 +51,8 @@ ENDPOINTS: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
     ("GET", "/v1/files/{id}", files.get_one),
     ("DELETE", "/v1/files/{id}", files.delete),
     ("*", "/v1/completions", _completions),
+    ("GET", "/v1/formulas/{uri}/tools", _list_formula_tools),
+    ("POST", "/v1/formulas/{uri}/fibers", _run_formula),
 )
 
 _ROUTES = [

@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from . import formulas
+from .brain_view import text_of
 from .request import ChatRequest, Rejected, Rule, by_role, function_of, illegal, tool_calls
 from .rules_tools import INVALID_NAME
 
@@ -117,6 +119,37 @@ def calls_are_answered(request: ChatRequest) -> None:
             )
 
 
+def builtin_calls_are_echoed(request: ChatRequest) -> None:
+    """The answer to a builtin function's call is its arguments, character for character.
+
+    https://platform.kimi.ai/docs/guide/use-web-search. The emulator's own strictness, and its own words: what the API
+    does with another answer was not recorded.
+    """
+    open_calls: dict[str, Mapping[str, Any]] = {}
+    for at, message in enumerate(request.messages):
+        if message.get("role") != "tool":
+            open_calls = {_text(call.get("id")): function_of(call) for call in tool_calls(message)}
+            continue
+        function = open_calls.get(_text(message.get("tool_call_id")), {})
+        name = _text(function.get("name"))
+        if name.startswith("$") and message.get("content") != function.get("arguments"):
+            raise Rejected(
+                f"Invalid request: the message at position {at} must echo the arguments of {name} unchanged "
+                "(the emulator is strict here)"
+            )
+
+
+def encrypted_results_are_unchanged(request: ChatRequest) -> None:
+    """Encrypted output of an official tool comes back as it was.
+
+    https://platform.kimi.ai/docs/guide/use-official-tools. The emulator's own strictness, and its own words.
+    """
+    for at, message in by_role(request, "tool"):
+        text = text_of(message)
+        if (formulas.BEGIN in text or formulas.END in text) and formulas.decrypt(text) is None:
+            raise Rejected(f"Invalid request: the message at position {at} has encrypted content that was changed")
+
+
 def reasoning_is_text(request: ChatRequest) -> None:
     """`reasoning_content` is a string: https://platform.kimi.ai/docs/guide/use-thinking-models."""
     for _, message in by_role(request, "assistant"):
@@ -169,6 +202,8 @@ RULES: tuple[Rule, ...] = (
     call_ids_are_not_repeated,
     answers_belong_to_calls,
     calls_are_answered,
+    builtin_calls_are_echoed,
+    encrypted_results_are_unchanged,
     reasoning_is_text,
     reasoning_is_sent_back,
     dynamic_tools_come_in_system_messages,

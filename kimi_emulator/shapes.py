@@ -86,7 +86,8 @@ class Envelope:
         if call.id is not None:
             return call.id
         if call.type == "builtin_function":
-            return f"t-{call.name.removeprefix('$')}-{self.id[9:21]}"
+            # No answer with several was recorded; ids are kept apart in some way.
+            return f"t-{call.name.removeprefix('$')}-{self.id[9:21]}{index or ''}"
         return self.family.call_id.format(name=call.name, index=index)
 
 

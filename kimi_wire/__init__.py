@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kimi_wire.errors import (
     KimiError,
+    KimiFormulaError,
     KimiMissingKeyError,
     KimiRequestError,
     KimiResponseError,
@@ -29,6 +30,7 @@ __all__ = [
     "FileInfo",
     "KimiError",
     "KimiFiles",
+    "KimiFormulaError",
     "KimiMissingKeyError",
     "KimiPlatform",
     "KimiRequestError",

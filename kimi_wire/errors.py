@@ -56,6 +56,23 @@ class KimiWarning(UserWarning):
     """A setting was left out of a request, or an answer is not what it looks like. `strict=True` raises instead."""
 
 
+class KimiFormulaError(KimiError):
+    """An official tool ("Formula") could not be had, or its run failed.
+
+    Args:
+        message: What is wrong, with the server's words where it said any.
+        uri: The formula, such as `moonshot/date:latest`.
+        name: The tool; None where it is about the formula as a whole.
+        fiber_id: The server's id of the run, where there was one.
+    """
+
+    def __init__(self, message: str, *, uri: str, name: str | None = None, fiber_id: str | None = None) -> None:
+        super().__init__(message)
+        self.uri = uri
+        self.name = name
+        self.fiber_id = fiber_id
+
+
 class StreamedError(Exception):
     """An error event inside a stream that began with HTTP 200; the client turns it into the error it stands for.
 

@@ -15,7 +15,7 @@ from typing import Any
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.profiles import Profile
 from kimi_wire.response import replay_arguments
-from kimi_wire.tools import JSON
+from kimi_wire.tools import JSON, is_builtin, render_dynamic_tools
 
 logger = logging.getLogger("kimi_wire")
 
@@ -105,6 +105,9 @@ def _render_message(message: Mapping[str, Any], index: int, profile: Profile) ->
     rendered = {**{key: message[key] for key in _KEYS if key in message}, **message, "role": role}
     if isinstance(message.get("content"), list):
         rendered["content"] = _render_parts(message["content"], index, profile)
+    if rendered.pop("tools", None):
+        rendered["tools"] = render_dynamic_tools(message, index, profile)
+        rendered.pop("content", None)  # the documented form has no such key; nothing but "" gets here
     if role == "assistant":
         _render_assistant(rendered, index)
     elif role == "tool":
@@ -200,7 +203,7 @@ def _pair_tool_messages(messages: list[JSON], *, repair: bool) -> list[JSON]:
     is, since changed ids make models call tools less reliably (openclaw/openclaw#70030).
     """
     taken: set[str] = set()
-    waiting: dict[str, list[str]] = {}  # the caller's id -> ids on the wire that are still to be answered, in order
+    waiting: dict[str, list[JSON]] = {}  # the caller's id -> (copied) calls that are still to be answered, in order
     paired: list[JSON] = []
     for index, message in enumerate(messages):
         if message["role"] == "tool":
@@ -210,17 +213,33 @@ def _pair_tool_messages(messages: list[JSON], *, repair: bool) -> list[JSON]:
                     f"Message {index} answers the tool call {message.get('tool_call_id')!r}, which is not one of the "
                     "assistant message before it, or is already answered."
                 )
-            message["tool_call_id"] = unanswered.pop(0)
+            _answer(unanswered.pop(0), message)
         else:
             paired += _answer_for(waiting, repair=repair)
             waiting = {}
             for call in message.get("tool_calls", ()):
-                waiting.setdefault(call["id"] or "", []).append(_claim_id(call, taken))
+                waiting.setdefault(call["id"] or "", []).append(call)
+                _claim_id(call, taken)
         paired.append(message)
     return paired + _answer_for(waiting, repair=repair)
 
 
-def _claim_id(call: JSON, taken: set[str]) -> str:
+def _answer(call: JSON, message: JSON) -> None:
+    """Make a (copied) tool message the answer to a (copied) call.
+
+    A builtin function runs on the server, which wants to have the arguments back as it wrote them, byte for byte, and
+    nothing else (https://platform.kimi.ai/docs/guide/use-web-search). Frameworks hand tools what they parsed, so the
+    one place that knows the bytes is here; whatever the tool answered is replaced.
+    """
+    message["tool_call_id"] = call["id"]
+    name, arguments = call["function"]["name"], call["function"]["arguments"]
+    if is_builtin(name):
+        if message["content"] != arguments:
+            logger.debug("answered the builtin function call %r with its own arguments", call["id"])
+        message |= {"name": name, "content": arguments}
+
+
+def _claim_id(call: JSON, taken: set[str]) -> None:
     """Make the id of a (copied) call unique in the conversation, the same way each time.
 
     `list_dir:0` becomes the next free `list_dir:1`, so that an id keeps the form its model writes.
@@ -235,12 +254,12 @@ def _claim_id(call: JSON, taken: set[str]) -> str:
     if unique != call["id"]:
         logger.debug("sent the tool call id %r as %r", call["id"], unique)
     call["id"] = unique
-    return str(unique)
 
 
-def _answer_for(waiting: Mapping[str, list[str]], *, repair: bool) -> list[JSON]:
+def _answer_for(waiting: Mapping[str, list[JSON]], *, repair: bool) -> list[JSON]:
     """Answers for the calls that have none, if they may be made up."""
-    missing = [call_id for call_ids in waiting.values() for call_id in call_ids]
+    calls = [call for unanswered in waiting.values() for call in unanswered]
+    missing = [call["id"] for call in calls]
     if missing and not repair:
         # "an assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.
         # The following tool_call_ids did not have response messages: Shell:58" (MoonshotAI/kimi-cli#1977)
@@ -250,7 +269,10 @@ def _answer_for(waiting: Mapping[str, list[str]], *, repair: bool) -> list[JSON]
         )
     if missing:
         logger.debug("answered the tool calls %s with an error, as nobody had", missing)
-    return [{"role": "tool", "tool_call_id": call_id, "content": NOT_RUN} for call_id in missing]
+    answers: list[JSON] = [{"role": "tool", "tool_call_id": call["id"], "content": NOT_RUN} for call in calls]
+    for call, answer in zip(calls, answers, strict=True):
+        _answer(call, answer)
+    return answers
 
 
 def _attach_media(messages: list[JSON]) -> list[JSON]:

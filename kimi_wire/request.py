@@ -12,7 +12,16 @@ from kimi_wire.messages import MISSING_REASONING, UNANSWERED, render_messages
 from kimi_wire.partial import HOSTS_WITHOUT, add_prefix, check_partial, mark_last
 from kimi_wire.profiles import Preserve, Profile, Thinking, profile_for
 from kimi_wire.settings import Notice, Settings, merge_settings
-from kimi_wire.tools import JSON, ToolPlan, parse_tool_choice, plan_tools, render_schema, render_tools
+from kimi_wire.tools import (
+    JSON,
+    ToolPlan,
+    check_together,
+    parse_tool_choice,
+    plan_tools,
+    render_dynamic_tools,
+    render_schema,
+    render_tools,
+)
 
 EFFORTS = ("low", "high", "max")
 
@@ -71,10 +80,7 @@ def render_request(
     if urlsplit(base_url).hostname in HOSTS_WITHOUT:
         profile = replace(profile, partial=False)
     found = list(notices)
-    tools = render_tools(settings.tools or (), profile)
-    plan = plan_tools(
-        tools, parse_tool_choice(settings.tool_choice, tools), profile, thinking_asked=settings.thinking is True
-    )
+    plan = _plan_tools(settings, messages, profile)
     if plan.warning:
         found.append(Notice("tool_choice", plan.warning))
     if plan.response_format and (settings.response_format or settings.prefix is not None):
@@ -115,6 +121,21 @@ def render_request(
         continue_on_length=settings.continue_on_length,
         resume_streams=settings.resume_streams,
     )
+
+
+def _plan_tools(settings: Settings, messages: Sequence[Mapping[str, Any]], profile: Profile) -> ToolPlan:
+    """The plan for the tools of the request and those of its messages."""
+    tools = render_tools(settings.tools or (), profile)
+    dynamic = [
+        tool
+        for index, message in enumerate(messages)
+        if message.get("tools")
+        for tool in render_dynamic_tools(message, index, profile)
+    ]
+    if dynamic and profile.is_kimi:
+        check_together([*tools, *dynamic])
+    choice = parse_tool_choice(settings.tool_choice, [*tools, *dynamic])
+    return plan_tools(tools, choice, profile, thinking_asked=settings.thinking is True, dynamic=dynamic)
 
 
 def _render_conversation(

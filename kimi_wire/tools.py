@@ -22,6 +22,22 @@ MAX_TOOLS = 128  # https://platform.kimi.ai/docs/api/chat: "tools ... at most 12
 # allowed 64 (https://platform.kimi.com/docs/api/chat).
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,127}")
 
+WEB_SEARCH = "$web_search"
+"""Moonshot's web search, which runs on the server: the caller answers its calls with their own arguments
+(https://platform.kimi.ai/docs/guide/use-web-search)."""
+
+WEB_SEARCH_DESCRIPTION = "Search the web. Runs inside of Kimi's API; the answer to a call is its own arguments."
+
+
+def web_search_tool() -> JSON:
+    """The declaration of `$web_search`, in the API's form."""
+    return {"type": "builtin_function", "function": {"name": WEB_SEARCH}}
+
+
+def is_builtin(name: Any) -> bool:
+    """Whether a tool's name is that of a function of the server's own."""
+    return isinstance(name, str) and name.startswith("$")
+
 
 def render_tools(tools: Sequence[Mapping[str, Any]], profile: Profile) -> list[JSON]:
     """Check tool declarations and copy them into the request's form.
@@ -42,17 +58,79 @@ def render_tools(tools: Sequence[Mapping[str, Any]], profile: Profile) -> list[J
         return [dict(tool) for tool in tools]
     if tools and not profile.tools:
         raise KimiRequestError(f"{profile.family} takes no tools; use another model for this call.")
+    rendered = [_render_tool(tool) for tool in tools]
+    check_together(rendered)
+    return rendered
+
+
+def check_together(tools: Sequence[JSON]) -> None:
+    """Check the rendered tools of a request against each other, those of its messages included.
+
+    Raises:
+        KimiRequestError: There are more than 128, or two of one name.
+    """
     if len(tools) > MAX_TOOLS:
         # "At path 'root': schema exceeds maximum allowed size" is all the server says (MoonshotAI/kimi-code#965).
         raise KimiRequestError(f"{len(tools)} tools were given; Kimi takes at most {MAX_TOOLS} in one request.")
-    rendered = [_render_tool(tool) for tool in tools]
     seen: set[str] = set()
-    for tool in rendered:
+    for tool in tools:
         name = tool["function"]["name"]
         if name in seen:  # "function name get_weather is duplicated"
-            raise KimiRequestError(f"Two tools are called {name!r}; tool names must be unique within a request.")
+            raise KimiRequestError(
+                f"Two tools are called {name!r}; tool names must be unique within a request, its messages included."
+            )
         seen.add(name)
+
+
+def render_dynamic_tools(message: Mapping[str, Any], index: int, profile: Profile) -> list[JSON]:
+    """Render the tools that a message brings along, for the model to call from then on.
+
+    Source: https://platform.kimi.ai/docs/guide/use-dynamic-tool-loading.
+
+    Args:
+        message: A message in the API's form; not changed.
+        index: Its place in the conversation.
+        profile: The family it goes to.
+
+    Returns:
+        The full definitions, as they are sent; none for a message without `tools`.
+
+    Raises:
+        KimiRequestError: The server would refuse the message: another family than kimi-k3's ("tokenization failed",
+            pydantic/pydantic-ai#6977), another role than `system`, text beside the tools ("cannot be used with
+            content"), or a tool it would refuse anywhere.
+    """
+    tools = message.get("tools")
+    if not tools:
+        return []
+    if not isinstance(tools, Sequence) or isinstance(tools, (str, bytes)):
+        raise KimiRequestError(f"The tools of message {index} must be a list of tools, not {tools!r}.")
+    if not profile.is_kimi:
+        return [dict(tool) for tool in tools]
+    if not profile.dynamic_tools:
+        raise KimiRequestError(
+            f"Message {index} brings tools along, which models of the kimi-k3 family take, and {profile.family} does "
+            "not; give the tools to the request instead (bind_tools, chat_with_tools)."
+        )
+    if message.get("role") not in ("system", "developer"):
+        raise KimiRequestError(
+            f"Message {index} brings tools along and has the role {message.get('role')!r}; only system messages can."
+        )
+    if _says_something(message.get("content")):
+        raise KimiRequestError(
+            f"Message {index} has both text and tools; Kimi takes a system message with either. Make two of it."
+        )
+    rendered = render_tools(tools, profile)
+    if any(is_builtin(tool["function"]["name"]) for tool in rendered):  # nothing says that these can be loaded
+        raise KimiRequestError(f"Message {index} brings a builtin function along; declare it in the request's tools.")
     return rendered
+
+
+def _says_something(content: Any) -> bool:
+    """Whether there is anything in a content but empty text parts."""
+    if not isinstance(content, list):
+        return bool(content)
+    return any(part and not (isinstance(part, Mapping) and part.get("text") == "") for part in content)
 
 
 def _render_tool(tool: Mapping[str, Any]) -> JSON:
@@ -61,7 +139,7 @@ def _render_tool(tool: Mapping[str, Any]) -> JSON:
         raise KimiRequestError(f"A tool must look like {{'type': 'function', 'function': {{...}}}}, not {tool!r}.")
     kind, name = tool.get("type", "function"), function.get("name")
     if kind == "builtin_function":
-        if not (isinstance(name, str) and name.startswith("$")):
+        if not is_builtin(name):
             raise KimiRequestError(f"Names of builtin functions start with '$' (such as '$web_search'), not {name!r}.")
         return {"type": kind, "function": {"name": name}}
     if kind != "function":
@@ -150,12 +228,18 @@ def parse_tool_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> ToolCh
         raise KimiRequestError(
             f"tool_choice={choice!r} is not understood: give 'auto', 'none', 'any', or the name of a tool."
         )
-    names = [tool["function"]["name"] for tool in tools]
+    names = [_name(tool) for tool in tools]
     if parsed.name is not None and parsed.name not in names:
         raise KimiRequestError(f"tool_choice names {parsed.name!r}, but the tools are {names}.")
     if parsed.forced and not names:
         raise KimiRequestError(f"tool_choice={choice!r} forces a tool call, but the request has no tools.")
     return parsed
+
+
+def _name(tool: Mapping[str, Any]) -> str:
+    """A tool's name; other vendors have tools without a `function`."""
+    described = tool.get("function")
+    return str((described if isinstance(described, Mapping) else tool).get("name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +265,13 @@ class ToolPlan:
     warning: str | None = None
 
 
-def plan_tools(tools: list[JSON], choice: ToolChoice, profile: Profile, thinking_asked: bool) -> ToolPlan:
+def plan_tools(
+    tools: list[JSON],
+    choice: ToolChoice,
+    profile: Profile,
+    thinking_asked: bool,
+    dynamic: Sequence[JSON] = (),
+) -> ToolPlan:
     """Map a tool choice to what a family takes.
 
     The server refuses a forced choice while most families think: "tool_choice 'required' is incompatible with thinking
@@ -193,35 +283,44 @@ def plan_tools(tools: list[JSON], choice: ToolChoice, profile: Profile, thinking
         choice: The parsed choice.
         profile: The family.
         thinking_asked: The caller explicitly asked for thinking, so that it may not be switched off.
+        dynamic: The rendered tools that messages bring along. They stay where they are, so that a list cannot be
+            narrowed from or to one of them: a choice that names a tool beside them is made by constrained output.
 
     Returns:
         The plan; `expected` is filled for every forced choice, whichever way it goes out.
     """
-    if not tools:
+    if not (tools or dynamic):
         return ToolPlan(tools)
     if not choice.forced:
         return ToolPlan(tools, None if choice.mode == "auto" else choice.mode)
 
-    wanted = [tool for tool in tools if choice.name in (None, tool["function"]["name"])]
-    expected = tuple(tool["function"]["name"] for tool in wanted)
+    wanted = [tool for tool in (*tools, *dynamic) if choice.name in (None, _name(tool))]
+    expected = tuple(map(_name, wanted))
+    declared = [tool for tool in tools if _name(tool) in expected]
     native = _native_choice(choice)
+    is_function = all(tool.get("type") == "function" for tool in wanted)
     way = profile.forced_choice
+    if way is ForcedChoice.REQUIRED and dynamic and choice.name is not None and is_function:
+        way = ForcedChoice.CONSTRAINED
     if way is ForcedChoice.THINKING_OFF and thinking_asked:
         way = ForcedChoice.CONSTRAINED if profile.json_schema else ForcedChoice.ASK
-    if way is ForcedChoice.CONSTRAINED and any(tool["type"] != "function" for tool in wanted):
+    if way is ForcedChoice.CONSTRAINED and not is_function:
         way = ForcedChoice.ASK  # a builtin function has no schema to constrain the answer with
 
     if way is ForcedChoice.NATIVE:
         return ToolPlan(tools, native, expected=expected)
     if way is ForcedChoice.REQUIRED:
-        return ToolPlan(wanted, "required", expected=expected)
+        return ToolPlan(declared, "required", expected=expected)
+    if way is ForcedChoice.THINKING_OFF and choice.name is not None and not is_function:
+        # Nobody reports a choice that names a builtin function; `required` over the narrowed list says the same.
+        return ToolPlan(declared, "required", thinking_off=True, expected=expected)
     if way is ForcedChoice.THINKING_OFF:
         return ToolPlan(tools, native, thinking_off=True, expected=expected)
     if way is ForcedChoice.CONSTRAINED:
         # The tools stay in the request, so that the model reads what they do and the prefix cache still hits.
         return ToolPlan(tools, "none", response_format=_call_format(wanted), expected=expected, json_answer=True)
     return ToolPlan(
-        wanted,
+        declared,
         expected=expected,
         warning=f"{profile.family} takes no forced tool choice here: it is left to call one of {list(expected)} by "
         "itself, and an answer without a call is an error.",

@@ -10,10 +10,12 @@ except ImportError as error:
     raise ImportError('langchain_kimi needs LangChain: pip install "kimi-adapters[langchain]"') from error
 
 from kimi_wire import __version__
-from kimi_wire.errors import KimiError, KimiMissingKeyError, KimiWarning
+from kimi_wire.errors import KimiError, KimiFormulaError, KimiMissingKeyError, KimiWarning
 from langchain_kimi.chat_models import ChatKimi
 from langchain_kimi.display import ashow, show
 from langchain_kimi.files import KimiFileLoader, KimiFileParser
+from langchain_kimi.formulas import KimiFormulaTool, KimiFormulaToolkit
+from langchain_kimi.web_search import KimiWebSearch
 
 if TYPE_CHECKING:
     from langchain_kimi.errors import (
@@ -45,6 +47,9 @@ __all__ = [
     "KimiError",
     "KimiFileLoader",
     "KimiFileParser",
+    "KimiFormulaError",
+    "KimiFormulaTool",
+    "KimiFormulaToolkit",
     "KimiMissingKeyError",
     "KimiNotFoundError",
     "KimiPermissionDeniedError",
@@ -58,6 +63,7 @@ __all__ = [
     "KimiTimeoutError",
     "KimiToolChoiceError",
     "KimiWarning",
+    "KimiWebSearch",
     "__version__",
     "ashow",
     "show",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -12,8 +12,6 @@ from langchain_core.language_models import LangSmithParams, LanguageModelInput, 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
-from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import BaseModel
 
 from kimi_wire.errors import KimiError, KimiWarning
@@ -26,8 +24,8 @@ from langchain_kimi.profiles import model_profile
 from langchain_kimi.responses import parse_completion, parse_delta, parse_stream_end
 from langchain_kimi.structured import KimiOutputParser, OutputSchema, describe_schema, read_schema, with_raw
 from langchain_kimi.tokens import KimiTokenCounting
+from langchain_kimi.tools import Tool, render_tool
 
-Tool = dict[str, Any] | type | Callable[..., Any] | BaseTool
 StructuredMethod = Literal["json_schema", "function_calling", "json_mode"]
 
 
@@ -286,7 +284,8 @@ class ChatKimi(KimiTokenCounting):
         """Bind tools to the model.
 
         Args:
-            tools: Functions, Pydantic classes, `TypedDict`s, `BaseTool`s, or declarations in the API's form; also
+            tools: Functions, Pydantic classes, `TypedDict`s, `BaseTool`s, or declarations in the API's form. Moonshot's
+                web search is `KimiWebSearch()`, `"$web_search"`, or
                 `{"type": "builtin_function", "function": {"name": "$web_search"}}`.
             tool_choice: `"auto"`, `"none"`, `"any"` (also `"required"` and True: some call must come), a tool's name,
                 or a dict that names one. How a forced choice is sent depends on the model and on thinking, and is
@@ -298,7 +297,7 @@ class ChatKimi(KimiTokenCounting):
         Returns:
             A runnable that answers with an `AIMessage`.
         """
-        formatted = [_format_tool(tool, strict) for tool in tools]
+        formatted = [render_tool(tool, strict) for tool in tools]
         if tool_choice is not None:
             kwargs["tool_choice"] = tool_choice
         return self.bind(tools=formatted, **kwargs)
@@ -363,9 +362,3 @@ def _adapted(error: KimiError) -> Exception:
     from langchain_kimi.errors import adapt_error
 
     return adapt_error(error)
-
-
-def _format_tool(tool: Tool, strict: bool | None) -> dict[str, Any]:
-    if isinstance(tool, dict) and isinstance(tool.get("type"), str) and isinstance(tool.get("function"), dict):
-        return tool if strict is None else {**tool, "function": {**tool["function"], "strict": strict}}
-    return convert_to_openai_tool(tool, strict=strict)

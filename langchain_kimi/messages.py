@@ -21,6 +21,7 @@ from langchain_core.messages.tool import ToolCall
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.profiles import profile_for
 from kimi_wire.response import PROVIDER, parse_arguments, render_arguments
+from langchain_kimi.tools import render_tool
 
 logger = logging.getLogger("langchain_kimi")
 
@@ -45,7 +46,8 @@ def render_message(message: BaseMessage) -> dict[str, Any]:
     """Render one LangChain message in the API's form.
 
     Args:
-        message: Any message but `FunctionMessage` and `RemoveMessage`.
+        message: Any message but `FunctionMessage` and `RemoveMessage`. The `tools` in a system message's
+            `additional_kwargs` are loaded into the conversation (kimi-k3 family).
 
     Raises:
         KimiRequestError: The message, or a block in it, has no form in Kimi's API.
@@ -64,7 +66,20 @@ def render_message(message: BaseMessage) -> dict[str, Any]:
         raise KimiRequestError(f"A {type(message).__name__} has no form in Kimi's API.")
     if message.name:
         rendered["name"] = message.name
+    tools = message.additional_kwargs.get("tools")
+    if tools and not isinstance(message, ToolMessage):
+        rendered |= _render_dynamic_tools(tools, rendered["content"])
     return rendered
+
+
+def _render_dynamic_tools(tools: Any, content: Any) -> dict[str, Any]:
+    """Tools that a message loads into the conversation; `kimi_wire` checks whether it may.
+
+    Given as dicts they survive every checkpoint; functions and classes are taken as well.
+    """
+    if not isinstance(tools, (list, tuple)):
+        raise KimiRequestError(f"additional_kwargs['tools'] of a message must be a list of tools, not {tools!r}.")
+    return {"content": content or None, "tools": [render_tool(tool) for tool in tools]}
 
 
 def _render_ai_message(message: AIMessage) -> dict[str, Any]:

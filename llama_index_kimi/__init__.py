@@ -9,6 +9,7 @@ except ModuleNotFoundError as error:
 
 from kimi_wire import (
     KimiError,
+    KimiFormulaError,
     KimiMissingKeyError,
     KimiRequestError,
     KimiStreamError,
@@ -19,13 +20,17 @@ from kimi_wire import (
 from llama_index_kimi.base import Kimi
 from llama_index_kimi.display import ashow, show
 from llama_index_kimi.files import KimiFileReader
+from llama_index_kimi.formulas import KimiFormulaToolSpec
 from llama_index_kimi.structured import KimiStructuredOutputError
 from llama_index_kimi.tokens import KimiTokenizer
+from llama_index_kimi.web_search import KimiWebSearchToolSpec
 
 __all__ = [
     "Kimi",
     "KimiError",
     "KimiFileReader",
+    "KimiFormulaError",
+    "KimiFormulaToolSpec",
     "KimiMissingKeyError",
     "KimiRequestError",
     "KimiStreamError",
@@ -33,6 +38,7 @@ __all__ = [
     "KimiTokenizer",
     "KimiToolChoiceError",
     "KimiWarning",
+    "KimiWebSearchToolSpec",
     "__version__",
     "ashow",
     "show",

@@ -30,6 +30,7 @@ from llama_index_kimi.convert import (
     parse_tool_calls,
 )
 from llama_index_kimi.prediction import KimiPrediction
+from llama_index_kimi.tools import render_tool
 
 if TYPE_CHECKING:
     from llama_index.core.tools.types import BaseTool
@@ -281,7 +282,7 @@ class Kimi(KimiPrediction):
         """Make the arguments of `chat` out of those of `chat_with_tools`.
 
         Args:
-            tools: The tools; without any, nothing of tools is sent.
+            tools: The tools; without any, here or in a system message, nothing of tools is sent.
             user_msg: The last message.
             chat_history: The messages before it; not changed.
             verbose: Not used.
@@ -297,10 +298,10 @@ class Kimi(KimiPrediction):
             messages.append(ChatMessage(role=MessageRole.USER, content=user_msg) if is_text else user_msg)
         prepared: dict[str, Any] = {"messages": messages, **kwargs}
         if tools:
-            # The length check is OpenAI's limit of 1024 characters for descriptions; Kimi documents none.
-            prepared["tools"] = [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]
-            if tool_choice is not None or tool_required:
-                prepared["tool_choice"] = "required" if tool_choice is None else tool_choice
+            prepared["tools"] = [render_tool(tool) for tool in tools]
+        some = tools or any(message.additional_kwargs.get("tools") for message in messages)
+        if some and (tool_choice is not None or tool_required):
+            prepared["tool_choice"] = "required" if tool_choice is None else tool_choice
         return prepared
 
     def _validate_chat_with_tools_response(

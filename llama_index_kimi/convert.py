@@ -27,6 +27,7 @@ from llama_index.core.llms.llm import ToolSelection
 from kimi_wire import KimiRequestError
 from kimi_wire.response import PROVIDER, Choice, Completion, Usage, parse_arguments
 from kimi_wire.stream import Delta, ToolCallDelta
+from llama_index_kimi.tools import render_tool
 
 logger = logging.getLogger("llama_index_kimi")
 
@@ -52,7 +53,8 @@ def render_message(message: ChatMessage) -> JSON:
 
     Args:
         message: The message. Of its `additional_kwargs`, `tool_call_id` is sent with a tool's answer, `name` with a
-            user or assistant message, and `partial` with an assistant message; others' keys are not Kimi's.
+            user or assistant message, and `partial` with an assistant message; the `tools` of a system message are
+            loaded into the conversation (kimi-k3 family). Others' keys are not Kimi's.
 
     Returns:
         The message for `kimi_wire`, which checks it further.
@@ -74,7 +76,19 @@ def render_message(message: ChatMessage) -> JSON:
         rendered["tool_call_id"] = extra.get("tool_call_id")
     if extra.get("name") is not None and role in ("user", "assistant"):
         rendered["name"] = extra["name"]
+    if extra.get("tools") and role in ("system", "user"):
+        rendered |= _render_dynamic_tools(extra["tools"], rendered["content"])
     return rendered
+
+
+def _render_dynamic_tools(tools: Any, content: str | list[JSON]) -> JSON:
+    """Tools that a message loads into the conversation; `kimi_wire` checks whether it may.
+
+    Given as dicts they survive every memory; tools and functions are taken as well.
+    """
+    if not isinstance(tools, (list, tuple)):
+        raise KimiRequestError(f"additional_kwargs['tools'] of a message must be a list of tools, not {tools!r}.")
+    return {"content": content or None, "tools": [render_tool(tool) for tool in tools]}
 
 
 def _render_content(parts: list[JSON]) -> str | list[JSON]:

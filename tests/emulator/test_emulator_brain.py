@@ -520,9 +520,9 @@ def test_dynamic_tools_are_called() -> None:
     assert calls(think("Weather in Oslo?", history=[system])) == [("get_weather", {"location": "Oslo"})]
 
 
-def test_builtin_tools_are_left_to_the_platform() -> None:
-    search = {"type": "builtin_function", "function": {"name": "$web_search"}}
-    assert calls(think("Who is the mayor of Berlin?", [search])) == []
+def test_unknown_builtin_tools_are_never_called() -> None:
+    other = {"type": "builtin_function", "function": {"name": "$code"}}
+    assert calls(think("Who is the mayor of Berlin?", [other])) == []
 
 
 def test_selectors_and_rerankers_of_llama_index() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kimi_emulator import rules, rules_schema
+from kimi_emulator import formulas, rules, rules_schema
 from kimi_emulator.request import ChatRequest, Rejected, Rule
 
 USER = {"role": "user", "content": "Hello"}
@@ -81,6 +81,17 @@ LONG = [{"role": "user", "content": "word " * 8000}]
 
 # what is refused, the words, the nearest that is accepted
 CASES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
+    # what the server does itself
+    (
+        loop(assistant(call("t", "$web_search", '{"a":1}')), result("t", '{"a": 1}')),
+        "Invalid request: the message at position 2 must echo the arguments of $web_search unchanged",
+        loop(assistant(call("t", "$web_search", '{"a":1}')), result("t", '{"a":1}')),
+    ),
+    (
+        loop(assistant(call()), result(content=formulas.encrypt("Oslo.").replace("BEGIN----", "BEGIN----x"))),
+        "Invalid request: the message at position 2 has encrypted content that was changed",
+        loop(assistant(call()), result(content=formulas.encrypt("Oslo."))),
+    ),
     # messages
     (body(messages=[]), "Invalid request: messages must not be empty", body()),
     ({"model": "kimi-k3"}, "Invalid request: messages must not be empty", body()),
@@ -349,7 +360,11 @@ CASES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
         "Invalid request: the `messages.tool_calls` field in the request (expected type []object)",
         loop(assistant(tool_calls=[], content="Hi")),
     ),
-    (loop(assistant(call(name="")), result()), NAME_WORDS, loop(assistant(call(name="$web_search")), result())),
+    (
+        loop(assistant(call(name="")), result()),
+        NAME_WORDS,
+        loop(assistant(call(name="$web_search")), result(content="{}")),
+    ),
     (
         loop(assistant(call(arguments='{"a": "\n"}')), result()),
         "Invalid request: the message at position 1 with role 'assistant' has a tool call whose function.arguments",

@@ -310,3 +310,71 @@ def test_long_histories_keep_every_earlier_byte(model: str) -> None:
         assert now.startswith(earlier)
         earlier = now[:-1]
     assert earlier.count('"role": "tool"') == 200
+
+
+RAW = '{"search_result": {"search_id":"\\u00e9"},  "usage":{"total_tokens":7946.0}}'
+
+
+def search(call_id: str = "t-web_search-1", arguments: str = RAW, kind: str = "builtin_function") -> Message:
+    function = {"name": "$web_search", "arguments": arguments}
+    return {"role": "assistant", "content": "", "tool_calls": [{"id": call_id, "type": kind, "function": function}]}
+
+
+@pytest.mark.parametrize("kind", ["builtin_function", "function"])
+@pytest.mark.parametrize(
+    "answered", ["{}", "Error: $web_search is not a valid tool", "", [{"type": "text", "text": "x"}]]
+)
+def test_a_builtin_call_is_answered_with_its_arguments(kind: str, answered: Any) -> None:
+    rendered = render([user(), search(kind=kind), answer("t-web_search-1", answered)])
+    assert rendered[1]["tool_calls"][0] == {**search(kind=kind)["tool_calls"][0]}
+    assert rendered[2] == {"role": "tool", "tool_call_id": "t-web_search-1", "name": "$web_search", "content": RAW}
+
+
+def test_builtin_calls_of_one_id_are_answered_each_with_its_own() -> None:
+    both = search(arguments='{"a":1}')
+    both["tool_calls"] += search(arguments='{"b":2}')["tool_calls"]
+    rendered = render([user(), both, answer("t-web_search-1"), answer("t-web_search-1")])
+    assert [message["content"] for message in rendered[2:]] == ['{"a":1}', '{"b":2}']
+    assert len({message["tool_call_id"] for message in rendered[2:]}) == 2
+
+
+def test_builtin_calls_beside_others() -> None:
+    both = calls("f:0")
+    both["tool_calls"] += search()["tool_calls"]
+    rendered = render([user(), both, answer("t-web_search-1", "x"), answer("f:0", "sunny")])
+    assert [message["content"] for message in rendered[2:]] == [RAW, "sunny"]
+    assert "name" not in rendered[3]
+
+
+def test_an_unanswered_builtin_call_is_repaired_with_its_echo() -> None:
+    rendered = render([user(), search(), user("go on")], unanswered_tool_calls="repair")
+    assert rendered[2]["content"] == RAW
+    with pytest.raises(KimiRequestError, match="have no answer"):
+        render([user(), search(), user("go on")])
+
+
+def test_malformed_builtin_arguments_are_echoed_as_they_are_replayed() -> None:
+    rendered = render([user(), search(arguments='{"a": "x\ny"}'), answer("t-web_search-1")])
+    assert rendered[2]["content"] == rendered[1]["tool_calls"][0]["function"]["arguments"] == '{"a":"x\\ny"}'
+
+
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"properties": {}}}}
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"content": ""}, {"content": None}, {"content": []}, {"content": [{"type": "text", "text": ""}]}]
+)
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_messages_that_bring_tools_have_no_content(content: Message, role: str) -> None:
+    (rendered,) = render([{"role": role, **content, "tools": [TOOL]}, user()])[:1]
+    assert rendered == {
+        "role": "system",
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}],
+    }
+
+
+def test_no_tools_are_no_dynamic_tools() -> None:
+    assert render([{"role": "system", "content": "Be brief.", "tools": []}, user()], "kimi-k2.6") == [
+        {"role": "system", "content": "Be brief."}, user(),
+    ]  # fmt: skip
+    assert render([{"role": "system", "tools": []}, user()]) == [user()]

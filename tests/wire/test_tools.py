@@ -12,7 +12,14 @@ from kimi_emulator.dialect import check_schema
 from kimi_wire.errors import KimiRequestError, KimiToolChoiceError
 from kimi_wire.profiles import profile_for
 from kimi_wire.response import Choice, finish_choice
-from kimi_wire.tools import ToolChoice, ToolPlan, parse_tool_choice, plan_tools, render_tools
+from kimi_wire.tools import (
+    ToolChoice,
+    ToolPlan,
+    parse_tool_choice,
+    plan_tools,
+    render_dynamic_tools,
+    render_tools,
+)
 
 K3 = profile_for("kimi-k3")
 
@@ -76,6 +83,7 @@ def test_lists_that_are_refused() -> None:
 def test_other_models_tools_are_left_alone() -> None:
     odd = [{"type": "custom", "name": "21st"}]
     assert render_tools(odd, profile_for("gpt-5")) == odd
+    assert parse_tool_choice("auto", odd) == ToolChoice()
 
 
 @pytest.mark.parametrize(
@@ -165,6 +173,76 @@ def test_a_builtin_function_cannot_be_constrained() -> None:
     assert plan("kimi-k3", "$web_search", tools=[ADD, SEARCH]) == ToolPlan(
         [SEARCH], "required", expected=("$web_search",)
     )
+
+
+def test_a_named_builtin_function_is_required_over_the_narrowed_list() -> None:
+    for model, off in (("kimi-k3", False), ("kimi-k2.6", True), ("kimi-k2.5", True)):
+        planned = plan(model, "$web_search", tools=[ADD, SEARCH])
+        assert planned == ToolPlan([SEARCH], "required", thinking_off=off, expected=("$web_search",))
+    for model, asked in (("kimi-k2.7-code", False), ("kimi-k2.6", True), ("moonshot-v1-8k", False)):
+        planned = plan(model, "$web_search", tools=[ADD, SEARCH], asked=asked)
+        assert (planned.tools, planned.tool_choice, planned.expected) == ([SEARCH], None, ("$web_search",))
+        assert "takes no forced tool choice here" in str(planned.warning)
+
+
+def load(*tools: Any, **message: Any) -> dict[str, Any]:
+    return {"role": "system", "tools": list(tools), **message}
+
+
+def test_dynamic_tools_are_rendered_like_others() -> None:
+    bare = {"type": "function", "function": {"name": "a", "parameters": {"properties": {"x": {"const": 1}}}}}
+    before = copy.deepcopy(bare)
+    assert render_dynamic_tools(load(bare), 0, K3) == render_tools([bare], K3)
+    assert bare == before
+    assert render_dynamic_tools({"role": "user", "content": "hi"}, 0, K3) == []
+    odd = {"type": "custom", "name": "21st"}
+    assert render_dynamic_tools(load(odd, content="x"), 0, profile_for("gpt-5")) == [odd]
+
+
+@pytest.mark.parametrize(
+    ("message", "model", "words"),
+    [
+        (load(ADD), "kimi-k2.6", "Message 3 brings tools along, .* and kimi-k2.6 does not; give the tools to the request"),
+        (load(ADD), "kimi-k2.7-code", "kimi-k2.7-code does not"),
+        (load(ADD, role="user"), "kimi-k3", "has the role 'user'; only system messages can"),
+        ({"tools": [ADD]}, "kimi-k3", "has the role None"),
+        (load(ADD, content="Hi"), "kimi-k3", "Message 3 has both text and tools"),
+        (load(ADD, content=" "), "kimi-k3", "Message 3 has both text and tools"),
+        ({"role": "system", "tools": ADD}, "kimi-k3", "must be a list of tools, not {'type'"),
+        ({"role": "system", "tools": "add"}, "kimi-k3", "must be a list of tools, not 'add'"),
+        (load(SEARCH), "kimi-k3", "Message 3 brings a builtin function along"),
+        (load(ADD, ADD), "kimi-k3", "Two tools are called 'add'"),
+        (load("add"), "kimi-k3", "A tool must look like"),
+    ],
+)  # fmt: skip
+def test_dynamic_tools_that_are_refused(message: dict[str, Any], model: str, words: str) -> None:
+    with pytest.raises(KimiRequestError, match=words):
+        render_dynamic_tools(message, 3, profile_for(model))
+
+
+def with_dynamic(choice: Any, tools: list[Any], dynamic: list[Any]) -> ToolPlan:
+    return plan_tools(tools, parse_tool_choice(choice, [*tools, *dynamic]), K3, False, dynamic)
+
+
+def test_a_choice_counts_dynamic_tools() -> None:
+    assert with_dynamic("auto", [], [ADD]) == ToolPlan([])
+    assert with_dynamic("none", [], [ADD]) == ToolPlan([], "none")
+    assert with_dynamic("any", [], [ADD]) == ToolPlan([], "required", expected=("add",))
+    assert with_dynamic("any", [GET], [ADD]) == ToolPlan([GET], "required", expected=("get", "add"))
+
+
+@pytest.mark.parametrize("name", ["add", "get"])
+def test_a_tool_named_beside_dynamic_ones_is_called_by_constrained_output(name: str) -> None:
+    """The list in the messages cannot be narrowed, and kimi-k3 takes no named choice."""
+    planned = with_dynamic(name, [GET], [ADD])
+    assert (planned.tools, planned.tool_choice, planned.expected) == ([GET], "none", (name,))
+    assert planned.response_format is not None
+    assert planned.response_format["json_schema"]["name"] == name
+
+
+def test_a_builtin_function_named_beside_dynamic_tools_is_required_and_checked() -> None:
+    planned = with_dynamic("$web_search", [GET, SEARCH], [ADD])
+    assert planned == ToolPlan([SEARCH], "required", expected=("$web_search",))
 
 
 def test_what_is_not_forced_stays() -> None:
