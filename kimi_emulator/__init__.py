@@ -15,6 +15,8 @@ Example:
 """
 
 from .emulator import KimiEmulator
+from .files import Upload, UploadLimits
+from .platform import Balance
 from .scripting import Failure, RecordedRequest, Reply, ToolCall
 
-__all__ = ["Failure", "KimiEmulator", "RecordedRequest", "Reply", "ToolCall"]
+__all__ = ["Balance", "Failure", "KimiEmulator", "RecordedRequest", "Reply", "ToolCall", "Upload", "UploadLimits"]

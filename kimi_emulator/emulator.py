@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
-from . import answering, brain, rules
+from . import answering, brain, files, platform, rules
 from .families import FAMILIES, MODELS, Model
+from .files import Upload, UploadLimits
+from .platform import Balance
 from .request import ChatRequest
 from .scripting import Failure, RecordedRequest, Reply, Step
 from .server import Server
@@ -31,6 +33,8 @@ class KimiEmulator:
 
     Attributes:
         requests: Every request received, in order.
+        uploads: The uploaded files by id, which chat refers to as ``ms://<id>``.
+        balance: The account's money; without any, chat is refused.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class KimiEmulator:
         serve_retired: bool = True,
         chunk_delay: float = 0.0,
         check: bool = True,
+        upload_limits: UploadLimits | None = None,
         on_answer: Callable[[RecordedRequest], None] | None = None,
     ) -> None:
         """Set an emulator up; it listens from ``start()`` on, or inside ``with``.
@@ -55,6 +60,7 @@ class KimiEmulator:
             serve_retired: Whether models that Moonshot has withdrawn still answer.
             chunk_delay: Seconds between streamed events.
             check: Whether the rules apply; without them any model id and any body is answered.
+            upload_limits: How much may be uploaded; None is what the API allows.
             on_answer: Called with each request once its answer is decided.
 
         Raises:
@@ -68,8 +74,11 @@ class KimiEmulator:
         self.serve_retired = serve_retired
         self.chunk_delay = chunk_delay
         self.check = check
+        self.upload_limits = upload_limits or UploadLimits()
         self.on_answer = on_answer
         self.requests: list[RecordedRequest] = []
+        self.uploads: dict[str, Upload] = {}
+        self.balance = Balance()
         self._cache = PromptCache()
         self._steps: deque[Step] = deque()
         self._lock = threading.Lock()
@@ -98,10 +107,12 @@ class KimiEmulator:
             self._steps.extend(steps)
 
     def reset(self) -> None:
-        """Forget the queue, the requests and the prefix cache."""
+        """Forget the queue, the requests, the files and the prefix cache, and fill the account up."""
         with self._lock:
             self._steps.clear()
             self.requests.clear()
+            self.uploads.clear()
+            self.balance = Balance()
             self._cache.clear()
 
     def start(self) -> KimiEmulator:
@@ -139,6 +150,16 @@ class KimiEmulator:
         own = [model for model in MODELS if model.listed and (self.serve_retired or not model.family.retired)]
         return own + [Model(id, FAMILIES[family]) for id, family in self.extra_models.items()]
 
+    def keep_upload(self, upload: Upload) -> None:
+        """Keep a file.
+
+        Raises:
+            Rejected: If there is no room for it.
+        """
+        with self._lock:
+            files.check_room(list(self.uploads.values()), upload, self.upload_limits)
+            self.uploads[upload.id] = upload
+
     def decide(self, body: Any) -> tuple[ChatRequest, Reply | Failure]:
         """Check a chat request and choose its answer.
 
@@ -150,6 +171,7 @@ class KimiEmulator:
         )
         if self.check:
             rules.check(request)
+            platform.check_balance(self.balance)
         step = self.next_step()
         if callable(step):
             step = step(dict(request.body))

@@ -3,64 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import parse_qsl, unquote, urlsplit
+from collections.abc import Callable
+from typing import NoReturn
+from urllib.parse import unquote
 
-from . import rules, shapes
+from . import files, platform
+from .calls import Answer, Call
 from .request import Rejected
-from .scripting import RecordedRequest
-
-if TYPE_CHECKING:
-    from .emulator import KimiEmulator
-
-
-@dataclass(frozen=True)
-class Call:
-    """A request to one of the endpoints.
-
-    Attributes:
-        emulator: Whose state it is about.
-        record: The request as it is kept; an endpoint that reads JSON puts the body there.
-        target: The path with its query, as sent.
-        raw: The body.
-        parts: What the path has in the places of the endpoint's braces.
-    """
-
-    emulator: KimiEmulator
-    record: RecordedRequest
-    target: str
-    raw: bytes
-    parts: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def path(self) -> str:
-        """The path alone."""
-        return urlsplit(self.target).path.rstrip("/")
-
-    @property
-    def query(self) -> dict[str, str]:
-        """The query's parameters."""
-        return dict(parse_qsl(urlsplit(self.target).query))
-
-    def json(self) -> Any:
-        """Read the body as JSON.
-
-        Raises:
-            Rejected: If it is none.
-        """
-        self.record.body = rules.parse_body(self.raw)
-        return self.record.body
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What an endpoint answers: a body to be written as JSON, or text as it is."""
-
-    body: Any
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def route(call: Call) -> Answer:
@@ -77,28 +26,22 @@ def route(call: Call) -> Answer:
     raise Rejected(f"Not found: {call.record.method} {call.path}", status=404, type="resource_not_found_error")
 
 
-def _list_models(call: Call) -> Answer:
-    listed = [shapes.model_body(model) for model in call.emulator.served_models()]
-    return Answer({"object": "list", "data": listed})
-
-
-def _get_model(call: Call) -> Answer:
-    id = call.parts["id"]
-    for model in call.emulator.served_models():
-        if model.id == id:
-            return Answer(shapes.model_body(model))
-    raise rules.model_not_found(id)
-
-
 def _completions(call: Call) -> NoReturn:
     # MoonshotAI-Cookbook#19: "no open api access"
     raise Rejected("no open api access", status=403, type="permission_denied_error")
 
 
-# {name} is one or more characters of the path, slashes included.
+# {name} is one or more characters of the path, slashes included; the first line that fits is taken.
 ENDPOINTS: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
-    ("GET", "/v1/models", _list_models),
-    ("GET", "/v1/models/{id}", _get_model),
+    ("GET", "/v1/models", platform.list_models),
+    ("GET", "/v1/models/{id}", platform.get_model),
+    ("GET", "/v1/users/me/balance", platform.get_balance),
+    ("POST", "/v1/tokenizers/estimate-token-count", platform.estimate_tokens),
+    ("POST", "/v1/files", files.upload),
+    ("GET", "/v1/files", files.list_all),
+    ("GET", "/v1/files/{id}/content", files.get_content),
+    ("GET", "/v1/files/{id}", files.get_one),
+    ("DELETE", "/v1/files/{id}", files.delete),
     ("*", "/v1/completions", _completions),
 )
 

@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from . import answering, endpoints, rules, shapes
+from .calls import Call
 from .delivery import Cut, Delivery
-from .endpoints import Call
 from .request import ChatRequest, Rejected
 from .scripting import Failure, RecordedRequest, Reply
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # https://platform.kimi.ai/docs/guide/use-kimi-vision-model: the whole request body may have 100 MB.
 MAX_BODY = 100 * 1024 * 1024
+# A file may have 100 MB of its own (https://platform.kimi.ai/docs/api/files-upload), with the form around it.
+MAX_FORM = MAX_BODY + 1024 * 1024
 
 
 class Server(ThreadingHTTPServer):
@@ -99,7 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read_body(self) -> bytes | None:
         length = int(self.headers.get("Content-Length") or 0)
-        if length > MAX_BODY:
+        form = self.headers.get("Content-Type", "").startswith("multipart/form-data")
+        if length > (MAX_FORM if form else MAX_BODY):
             self.close_connection = True
             return None
         return self.rfile.read(length)
@@ -198,9 +201,9 @@ class _Handler(BaseHTTPRequestHandler):
         message: str | None = None,
         reply: Reply | None = None,
     ) -> None:
-        text = body if isinstance(body, str) else shapes.encode(body)
-        data = text.encode("utf-8", "replace")
-        html = isinstance(body, str) and text.lstrip().startswith("<")
+        text = body if isinstance(body, (str, bytes)) else shapes.encode(body)
+        data = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+        html = isinstance(body, str) and body.lstrip().startswith("<")
         usual = {
             "Content-Type": "text/html" if html else "application/json; charset=utf-8",
             "Content-Length": str(len(data)),
