@@ -61,6 +61,11 @@ def test_the_sdk_is_imported_in_functions_only() -> None:
 
 TWINS = [
     ("kimi_wire/connection.py", "KimiConnection", [("request", "arequest")]),
+    (
+        "kimi_wire/media_upload.py",
+        "MediaConnection",
+        [("prepare", "aprepare"), ("_upload", "_aupload"), ("delete_uploads", "adelete_uploads")],
+    ),
     ("kimi_wire/client.py", "KimiClient", [("complete", "acomplete"), ("stream", "astream")]),
     ("langchain_kimi/chat_models.py", "ChatKimi", [("_generate", "_agenerate"), ("_stream", "_astream")]),
     (
@@ -81,7 +86,9 @@ TWINS = [
 class _WithoutAsync(ast.NodeTransformer):
     """Writes asynchronous code as the synchronous code it stands beside."""
 
-    NAMES = re.compile(r"^(_?)a(?=complete|stream|client|chat|iter_bytes|generate|close|request)")
+    NAMES = re.compile(
+        r"^(_?)a(?=complete|stream|client|chat|iter_bytes|generate|close|request|prepare|fetch|upload|lock|delete)"
+    )
 
     def _sync_name(self, name: str) -> str:
         name = name.replace("AsyncGen", "Gen").replace("AsyncCallback", "Callback").replace("AsyncIterator", "Iterator")
@@ -92,6 +99,9 @@ class _WithoutAsync(ast.NodeTransformer):
 
     def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.AST:
         return self.generic_visit(ast.For(node.target, node.iter, node.body, node.orelse))
+
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> ast.AST:
+        return self.generic_visit(ast.With(node.items, node.body))
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
         node.is_async = 0
