@@ -154,13 +154,13 @@ def render_media(part: Mapping[str, Any], where: str, role: str, profile: Profil
     if scheme == "data":
         name = f"{where}: the {kind}"
         declared, data = _parse_data_url(url, name)
-        data = _clean_base64(data, name)
-        media_type = check_content(decode_head(data), kind, name)
+        clean = _clean_base64(data, name)
+        media_type = check_content(decode_head(clean), kind, name)
         header = f"data:{media_type};base64,"
-        if url.startswith(header) and len(url) == len(header) + len(data):
+        if url.startswith(header) and clean is data:
             return dict(part)
         logger.debug("%s: sent what was declared %s as %s", where, declared, media_type)
-        return with_url(part, header + data)
+        return with_url(part, header + clean)
     if scheme == "ms" and url.startswith("ms://") and url[5:].strip():
         return dict(part)
     if scheme in ("http", "https") and remote:

@@ -166,12 +166,15 @@ async def _check(url: Any) -> list[Address]:
     """
     if url.scheme not in ("http", "https") or not url.host:
         raise KimiRequestError(f"it leads to a URL of the scheme {url.scheme!r}.")
+    port = url.port or {"http": 80, "https": 443}[url.scheme]
+    if port > 65535:
+        raise KimiRequestError(f"there is no port {port}.")
     if url.userinfo:
         raise KimiRequestError("the URL has a user name or a password in it.")
     host = url.raw_host.decode("ascii")
     if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]) and not _is_address(host):
         raise KimiRequestError(f"{host} is an address in disguise.")  # 2130706433, 0x7f.1 and 0177.1 are 127.0.0.1
-    addresses = await _resolve(host, url.port or {"http": 80, "https": 443}[url.scheme])
+    addresses = await _resolve(host, port)
     hidden = [address for address in addresses if not is_public(address)]
     if hidden or not addresses:
         raise KimiRequestError(f"{host} is not on the public internet.")

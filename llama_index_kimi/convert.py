@@ -25,7 +25,7 @@ from llama_index.core.llms.llm import ToolSelection
 from kimi_wire import KimiRequestError
 from kimi_wire.response import PROVIDER, Choice, Completion, Usage, parse_arguments
 from kimi_wire.stream import Delta, ToolCallDelta
-from llama_index_kimi.media import MEDIA_BLOCKS, render_media_block
+from llama_index_kimi.media import MEDIA_BLOCKS, message_blocks, render_media_block
 
 logger = logging.getLogger("llama_index_kimi")
 
@@ -63,7 +63,7 @@ def render_message(message: ChatMessage) -> JSON:
     role = _ROLES[message.role]
     extra = message.additional_kwargs
     rendered: JSON = {"role": role}
-    parts = [part for block in message.blocks if (part := _render_block(block, role)) is not None]
+    parts = [part for block in message_blocks(message) if (part := _render_block(block, role)) is not None]
     if parts or role != "assistant":
         rendered["content"] = _render_content(parts)
     if role == "assistant":

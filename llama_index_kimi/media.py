@@ -7,7 +7,14 @@ from io import IOBase
 from pathlib import Path
 from typing import Any
 
-from llama_index.core.base.llms.types import AudioBlock, DocumentBlock, ImageBlock, VideoBlock
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    ChatMessage,
+    ContentBlock,
+    DocumentBlock,
+    ImageBlock,
+    VideoBlock,
+)
 
 from kimi_wire import KimiRequestError
 from kimi_wire.media import render_attachment
@@ -35,6 +42,24 @@ def render_media_block(block: ImageBlock | VideoBlock | DocumentBlock | AudioBlo
         return render_attachment("audio")
     title = block.title if block.title != _NO_TITLE else block.path and Path(block.path).name
     return _render("file", block.data, block.path, block.url, block.document_mimetype, title)
+
+
+def message_blocks(message: ChatMessage) -> list[ContentBlock]:
+    """The blocks of a message, without the copies of its images that core makes.
+
+    `ChatMessage` appends an image for each of `additional_kwargs["images"]` whenever it is validated, also by the
+    events of a call (`ChatMessage.legacy_additional_kwargs_image`).
+    """
+    if not message.additional_kwargs.get("images"):
+        return list(message.blocks)
+    seen: set[Any] = set()
+    kept: list[ContentBlock] = []
+    for block in message.blocks:
+        data = block.image if isinstance(block, ImageBlock) and isinstance(block.image, bytes) else None
+        if data is None or data not in seen:
+            kept.append(block)
+        seen.add(data)
+    return kept
 
 
 def _render(
