@@ -31,3 +31,4 @@ __all__ = [
     "UploadLimits",
     "emulate_without_key",
 ]
+__all__ = ["Balance", "Failure", "KimiEmulator", "RecordedRequest", "Reply", "ToolCall", "Upload", "UploadLimits"]

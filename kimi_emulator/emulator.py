@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
-from . import answering, brain, files, platform, rules
+from . import answering, brain, files, platform, rules, rules_media
 from .families import FAMILIES, MODELS, Model
 from .files import Upload, UploadLimits
 from .platform import Balance
@@ -171,6 +171,7 @@ class KimiEmulator:
         )
         if self.check:
             rules.check(request)
+            rules_media.check_uploads(request, self.uploads)
             platform.check_balance(self.balance)
         step = self.next_step()
         if callable(step):

@@ -9,9 +9,13 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from . import magic
 from .request import ChatRequest, Rejected, Rule, parts
+
+if TYPE_CHECKING:
+    from .files import Upload
 
 _DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,(.*)", re.DOTALL)
 _FORMATS = {
@@ -77,25 +81,55 @@ def media_formats_are_supported(request: ChatRequest) -> None:
 
 
 def media_can_be_decoded(request: ChatRequest) -> None:
-    """What is not base64 cannot be an image; whether the bytes are one is not looked at.
+    """What the bytes are decides, whatever is declared; SVG is taken for text (use-kimi-vision-model).
 
     hermes-agent#76884: "Invalid request: prepare image failed error, status code: 400, message: failed to decode
-    image: invalid or unsupported image format".
+    image: invalid or unsupported image format". kimi-cli#2017: "unsupported image format: image/x-icon".
     """
     for name, url in _media(request):
         match = _DATA_URL.fullmatch(url)
-        if match and not _is_base64(match[2]):
-            raise Rejected(
-                f"Invalid request: prepare {_NAMES[name]} failed error, status code: 400, message: failed to decode "
-                f"{_NAMES[name]}: invalid or unsupported {_NAMES[name]} format"
-            )
+        if match:
+            _check_content(name, _decode(match[2]))
 
 
-def _is_base64(text: str) -> bool:
+def _check_content(name: str, data: bytes) -> None:
+    found = magic.media_type(data)
+    if found in _FORMATS[name]:
+        return
+    if found is not None and found.startswith(f"{_NAMES[name]}/") and found != "image/svg+xml":
+        raise Rejected(f"unsupported {_NAMES[name]} format: {found}")
+    raise Rejected(
+        f"Invalid request: prepare {_NAMES[name]} failed error, status code: 400, message: failed to decode "
+        f"{_NAMES[name]}: invalid or unsupported {_NAMES[name]} format"
+    )
+
+
+def _decode(text: str) -> bytes:
+    """The bytes; none where it is not base64."""
     try:
-        return bool(base64.b64decode(text, validate=True))
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        return False
+        return b""
+
+
+def check_uploads(request: ChatRequest, uploads: Mapping[str, Upload]) -> None:
+    """An `ms://` id is one of an uploaded file, with the purpose of its part.
+
+    https://platform.kimi.ai/docs/guide/use-kimi-vision-model: upload with purpose "image" or "video". Wording ours.
+
+    Raises:
+        Rejected: If it is not.
+    """
+    for name, url in _media(request):
+        if url.startswith("ms://"):
+            found = uploads.get(url.removeprefix("ms://"))
+            if found is None:
+                raise Rejected(f"Invalid request: file not found: {url}")
+            if found.purpose != _NAMES[name]:
+                raise Rejected(
+                    f"Invalid request: the file {url} has the purpose '{found.purpose}', expected '{_NAMES[name]}'"
+                )
+            _check_content(name, found.data)
 
 
 RULES: tuple[Rule, ...] = (

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
-from kimi_wire.connection import KimiConnection, response_class, translated
+from kimi_wire.connection import response_class, translated
+from kimi_wire.media_upload import MediaConnection
 from kimi_wire.partial import Answer
 from kimi_wire.request import Request
 from kimi_wire.response import Completion, parse_completion
 from kimi_wire.stream import Delta, StreamState
 
 
-class KimiClient(KimiConnection):
+class KimiClient(MediaConnection):
     """Sends the chat requests of one model object, and reads the answers."""
 
     # Each pair below differs by `async` and `await` only; tests/test_architecture.py compares them.
@@ -28,7 +29,7 @@ class KimiClient(KimiConnection):
             KimiError: Whatever goes wrong.
         """
         client = self._client()
-        answer = Answer(request)
+        answer = Answer(self.prepare(request))
         while answer.request is not None:
             try:
                 response = client.post(**_arguments(answer.request, options))
@@ -40,7 +41,7 @@ class KimiClient(KimiConnection):
     async def acomplete(self, request: Request, options: Mapping[str, Any] | None = None) -> Completion:
         """The asynchronous twin of `complete`."""
         client = await self._aclient()
-        answer = Answer(request)
+        answer = Answer(await self.aprepare(request))
         while answer.request is not None:
             try:
                 response = await client.post(**_arguments(answer.request, options))
@@ -63,7 +64,7 @@ class KimiClient(KimiConnection):
             KimiError: Whatever goes wrong; a stream that breaks off never ends quietly.
         """
         client = self._client()
-        answer = Answer(request)
+        answer = Answer(self.prepare(request))
         while answer.request is not None:
             try:
                 response = client.post(**_arguments(answer.request, self._stream_options(options), stream=True))
@@ -86,7 +87,7 @@ class KimiClient(KimiConnection):
     ) -> AsyncIterator[Delta | Completion]:
         """The asynchronous twin of `stream`."""
         client = await self._aclient()
-        answer = Answer(request)
+        answer = Answer(await self.aprepare(request))
         while answer.request is not None:
             try:
                 response = await client.post(**_arguments(answer.request, self._stream_options(options), stream=True))

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
+from kimi_wire.media import KINDS, render_media
 from kimi_wire.profiles import Profile
 from kimi_wire.response import replay_arguments
 from kimi_wire.tools import JSON, is_builtin, render_dynamic_tools
@@ -45,6 +46,7 @@ def render_messages(
     thinking: bool,
     missing_reasoning: str = "placeholder",
     unanswered_tool_calls: str = "error",
+    remote_media: bool = False,
 ) -> list[JSON]:
     """Render a conversation for the request.
 
@@ -56,19 +58,20 @@ def render_messages(
             family has refused such messages: `placeholder` sends a space, `omit` sends nothing, `error` raises.
         unanswered_tool_calls: What to do about a tool call without an answer: `error` raises, `repair` answers it with
             an error of the tool's (`NOT_RUN`).
+        remote_media: Whether images and videos may be URLs of the web: the host takes them, or they are fetched later.
 
     Returns:
         New messages, in order.
 
     Raises:
         KimiRequestError: Something the server would refuse: no messages, an unknown role, a tool call without an
-            answer, an answer without a call.
+            answer, an answer without a call, an image of a format it does not take.
     """
     if not messages:  # "Invalid request: messages must not be empty"
         raise KimiRequestError("There are no messages to send.")
     if not profile.is_kimi:
         return [dict(message) for message in messages]
-    kept = render_each(messages, profile)
+    kept = render_each(messages, profile, remote_media=remote_media)
     if not kept:
         raise KimiRequestError("Every message is empty; there is nothing to send.")
     if len(kept) < len(messages):
@@ -80,23 +83,24 @@ def render_messages(
     return kept
 
 
-def render_each(messages: Sequence[Mapping[str, Any]], profile: Profile) -> list[JSON]:
+def render_each(messages: Sequence[Mapping[str, Any]], profile: Profile, *, remote_media: bool = False) -> list[JSON]:
     """Render messages one by one, without those that are empty; which of them belong together is not looked at.
 
     Args:
         messages: Messages in the API's form; they are not changed.
         profile: The family they go to. Messages for other vendors' models are only copied.
+        remote_media: Whether the host fetches media by itself.
 
     Raises:
         KimiRequestError: A role or a part that the server would refuse.
     """
     if not profile.is_kimi:
         return [dict(message) for message in messages]
-    rendered = [_render_message(message, index, profile) for index, message in enumerate(messages)]
+    rendered = [_render_message(message, index, profile, remote_media) for index, message in enumerate(messages)]
     return [message for index, message in enumerate(rendered) if not _is_left_out(message, index)]
 
 
-def _render_message(message: Mapping[str, Any], index: int, profile: Profile) -> JSON:
+def _render_message(message: Mapping[str, Any], index: int, profile: Profile, remote_media: bool) -> JSON:
     role = _ROLES.get(message.get("role", ""))
     if role is None:
         raise KimiRequestError(f"Message {index} has the role {message.get('role')!r}; Kimi knows {sorted(_ROLES)}.")
@@ -104,7 +108,7 @@ def _render_message(message: Mapping[str, Any], index: int, profile: Profile) ->
         logger.debug("message %d: sent the role %r as %r", index, message["role"], role)
     rendered = {**{key: message[key] for key in _KEYS if key in message}, **message, "role": role}
     if isinstance(message.get("content"), list):
-        rendered["content"] = _render_parts(message["content"], index, profile)
+        rendered["content"] = _render_parts(message["content"], index, role, profile, remote_media)
     if rendered.pop("tools", None):
         rendered["tools"] = render_dynamic_tools(message, index, profile)
         rendered.pop("content", None)  # the documented form has no such key; nothing but "" gets here
@@ -142,7 +146,9 @@ def _render_call(call: Mapping[str, Any]) -> JSON:
     }
 
 
-def _render_parts(parts: Iterable[Any], index: int, profile: Profile) -> str | list[JSON]:
+def _render_parts(
+    parts: Iterable[Any], index: int, role: str, profile: Profile, remote_media: bool
+) -> str | list[JSON]:
     """Content parts without empty texts ("text content is empty"), as plain text where there is nothing else."""
     kept: list[JSON] = []
     for part in parts:
@@ -152,29 +158,15 @@ def _render_parts(parts: Iterable[Any], index: int, profile: Profile) -> str | l
                 kept.append({"type": "text", "text": part["text"]})
             else:
                 logger.debug("message %d: left out an empty text part", index)
+        elif part.get("type") in KINDS:
+            kept.append(render_media(part, f"Message {index}", role, profile, remote=remote_media))
         else:
-            kept.append(_check_media(part, index, profile))
+            raise KimiRequestError(
+                f"Message {index} has a content part of type {part.get('type')!r}; Kimi takes {['text', *KINDS]}."
+            )
     if len(kept) == 1 and kept[0]["type"] == "text":
         return str(kept[0]["text"])
     return kept or ""
-
-
-def _check_media(part: JSON, index: int, profile: Profile) -> JSON:
-    kind = part.get("type")
-    takes = {"image_url": profile.images, "video_url": profile.video}
-    if kind not in takes:
-        raise KimiRequestError(f"Message {index} has a content part of type {kind!r}; Kimi takes {['text', *takes]}.")
-    if not takes[kind]:  # "the message at position 1 with role 'user' contains an invalid part type: video_url"
-        raise KimiRequestError(f"Message {index} has a part of type {kind!r}, which {profile.family} does not take.")
-    value = part.get(kind)
-    url = value.get("url") if isinstance(value, Mapping) else value
-    if not (isinstance(url, str) and url.startswith(("data:", "ms://"))):
-        # "Invalid request: unsupported image url: https://..." (OpenHands/software-agent-sdk#3155)
-        raise KimiRequestError(
-            f"Message {index} points to {str(url)[:80]!r}; Kimi fetches nothing from the web. Send the file's bytes as "
-            "base64 ('data:image/png;base64,...'), or upload it and send 'ms://<file id>'."
-        )
-    return part
 
 
 def _is_blank(content: Any) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kimi_wire.errors import KimiRequestError
+from kimi_wire.media import takes_remote_urls
+from kimi_wire.media_work import REMOTE_IMAGES, MediaPlan, plan_media
 from kimi_wire.messages import MISSING_REASONING, UNANSWERED, render_messages
 from kimi_wire.partial import HOSTS_WITHOUT, add_prefix, check_partial, mark_last
 from kimi_wire.profiles import Preserve, Profile, Thinking, profile_for
@@ -42,6 +44,7 @@ class Request:
         continuable: An answer that stopped early can be taken up in Partial Mode.
         continue_on_length: How often that may happen to an answer cut by its token limit.
         resume_streams: How often that may happen to a stream that broke off.
+        media: What is to be fetched and uploaded before it is sent; None where there is nothing.
     """
 
     body: JSON
@@ -51,6 +54,7 @@ class Request:
     continuable: bool = False
     continue_on_length: int = 0
     resume_streams: int = 0
+    media: MediaPlan | None = None
 
 
 def render_request(
@@ -91,7 +95,9 @@ def render_request(
     response_format = plan.response_format or _render_format(settings.response_format, profile)
     body: JSON = {
         "model": settings.model,
-        "messages": _render_conversation(settings, messages, profile, thinking, response_format, found),
+        "messages": _render_conversation(
+            settings, messages, profile, thinking, response_format, found, remote_media=takes_remote_urls(base_url)
+        ),
         **thinking,
         **_render_limits(settings, profile),
         **_render_sampling(settings, profile, thinking, stream, found),
@@ -120,6 +126,7 @@ def render_request(
         continuable=profile.partial and not response_format,
         continue_on_length=settings.continue_on_length,
         resume_streams=settings.resume_streams,
+        media=plan_media(body, settings) if profile.is_kimi else None,
     )
 
 
@@ -145,6 +152,8 @@ def _render_conversation(
     thinking: JSON,
     response_format: Mapping[str, Any] | None,
     notices: list[Notice],
+    *,
+    remote_media: bool,
 ) -> list[JSON]:
     """The messages, and the beginning of the answer where one is given."""
     rendered = render_messages(
@@ -153,6 +162,7 @@ def _render_conversation(
         thinking=_is_thinking(settings, profile, thinking),
         missing_reasoning=_one_of("missing_reasoning", settings.missing_reasoning, MISSING_REASONING),
         unanswered_tool_calls=_one_of("unanswered_tool_calls", settings.unanswered_tool_calls, UNANSWERED),
+        remote_media=_one_of("remote_images", settings.remote_images, REMOTE_IMAGES) == "download" or remote_media,
     )
     rendered = add_prefix(rendered, settings.prefix, settings.prefix_name)
     if (settings.extra_body or {}).get("partial") and not rendered[-1].get("partial"):

@@ -56,6 +56,10 @@ class Settings:
         response_format: `{"type": "json_object"}`, or `json_schema` with its schema.
         prompt_cache_key: Steers requests of one session to the same cache.
         safety_identifier: A stable, hashed id of the end user.
+        remote_images: What to do about images and videos given as URLs of the web, which Kimi does not fetch: `error`
+            raises, `download` fetches them (`kimi_wire.media_download`).
+        upload_media_over: Images and videos of more than so many bytes are uploaded once, and then referred to; None
+            sends all of them with each request.
         extra_body: Fields to put into the body as they are, over everything else.
         strict: Raise where a setting would be left out with a warning.
     """
@@ -84,6 +88,8 @@ class Settings:
     response_format: Mapping[str, Any] | None = None
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
+    remote_images: str = "error"
+    upload_media_over: int | None = None
     extra_body: Mapping[str, Any] | None = None
     strict: bool = False
 

@@ -121,6 +121,15 @@ class ChatKimi(KimiTokenCounting):
 
         `continue_on_length` and `resume_streams` go on in the same way where an answer was cut or a stream broke off.
 
+    Images and videos:
+        ```python
+        image = {"type": "image", "base64": base64.b64encode(data).decode(), "mime_type": "image/png"}
+        model.invoke([HumanMessage(content_blocks=[{"type": "text", "text": "What is it?"}, image])])
+        ```
+
+        Kimi takes bytes, or the `ms://` id of an uploaded file as `file_id`. `remote_images="download"` fetches http
+        URLs; `upload_media_over=1_000_000` uploads larger files once, in place of sending them with every request.
+
     Token usage:
         ```python
         message.usage_metadata
@@ -270,6 +279,21 @@ class ChatKimi(KimiTokenCounting):
         explanation = explain_empty(completion.choice)
         if explanation:
             warnings.warn(explanation, KimiWarning, stacklevel=3)
+
+    def delete_uploaded_media(self) -> list[str]:
+        """Delete what `upload_media_over` uploaded from the account; what is needed again is uploaded again.
+
+        Returns:
+            The ids of the deleted files.
+
+        Raises:
+            KimiError: Whatever goes wrong.
+        """
+        return self._client.delete_uploads()
+
+    async def adelete_uploaded_media(self) -> list[str]:
+        """The asynchronous twin of `delete_uploaded_media`."""
+        return await self._client.adelete_uploads()
 
     # Tools and structured output.
 

@@ -13,14 +13,13 @@ from langchain_core.messages import (
     HumanMessage,
     SystemMessage,
     ToolMessage,
-    convert_to_openai_image_block,
-    is_data_content_block,
 )
 from langchain_core.messages.tool import ToolCall
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.profiles import profile_for
 from kimi_wire.response import PROVIDER, parse_arguments, render_arguments
+from langchain_kimi.media import render_block, unwrap_block
 from langchain_kimi.tools import render_tool
 
 logger = logging.getLogger("langchain_kimi")
@@ -154,7 +153,7 @@ def _render_invalid_calls(message: AIMessage) -> Iterable[dict[str, Any]]:
 def _render_content(content: str | list[Any]) -> str | list[Any]:
     if isinstance(content, str):
         return content
-    return [_render_block(block) for block in content if not _is_carried_elsewhere(block)]
+    return [render_block(block) for block in map(unwrap_block, content) if not _is_carried_elsewhere(block)]
 
 
 def _is_carried_elsewhere(block: Any) -> bool:
@@ -162,21 +161,3 @@ def _is_carried_elsewhere(block: Any) -> bool:
     if kind in ("thinking", "redacted_thinking"):
         logger.debug("left out a block of type %r, which is another vendor's", kind)
     return kind in _NOT_CONTENT
-
-
-def _render_block(block: Any) -> Any:
-    """One content block in the API's form; `kimi_wire` checks what the API's form may hold."""
-    if isinstance(block, str):
-        return {"type": "text", "text": block}
-    if block.get("type") == "image" and is_data_content_block(block):
-        if block.get("base64") and not block.get("mime_type"):
-            raise KimiRequestError("An image block with base64 data needs its mime_type, such as 'image/png'.")
-        return convert_to_openai_image_block(block)
-    if block.get("type") == "image" and isinstance(block.get("source"), Mapping):
-        return _render_anthropic_image(block["source"])
-    return block
-
-
-def _render_anthropic_image(source: Mapping[str, Any]) -> dict[str, Any]:
-    url = source.get("url") or f"data:{source.get('media_type')};base64,{source.get('data')}"
-    return {"type": "image_url", "image_url": {"url": url}}

@@ -87,6 +87,14 @@ class KimiSettings(BaseChatModel):
     safety_identifier: str | None = None
     """A stable, hashed id of the end user."""
 
+    remote_images: Literal["error", "download"] = "error"
+    """What to do about images and videos given as http(s) URLs, which Kimi does not fetch: raise, or fetch them from
+    here (public addresses only, 100 MB and 60 s for all of a request, no proxy) and send the bytes."""
+
+    upload_media_over: int | None = None
+    """Images and videos of more than so many bytes are uploaded once for this model object, and referred to by their
+    `ms://` id from then on; None sends each with every request. `delete_uploaded_media` deletes them."""
+
     extra_body: Mapping[str, Any] | None = None
     """Fields to put into the request body as they are, over everything else."""
 

@@ -74,6 +74,12 @@ class Kimi(KimiPrediction):
         stop: Up to 5 strings of at most 32 bytes.
         prompt_cache_key: Steers requests of one session to the same cache.
         safety_identifier: A stable, hashed id of the end user.
+        remote_images: What to do about images and videos given as http(s) URLs, which Kimi does not fetch: "error"
+            raises, "download" fetches them from here (public addresses only, 100 MB and 60 s for all of a request, no
+            proxy) and sends the bytes. Defaults to "error".
+        upload_media_over: Images and videos of more than so many bytes are uploaded once for this object, and referred
+            to by their `ms://` id from then on; `delete_uploaded_media` deletes them. Defaults to None: each is sent
+            with every request.
         extra_body: Fields to put into the request's body as they are.
         strict: Whether to raise a `KimiRequestError` where a setting would be left out. Defaults to False.
         timeout: Seconds to wait for the server. Defaults to None: 60 to connect and 900 for the next byte, since
@@ -262,6 +268,21 @@ class Kimi(KimiPrediction):
         async for item in self._client().astream(request, options):
             _warn_if_empty(item)
             yield response.add(item)
+
+    def delete_uploaded_media(self) -> list[str]:
+        """Delete what `upload_media_over` uploaded from the account; what is needed again is uploaded again.
+
+        Returns:
+            The ids of the deleted files.
+
+        Raises:
+            KimiError: Whatever goes wrong.
+        """
+        return self._client().delete_uploads()
+
+    async def adelete_uploaded_media(self) -> list[str]:
+        """The asynchronous twin of `delete_uploaded_media`."""
+        return await self._client().adelete_uploads()
 
     def _prompt_messages(self, prompt: str, formatted: bool) -> list[ChatMessage]:
         if not formatted and self.completion_to_prompt is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,6 @@ from llama_index.core.base.llms.types import (
     ChatResponse,
     CompletionResponse,
     ContentBlock,
-    ImageBlock,
     LogProb,
     MessageRole,
     TextBlock,
@@ -27,6 +25,7 @@ from llama_index.core.llms.llm import ToolSelection
 from kimi_wire import KimiRequestError
 from kimi_wire.response import PROVIDER, Choice, Completion, Usage, parse_arguments
 from kimi_wire.stream import Delta, ToolCallDelta
+from llama_index_kimi.media import MEDIA_BLOCKS, message_blocks, render_media_block
 from llama_index_kimi.tools import render_tool
 
 logger = logging.getLogger("llama_index_kimi")
@@ -60,13 +59,13 @@ def render_message(message: ChatMessage) -> JSON:
         The message for `kimi_wire`, which checks it further.
 
     Raises:
-        KimiRequestError: A block that cannot be sent: audio, video, documents and citations, an image of unknown
-            type, thinking or tool calls outside assistant messages.
+        KimiRequestError: A block that cannot be sent: audio, documents that are not text, citations, a file that cannot
+            be read, thinking or tool calls outside assistant messages.
     """
     role = _ROLES[message.role]
     extra = message.additional_kwargs
     rendered: JSON = {"role": role}
-    parts = [part for block in message.blocks if (part := _render_block(block, role)) is not None]
+    parts = [part for block in message_blocks(message) if (part := _render_block(block, role)) is not None]
     if parts or role != "assistant":
         rendered["content"] = _render_content(parts)
     if role == "assistant":
@@ -101,24 +100,13 @@ def _render_block(block: ContentBlock, role: str) -> JSON | None:
     """A block as a content part; None for blocks that have another place in the message, or none."""
     if isinstance(block, TextBlock):
         return {"type": "text", "text": block.text}
-    if isinstance(block, ImageBlock):
-        return {"type": "image_url", "image_url": {"url": _render_image(block)}}
+    if isinstance(block, MEDIA_BLOCKS):
+        return render_media_block(block)
     if isinstance(block, CachePoint):
         return None  # Kimi caches prefixes on its own
     if role == "assistant" and isinstance(block, (ThinkingBlock, ToolCallBlock)):
         return None
     raise KimiRequestError(f"A {type(block).__name__} in a message of role {role!r} cannot be sent to Kimi.")
-
-
-def _render_image(block: ImageBlock) -> str:
-    """A data URL of the image; a URL of the caller's goes on as it is, and nothing is fetched."""
-    if block.url is not None and not block.image and block.path is None:
-        return str(block.url)
-    data = block.resolve_image().read()
-    mimetype = block.image_mimetype or ImageBlock(image=data).image_mimetype
-    if not mimetype:
-        raise KimiRequestError("The type of an ImageBlock is unknown; set image_mimetype, such as 'image/png'.")
-    return f"data:{mimetype};base64,{base64.b64encode(data).decode()}"
 
 
 def _render_assistant(message: ChatMessage) -> JSON:

@@ -72,6 +72,11 @@ TWINS = [
         "KimiPlatform",
         [("models", "amodels"), ("balance", "abalance"), ("count_tokens", "acount_tokens")],
     ),
+    (
+        "kimi_wire/media_upload.py",
+        "MediaConnection",
+        [("prepare", "aprepare"), ("_upload", "_aupload"), ("delete_uploads", "adelete_uploads")],
+    ),
     ("kimi_wire/client.py", "KimiClient", [("complete", "acomplete"), ("stream", "astream")]),
     ("langchain_kimi/files.py", "KimiFileParser", [("lazy_parse", "alazy_parse")]),
     ("kimi_wire/formulas.py", "KimiFormulas", [("tools", "atools"), ("run", "arun")]),

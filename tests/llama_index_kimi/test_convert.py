@@ -10,18 +10,15 @@ from typing import Any
 
 import pytest
 from llama_index.core.base.llms.types import (
-    AudioBlock,
     CacheControl,
     CachePoint,
     ChatMessage,
     ChatResponse,
-    DocumentBlock,
     ImageBlock,
     MessageRole,
     TextBlock,
     ThinkingBlock,
     ToolCallBlock,
-    VideoBlock,
 )
 
 from kimi_wire import KimiRequestError
@@ -105,25 +102,6 @@ def test_an_image_becomes_a_data_url(source: str, tmp_path: Path) -> None:
 def test_an_image_url_goes_on_unread(url: str) -> None:
     rendered = render_message(ChatMessage(role="user", blocks=[ImageBlock(url=url)]))
     assert rendered["content"] == [{"type": "image_url", "image_url": {"url": url}}]
-
-
-def test_an_image_of_unknown_type_is_an_error() -> None:
-    with pytest.raises(KimiRequestError, match="image_mimetype"):
-        render_message(ChatMessage(role="user", blocks=[ImageBlock(image=b"no image at all")]))
-
-
-@pytest.mark.parametrize(
-    "block",
-    [
-        AudioBlock(audio=b"x", format="mp3"),
-        VideoBlock(video=b"x", video_mimetype="video/mp4"),
-        DocumentBlock(data=b"x", document_mimetype="application/pdf"),
-    ],
-    ids=lambda block: type(block).__name__,
-)
-def test_a_block_that_cannot_be_sent_is_named(block: Any) -> None:
-    with pytest.raises(KimiRequestError, match=type(block).__name__):
-        render_message(ChatMessage(role="user", blocks=[block]))
 
 
 @pytest.mark.parametrize("block", [ThinkingBlock(content="t"), ToolCallBlock(tool_name="f")])

@@ -102,7 +102,7 @@ def test_text_parts() -> None:
 
 
 def test_media() -> None:
-    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
     video = {"type": "video_url", "video_url": "ms://file-1"}
     assert render([user([picture, video])]) == [user([picture, video])]
     with pytest.raises(KimiRequestError, match=r"'video_url', which k3-256k does not take"):
@@ -117,7 +117,7 @@ def test_media() -> None:
 
 def test_media_of_tool_results_move_into_a_user_message(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="kimi_wire")
-    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
     text = {"type": "text", "text": "A chart."}
     messages = [
         user(),
@@ -293,7 +293,7 @@ def test_a_new_turn_leaves_every_earlier_byte(conversation: list[list[Message]],
 @pytest.mark.parametrize("model", ["kimi-k2.6", "kimi-k3"])
 def test_long_histories_keep_every_earlier_byte(model: str) -> None:
     """An agent's history of a hundred rounds, with everything in it that is repaired, rendered after each round."""
-    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
     history: list[Message] = [{"role": "developer", "content": "s"}, user()]
     earlier = ""
     for number in range(100):

@@ -1,0 +1,86 @@
+"""LangChain's content blocks of images, videos and files in the API's form. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kimi_wire.errors import KimiRequestError
+from kimi_wire.media import render_attachment
+
+# Anthropic says document, the Responses API input_*, and MCP's servers resource.
+_FILES = {
+    "image": "image",
+    "video": "video",
+    "audio": "audio",
+    "file": "file",
+    "text-plain": "file",
+    "document": "file",
+    "input_audio": "audio",
+    "input_file": "file",
+    "resource": "file",
+}
+
+
+def unwrap_block(block: Any) -> Any:
+    """The block inside of a `non_standard` one: `.content_blocks` wraps what LangChain has no name for, `video_url`."""
+    if isinstance(block, Mapping) and block.get("type") == "non_standard" and isinstance(block.get("value"), Mapping):
+        return block["value"]
+    return block
+
+
+def render_block(block: Any) -> Any:
+    """Render a content block; `kimi_wire` checks what the API's form may hold.
+
+    Args:
+        block: A text, or a block: LangChain's standard ones (also of before 1.0, with `source_type`), OpenAI's,
+            Anthropic's and MCP's.
+
+    Raises:
+        KimiRequestError: The block cannot be part of a chat, such as audio and PDF, or has no content.
+    """
+    if isinstance(block, str):
+        return {"type": "text", "text": block}
+    kind = block.get("type")
+    if kind == "input_text":
+        return {"type": "text", "text": block.get("text")}
+    if kind == "input_image":
+        image = {"image_url": block["image_url"]} if block.get("image_url") else {"file_id": block.get("file_id")}
+        return render_attachment("image", url=image.get("image_url"), file_id=image.get("file_id"))
+    return _render_file(_FILES[kind], block) if kind in _FILES else block
+
+
+def _render_file(kind: str, block: Mapping[str, Any]) -> dict[str, Any]:
+    """A block of any of these dialects; what it has lies in itself or in one of these."""
+    places = [block, *(block[key] for key in ("source", "file", "resource") if isinstance(block.get(key), Mapping))]
+    extras = [block[key] for key in ("extras", "metadata") if isinstance(block.get(key), Mapping)]
+    text = _find(places, "text")
+    if text is None and block.get("type") == "document" and places[-1].get("type") == "text":
+        text = _find(places, "data")  # Anthropic's
+    url, file_id = _find(places, "url", "file_url"), _find(places, "file_id")
+    if block.get("source_type") == "id":
+        file_id = block.get("id")
+    data = None if text is not None else _find(places, "base64", "data", "blob", "file_data")
+    if isinstance(data, str) and data[:5].lower() == "data:":
+        url, data = data, None
+    title = _find([*places, *extras], "filename", "title", "name", "uri")
+    if text is not None and (context := _find(places, "context")):
+        text = f"{context}\n\n{text}"
+    for name, value in (("url", url), ("file_id", file_id), ("text", text)):
+        if value is not None and not isinstance(value, str):
+            raise KimiRequestError(f"The {name} of a {block['type']} block is {type(value).__name__}, not text.")
+    if data is not None and not isinstance(data, (str, bytes)):
+        raise KimiRequestError(f"The data of a {block['type']} block is {type(data).__name__}, not base64.")
+    return render_attachment(
+        kind,
+        data=data,
+        url=url,
+        file_id=file_id,
+        text=text,
+        media_type=_find(places, "mime_type", "mimeType", "media_type"),
+        title=title,
+    )
+
+
+def _find(places: Iterable[Mapping[str, Any]], *keys: str) -> Any:
+    return next((place[key] for place in places for key in keys if place.get(key) is not None), None)
