@@ -45,6 +45,7 @@ def render_messages(
     thinking: bool,
     missing_reasoning: str = "placeholder",
     unanswered_tool_calls: str = "error",
+    media_urls: tuple[str, ...] = ("data:", "ms://"),
 ) -> list[JSON]:
     """Render a conversation for the request.
 
@@ -56,6 +57,7 @@ def render_messages(
             family has refused such messages: `placeholder` sends a space, `omit` sends nothing, `error` raises.
         unanswered_tool_calls: What to do about a tool call without an answer: `error` raises, `repair` answers it with
             an error of the tool's (`NOT_RUN`).
+        media_urls: How the URLs of images and videos begin that the host takes.
 
     Returns:
         New messages, in order.
@@ -68,7 +70,7 @@ def render_messages(
         raise KimiRequestError("There are no messages to send.")
     if not profile.is_kimi:
         return [dict(message) for message in messages]
-    rendered = [_render_message(message, index, profile) for index, message in enumerate(messages)]
+    rendered = [_render_message(message, index, profile, media_urls) for index, message in enumerate(messages)]
     kept = [message for index, message in enumerate(rendered) if not _is_left_out(message, index)]
     if not kept:
         raise KimiRequestError("Every message is empty; there is nothing to send.")
@@ -81,7 +83,7 @@ def render_messages(
     return kept
 
 
-def _render_message(message: Mapping[str, Any], index: int, profile: Profile) -> JSON:
+def _render_message(message: Mapping[str, Any], index: int, profile: Profile, media_urls: tuple[str, ...]) -> JSON:
     role = _ROLES.get(message.get("role", ""))
     if role is None:
         raise KimiRequestError(f"Message {index} has the role {message.get('role')!r}; Kimi knows {sorted(_ROLES)}.")
@@ -89,7 +91,7 @@ def _render_message(message: Mapping[str, Any], index: int, profile: Profile) ->
         logger.debug("message %d: sent the role %r as %r", index, message["role"], role)
     rendered = {**{key: message[key] for key in _KEYS if key in message}, **message, "role": role}
     if isinstance(message.get("content"), list):
-        rendered["content"] = _render_parts(message["content"], index, profile)
+        rendered["content"] = _render_parts(message["content"], index, profile, media_urls)
     if role == "assistant":
         _render_assistant(rendered, index)
     elif role == "tool":
@@ -124,7 +126,7 @@ def _render_call(call: Mapping[str, Any]) -> JSON:
     }
 
 
-def _render_parts(parts: Iterable[Any], index: int, profile: Profile) -> str | list[JSON]:
+def _render_parts(parts: Iterable[Any], index: int, profile: Profile, media_urls: tuple[str, ...]) -> str | list[JSON]:
     """Content parts without empty texts ("text content is empty"), as plain text where there is nothing else."""
     kept: list[JSON] = []
     for part in parts:
@@ -135,13 +137,13 @@ def _render_parts(parts: Iterable[Any], index: int, profile: Profile) -> str | l
             else:
                 logger.debug("message %d: left out an empty text part", index)
         else:
-            kept.append(_check_media(part, index, profile))
+            kept.append(_check_media(part, index, profile, media_urls))
     if len(kept) == 1 and kept[0]["type"] == "text":
         return str(kept[0]["text"])
     return kept or ""
 
 
-def _check_media(part: JSON, index: int, profile: Profile) -> JSON:
+def _check_media(part: JSON, index: int, profile: Profile, media_urls: tuple[str, ...]) -> JSON:
     kind = part.get("type")
     takes = {"image_url": profile.images, "video_url": profile.video}
     if kind not in takes:
@@ -150,7 +152,9 @@ def _check_media(part: JSON, index: int, profile: Profile) -> JSON:
         raise KimiRequestError(f"Message {index} has a part of type {kind!r}, which {profile.family} does not take.")
     value = part.get(kind)
     url = value.get("url") if isinstance(value, Mapping) else value
-    if not (isinstance(url, str) and url.startswith(("data:", "ms://"))):
+    if not (isinstance(url, str) and url.startswith(media_urls)):
+        if "ms://" not in media_urls:
+            raise KimiRequestError(f"Message {index} points to {str(url)[:80]!r}; this host takes {media_urls} only.")
         # "Invalid request: unsupported image url: https://..." (OpenHands/software-agent-sdk#3155)
         raise KimiRequestError(
             f"Message {index} points to {str(url)[:80]!r}; Kimi fetches nothing from the web. Send the file's bytes as "
