@@ -10,6 +10,7 @@ from typing import Any
 
 from . import answering, brain, rules
 from .families import FAMILIES, MODELS, Model
+from .hosts import HOSTS
 from .request import ChatRequest
 from .scripting import Failure, RecordedRequest, Reply, Step
 from .server import Server
@@ -43,6 +44,7 @@ class KimiEmulator:
         serve_retired: bool = True,
         chunk_delay: float = 0.0,
         check: bool = True,
+        host_kind: str = "moonshot",
         on_answer: Callable[[RecordedRequest], None] | None = None,
     ) -> None:
         """Set an emulator up; it listens from ``start()`` on, or inside ``with``.
@@ -55,15 +57,21 @@ class KimiEmulator:
             serve_retired: Whether models that Moonshot has withdrawn still answer.
             chunk_delay: Seconds between streamed events.
             check: Whether the rules apply; without them any model id and any body is answered.
+            host_kind: Whose server to play: ``"moonshot"``, or another host of the same models: ``"vllm"``,
+                ``"sglang"``, ``"openrouter"``, or ``"strict"``, which refuses every field it does not know, as
+                Fireworks does. The others are from public reports, none from recorded traffic.
             on_answer: Called with each request once its answer is decided.
 
         Raises:
-            ValueError: If an extra model names an unknown family.
+            ValueError: If an extra model names an unknown family, or there is no such kind of host.
         """
         self.extra_models = dict(extra_models or {})
         unknown = set(self.extra_models.values()) - set(FAMILIES)
         if unknown:
             raise ValueError(f"unknown families {sorted(unknown)}; there are {sorted(FAMILIES)}")
+        if host_kind not in HOSTS:
+            raise ValueError(f"unknown host_kind {host_kind!r}; there are {sorted(HOSTS)}")
+        self.host = HOSTS[host_kind]
         self.keys = None if keys is None else frozenset(keys)
         self.serve_retired = serve_retired
         self.chunk_delay = chunk_delay
@@ -149,10 +157,11 @@ class KimiEmulator:
             body, extra_models=self.extra_models, serve_retired=self.serve_retired, check=self.check
         )
         if self.check:
-            rules.check(request)
+            request = self.host.read(request)
+            rules.check(request, self.host.without_rules)
         step = self.next_step()
         if callable(step):
-            step = step(dict(request.body))
+            step = step(dict(body))
         if step is None:
             return request, answering.limit(brain.answer(request), request)
         return request, step if isinstance(step, Failure) else answering.fit(step, request)

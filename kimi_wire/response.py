@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -368,7 +368,39 @@ def _missing_call_message(choice: Choice, expected: Sequence[str]) -> str:
         return f"{wanted}, but the answer was cut at its token limit before one came: raise max_tokens."
     called = [call.name for call in choice.tool_calls]
     got = f"the model called {', '.join(called)}" if called else f"the model answered in text: {choice.content[:200]!r}"
-    return f"{wanted}, but {got}"
+    marks = explain_markers(choice)
+    return f"{wanted}, but {got}" + (f". {marks}" if marks else "")
+
+
+# The open weights' own tokens; nobody writes them. F.i. NousResearch/hermes-agent#24534, MoonshotAI/Kimi-K2#89.
+_TOKENS = ("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|open|>")
+
+
+def explain_answer(choice: Choice) -> Iterator[str]:
+    """Say what is wrong with an answer that came with success, where that needs saying."""
+    for explanation in (explain_empty(choice), explain_markers(choice)):
+        if explanation is not None:
+            yield explanation
+
+
+def explain_markers(choice: Choice) -> str | None:
+    """Say that a server has left the model's own marks in the text, as one without the parsers for them does.
+
+    They are not read here: what they enclose may be cut, quoted or made up, and a call that nobody made must not run.
+    """
+    text = choice.content + (choice.reasoning or "")
+    found = next((token for token in _TOKENS if token in text), None)
+    if found is None and choice.reasoning is None:
+        # "...</think>" before the answer: vllm-project/vllm#36207. An answer may quote it, so only where it stands.
+        opened = choice.content.lstrip().startswith("<think>")
+        found = "<think>" if opened else "</think>" if "</think>\n" in choice.content else None
+    if found is None:
+        return None
+    return (
+        f"The answer has the model's own mark {found!r} in its text: the server does not take tool calls or thinking "
+        "out of it. Start vLLM or SGLang with --tool-call-parser kimi_k2 --reasoning-parser kimi_k2 (kimi_k3 for the "
+        "kimi-k3 family); nothing is read out of the text here."
+    )
 
 
 def explain_empty(choice: Choice) -> str | None:
