@@ -89,9 +89,20 @@ def replay_arguments(arguments: str) -> str:
     except ValueError:
         pass
     try:
-        return render_arguments(parse_arguments(arguments))
+        parsed = parse_arguments(arguments)
     except ValueError:
         return "{}"
+    written = render_arguments(parsed)
+    # Halves of a surrogate pair have no UTF-8; as escapes they are JSON all the same.
+    return written if _is_unicode(written) else json.dumps(parsed, separators=(",", ":"))
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

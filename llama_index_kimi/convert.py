@@ -253,11 +253,21 @@ def parse_logprobs(logprobs: Any) -> list[list[LogProb]] | None:
     tokens = logprobs.get("content") if isinstance(logprobs, Mapping) else None
     if not isinstance(tokens, list):
         return None
-    return [[_log_prob(item) for item in token.get("top_logprobs") or [token]] for token in tokens]
+    return [[_log_prob(item) for item in _alternatives(token)] for token in tokens]
+
+
+def _alternatives(token: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    listed = token.get("top_logprobs")
+    return [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) and listed else [token]
 
 
 def _log_prob(item: Mapping[str, Any]) -> LogProb:
-    return LogProb(token=item.get("token", ""), logprob=item.get("logprob", 0.0), bytes=item.get("bytes") or [])
+    token, logprob, written = item.get("token"), item.get("logprob"), item.get("bytes")
+    return LogProb(
+        token=token if isinstance(token, str) else "",
+        logprob=logprob if isinstance(logprob, (int, float)) else 0.0,
+        bytes=[byte for byte in written if isinstance(byte, int)] if isinstance(written, list) else [],
+    )
 
 
 class StreamedResponse:
