@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 
 from .emulator import KimiEmulator
+from .hosts import HOSTS
 from .scripting import RecordedRequest
 
 
@@ -16,6 +17,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port, 0 for a free one (default: %(default)s)")
     parser.add_argument("--chunk-delay", type=float, default=0.0, metavar="SECONDS", help="pause between events")
+    parser.add_argument("--host-kind", default="moonshot", choices=sorted(HOSTS), help="whose server to play")
     parser.add_argument("--quiet", action="store_true", help="print no line per request")
     return parser
 
@@ -38,7 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     on_answer = None if options.quiet else lambda request: print(describe(request), flush=True)
-    emulator = KimiEmulator(options.port, options.host, chunk_delay=options.chunk_delay, on_answer=on_answer)
+    emulator = KimiEmulator(
+        options.port,
+        options.host,
+        chunk_delay=options.chunk_delay,
+        host_kind=options.host_kind,
+        on_answer=on_answer,
+    )
     try:
         with emulator:
             print(emulator.base_url, flush=True)

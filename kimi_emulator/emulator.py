@@ -11,6 +11,7 @@ from typing import Any
 from . import answering, brain, files, platform, rules, rules_media
 from .families import FAMILIES, MODELS, Model
 from .files import Upload, UploadLimits
+from .hosts import HOSTS
 from .platform import Balance
 from .request import ChatRequest
 from .scripting import Failure, RecordedRequest, Reply, Step
@@ -48,6 +49,7 @@ class KimiEmulator:
         chunk_delay: float = 0.0,
         check: bool = True,
         upload_limits: UploadLimits | None = None,
+        host_kind: str = "moonshot",
         on_answer: Callable[[RecordedRequest], None] | None = None,
     ) -> None:
         """Set an emulator up; it listens from ``start()`` on, or inside ``with``.
@@ -61,15 +63,21 @@ class KimiEmulator:
             chunk_delay: Seconds between streamed events.
             check: Whether the rules apply; without them any model id and any body is answered.
             upload_limits: How much may be uploaded; None is what the API allows.
+            host_kind: Whose server to play: ``"moonshot"``, or another host of the same models: ``"vllm"``,
+                ``"sglang"``, ``"openrouter"``, or ``"strict"``, which refuses every field it does not know, as
+                Fireworks does. The others are from public reports, none from recorded traffic.
             on_answer: Called with each request once its answer is decided.
 
         Raises:
-            ValueError: If an extra model names an unknown family.
+            ValueError: If an extra model names an unknown family, or there is no such kind of host.
         """
         self.extra_models = dict(extra_models or {})
         unknown = set(self.extra_models.values()) - set(FAMILIES)
         if unknown:
             raise ValueError(f"unknown families {sorted(unknown)}; there are {sorted(FAMILIES)}")
+        if host_kind not in HOSTS:
+            raise ValueError(f"unknown host_kind {host_kind!r}; there are {sorted(HOSTS)}")
+        self.host = HOSTS[host_kind]
         self.keys = None if keys is None else frozenset(keys)
         self.serve_retired = serve_retired
         self.chunk_delay = chunk_delay
@@ -170,12 +178,13 @@ class KimiEmulator:
             body, extra_models=self.extra_models, serve_retired=self.serve_retired, check=self.check
         )
         if self.check:
-            rules.check(request)
+            request = self.host.read(request)
+            rules.check(request, self.host.without_rules)
             rules_media.check_uploads(request, self.uploads)
             platform.check_balance(self.balance)
         step = self.next_step()
         if callable(step):
-            step = step(dict(request.body))
+            step = step(dict(body))
         if step is None:
             return request, answering.limit(brain.answer(request), request)
         return request, step if isinstance(step, Failure) else answering.fit(step, request)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from . import answering, endpoints, rules, shapes
+from . import answering, endpoints, hosts, rules, shapes
 from .calls import Call
 from .delivery import Cut, Delivery
 from .request import ChatRequest, Rejected
@@ -132,6 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_stream(reply, self._events(reply, request, envelope, usage))
         else:
             rendered = shapes.completion_body(reply, envelope, usage, request.choices)
+            rendered = hosts.write_completion(rendered, request, emulator.host)
             body = rendered if reply.body is None else reply.body
             self._send_json(200, body, reply.headers, reply=reply)
 
@@ -140,9 +141,10 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> Iterable[bytes]:
         events: Iterable[Mapping[str, Any] | str | bytes] = reply.events or ()
         if reply.events is None:
-            events = shapes.stream_events(
+            rendered = shapes.stream_events(
                 reply, envelope, usage, include_usage=request.includes_usage, choices=request.choices
             )
+            events = hosts.write_events(rendered, request, self.server.emulator.host)
         for event in itertools.islice(events, reply.error_after):
             yield shapes.sse(event)
         if reply.error_after is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 _CLOSING = "\n```"
+
+_OPENING = 1024
+"""Characters in which a fence must open: what is held back until then is looked at again with every piece."""
 
 
 class FenceFilter:
@@ -36,7 +38,7 @@ class FenceFilter:
 
     def _open(self, text: str) -> str:
         begun = text.lstrip()
-        if not begun.startswith("```"[: len(begun)]):
+        if not begun.startswith("```"[: len(begun)]) or ("\n" not in begun and len(text) > _OPENING):
             self._state = "plain"
             return text
         if "\n" not in begun:
@@ -66,5 +68,7 @@ def strip_fence(text: str) -> str:
 def iter_json_texts(text: str) -> Iterator[str]:
     """The places in an answer where its JSON may be: the whole of it, then the inside of each Markdown fence."""
     yield text.strip()
-    for fenced in re.finditer(r"```(?:json)?\s*\n(.*?)```", text, re.DOTALL):
-        yield fenced.group(1).strip()
+    for fenced in text.split("```")[1:-1:2]:
+        label, line_feed, inside = fenced.partition("\n")
+        if line_feed and label.strip() in ("", "json"):
+            yield inside.strip()

@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.media_types import ACCEPTED, DOCUMENTS, HEAD, explain_refusal, is_text, sniff
@@ -24,8 +24,8 @@ logger = logging.getLogger("kimi_wire")
 KINDS = {"image_url": "image", "video_url": "video"}
 """Types of parts, and what they hold: a key of `ACCEPTED`, and the purpose of an upload."""
 
-HOSTS_WITH_URLS = frozenset({"openrouter.ai"})
-"""Hosts that fetch images from the web themselves (https://openrouter.ai/docs/guides/overview/multimodal/images)."""
+MEDIA_URLS = ("data:", "ms://")
+"""How the URLs of images and videos begin that Moonshot's platform takes."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -121,7 +121,9 @@ def _as_base64(data: str | bytes) -> str:
     return (data if data.isascii() else base64.b64encode(data)).decode("ascii")
 
 
-def render_media(part: Mapping[str, Any], where: str, role: str, profile: Profile, *, remote: bool) -> JSON:
+def render_media(
+    part: Mapping[str, Any], where: str, role: str, profile: Profile, media_urls: tuple[str, ...] = MEDIA_URLS
+) -> JSON:
     """Check an image or a video against what the server takes, and correct what is certain.
 
     Args:
@@ -129,7 +131,7 @@ def render_media(part: Mapping[str, Any], where: str, role: str, profile: Profil
         where: The message, as an error begins with it.
         role: The message's role.
         profile: The family the message goes to.
-        remote: Whether URLs of the web may stay: the host takes them, or they are fetched before the request is sent.
+        media_urls: How URLs may begin: the host takes them, or they are fetched before the request is sent.
 
     Returns:
         The part as it is, or a copy with a data URL in order.
@@ -161,10 +163,14 @@ def render_media(part: Mapping[str, Any], where: str, role: str, profile: Profil
             return dict(part)
         logger.debug("%s: sent what was declared %s as %s", where, declared, media_type)
         return with_url(part, header + clean)
-    if scheme == "ms" and url.startswith("ms://") and url[5:].strip():
+    if (
+        f"{scheme}://" in media_urls
+        and url[: len(scheme) + 3].lower() == f"{scheme}://"
+        and url[len(scheme) + 3 :].strip()
+    ):
         return dict(part)
-    if scheme in ("http", "https") and remote:
-        return dict(part)
+    if "ms://" not in media_urls:
+        raise KimiRequestError(f"{where} points to {show_url(url)!r}; this host takes {', '.join(media_urls)} only.")
     # "Invalid request: unsupported image url: https://..." (OpenHands/software-agent-sdk#3155)
     raise KimiRequestError(
         f"{where} points to {show_url(url)!r}; Kimi fetches nothing from the web. Send the file's bytes as "
@@ -209,11 +215,6 @@ def split_data_url(url: str) -> tuple[str, str]:
     """The media type and the base64 of a data URL that went through `render_media`."""
     header, _, data = url.partition(",")
     return header[len("data:") : -len(";base64")], data
-
-
-def takes_remote_urls(base_url: str) -> bool:
-    """Whether a host fetches images from the web itself; Moonshot's does not, nor is any other assumed to."""
-    return (urlsplit(base_url).hostname or "") in HOSTS_WITH_URLS
 
 
 def show_url(url: str) -> str:

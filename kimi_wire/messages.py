@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.media import KINDS, render_media
+from kimi_wire.media import KINDS, MEDIA_URLS, render_media
 from kimi_wire.profiles import Profile
 from kimi_wire.response import replay_arguments
 from kimi_wire.tools import JSON, is_builtin, render_dynamic_tools
@@ -46,7 +46,7 @@ def render_messages(
     thinking: bool,
     missing_reasoning: str = "placeholder",
     unanswered_tool_calls: str = "error",
-    remote_media: bool = False,
+    media_urls: tuple[str, ...] = MEDIA_URLS,
 ) -> list[JSON]:
     """Render a conversation for the request.
 
@@ -58,7 +58,7 @@ def render_messages(
             family has refused such messages: `placeholder` sends a space, `omit` sends nothing, `error` raises.
         unanswered_tool_calls: What to do about a tool call without an answer: `error` raises, `repair` answers it with
             an error of the tool's (`NOT_RUN`).
-        remote_media: Whether images and videos may be URLs of the web: the host takes them, or they are fetched later.
+        media_urls: How the URLs of images and videos may begin: the host takes them, or they are fetched later.
 
     Returns:
         New messages, in order.
@@ -71,7 +71,7 @@ def render_messages(
         raise KimiRequestError("There are no messages to send.")
     if not profile.is_kimi:
         return [dict(message) for message in messages]
-    kept = render_each(messages, profile, remote_media=remote_media)
+    kept = render_each(messages, profile, media_urls=media_urls)
     if not kept:
         raise KimiRequestError("Every message is empty; there is nothing to send.")
     if len(kept) < len(messages):
@@ -83,24 +83,26 @@ def render_messages(
     return kept
 
 
-def render_each(messages: Sequence[Mapping[str, Any]], profile: Profile, *, remote_media: bool = False) -> list[JSON]:
+def render_each(
+    messages: Sequence[Mapping[str, Any]], profile: Profile, *, media_urls: tuple[str, ...] = MEDIA_URLS
+) -> list[JSON]:
     """Render messages one by one, without those that are empty; which of them belong together is not looked at.
 
     Args:
         messages: Messages in the API's form; they are not changed.
         profile: The family they go to. Messages for other vendors' models are only copied.
-        remote_media: Whether the host fetches media by itself.
+        media_urls: How the URLs of images and videos may begin.
 
     Raises:
         KimiRequestError: A role or a part that the server would refuse.
     """
     if not profile.is_kimi:
         return [dict(message) for message in messages]
-    rendered = [_render_message(message, index, profile, remote_media) for index, message in enumerate(messages)]
+    rendered = [_render_message(message, index, profile, media_urls) for index, message in enumerate(messages)]
     return [message for index, message in enumerate(rendered) if not _is_left_out(message, index)]
 
 
-def _render_message(message: Mapping[str, Any], index: int, profile: Profile, remote_media: bool) -> JSON:
+def _render_message(message: Mapping[str, Any], index: int, profile: Profile, media_urls: tuple[str, ...]) -> JSON:
     role = _ROLES.get(message.get("role", ""))
     if role is None:
         raise KimiRequestError(f"Message {index} has the role {message.get('role')!r}; Kimi knows {sorted(_ROLES)}.")
@@ -108,7 +110,7 @@ def _render_message(message: Mapping[str, Any], index: int, profile: Profile, re
         logger.debug("message %d: sent the role %r as %r", index, message["role"], role)
     rendered = {**{key: message[key] for key in _KEYS if key in message}, **message, "role": role}
     if isinstance(message.get("content"), list):
-        rendered["content"] = _render_parts(message["content"], index, role, profile, remote_media)
+        rendered["content"] = _render_parts(message["content"], index, role, profile, media_urls)
     if rendered.pop("tools", None):
         rendered["tools"] = render_dynamic_tools(message, index, profile)
         rendered.pop("content", None)  # the documented form has no such key; nothing but "" gets here
@@ -147,7 +149,7 @@ def _render_call(call: Mapping[str, Any]) -> JSON:
 
 
 def _render_parts(
-    parts: Iterable[Any], index: int, role: str, profile: Profile, remote_media: bool
+    parts: Iterable[Any], index: int, role: str, profile: Profile, media_urls: tuple[str, ...]
 ) -> str | list[JSON]:
     """Content parts without empty texts ("text content is empty"), as plain text where there is nothing else."""
     kept: list[JSON] = []
@@ -159,7 +161,7 @@ def _render_parts(
             else:
                 logger.debug("message %d: left out an empty text part", index)
         elif part.get("type") in KINDS:
-            kept.append(render_media(part, f"Message {index}", role, profile, remote=remote_media))
+            kept.append(render_media(part, f"Message {index}", role, profile, media_urls))
         else:
             raise KimiRequestError(
                 f"Message {index} has a content part of type {part.get('type')!r}; Kimi takes {['text', *KINDS]}."

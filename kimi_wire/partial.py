@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kimi_wire.errors import KimiRequestError, KimiStreamError
+from kimi_wire.hosts import is_begun, place_beginning, render_reasoning
 from kimi_wire.profiles import Profile
 from kimi_wire.response import Choice, Completion, Usage
 from kimi_wire.stream import Delta, StreamState
@@ -18,10 +19,6 @@ from kimi_wire.tools import JSON
 
 if TYPE_CHECKING:
     from kimi_wire.request import Request
-
-
-HOSTS_WITHOUT = frozenset({"llm.chutes.ai"})
-"""Hosts that take `partial` and do nothing with it (chutesai/chutes#22)."""
 
 
 def add_prefix(messages: Sequence[JSON], prefix: str | None, name: str | None) -> list[JSON]:
@@ -73,7 +70,7 @@ def continue_request(request: Request, choice: Choice) -> Request | None:
         way, the text was to be JSON under a format, or the model has no Partial Mode.
     """
     *messages, last = request.body["messages"]
-    if not last.get("partial"):
+    if not is_begun(request.body):
         messages, last = [*messages, last], {"role": "assistant", "content": ""}
     written = choice.content.removeprefix(request.prefix)
     if not (request.continuable and written) or choice.tool_calls:
@@ -82,7 +79,11 @@ def continue_request(request: Request, choice: Choice) -> Request | None:
     if choice.reasoning is not None:
         # "In thinking mode, a continuation needs the reasoning_content of the turn before" (the guide, in Chinese).
         beginning["reasoning_content"] = choice.reasoning
-    return replace(request, body={**request.body, "messages": [*messages, beginning]}, prefix="")
+        if choice.reasoning_details:
+            beginning["reasoning_details"] = choice.reasoning_details
+        render_reasoning(beginning, request.host)
+    body = place_beginning({**request.body, "messages": [*messages, beginning]}, request.host)
+    return replace(request, body=body, prefix="")
 
 
 class Answer:
@@ -175,6 +176,7 @@ def join_completions(earlier: Completion, later: Completion) -> Completion:
     joined = Choice(
         content=first.content + second.content,
         reasoning="".join(thoughts) if thoughts else None,
+        reasoning_details=[*first.reasoning_details, *second.reasoning_details],
         tool_calls=[*first.tool_calls, *second.tool_calls],
         finish_reason=second.finish_reason,
         logprobs={"content": probabilities} if probabilities else None,

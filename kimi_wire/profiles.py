@@ -82,6 +82,7 @@ class Profile:
             refused: "thinking is enabled but reasoning_content is missing in assistant tool call message at index N".
         partial: Continues a last assistant message marked `partial`.
         dynamic_tools: Takes tools in a system message.
+        names_in_ids: The open weights' prompt has a function's name in the call's id only: `functions.{name}:{index}`.
         retired: The day Moonshot's own platform stopped (or stops) serving it; other hosts may go on.
         sources: Field name -> where the fact comes from.
     """
@@ -103,6 +104,7 @@ class Profile:
     needs_reasoning: bool
     partial: bool
     dynamic_tools: bool
+    names_in_ids: bool
     retired: date | None
     sources: Mapping[str, Source] = field(repr=False)
 
@@ -140,6 +142,7 @@ _REASONING_OK = Source("Datus-ai/Datus-agent#1400", date(2026, 9, 6), "live")
 _SCHEMA_K25 = Source("vercel/ai#12871", date(2026, 5, 1), "live")
 _PREVIEW = Source("https://platform.moonshot.ai/docs/guide/use-kimi-thinking-preview", date(2025, 11, 11), "doc")
 _K2_HOSTS = Source("MoonshotAI/K2-Vendor-Verifier", date(2026, 8, 13), "3p")
+_NATIVE_IDS = Source("MoonshotAI/Kimi-K2: docs/tool_call_guidance.md", date(2026, 8, 13), "doc")
 _DECIDED = Source("the reading that every report accepts", date(2026, 11, 20), "rule")
 
 _END_OF_2026 = date(2026, 12, 31)
@@ -176,6 +179,7 @@ _K3 = Profile(
     needs_reasoning=False,
     partial=True,
     dynamic_tools=True,
+    names_in_ids=False,
     retired=None,
     sources=_sources(
         _MODELS,
@@ -223,6 +227,7 @@ _K26 = Profile(
     needs_reasoning=True,
     partial=True,
     dynamic_tools=False,
+    names_in_ids=True,
     retired=_END_OF_2026,
     sources=_sources(
         _MODELS,
@@ -237,6 +242,7 @@ _K26 = Profile(
         needs_reasoning=_REASONING_400,
         partial=_PARTIAL,
         dynamic_tools=_DYNAMIC,
+        names_in_ids=_NATIVE_IDS,
         retired=_K2_END,
     ),
 )
@@ -278,8 +284,16 @@ _K2 = Profile(
     needs_reasoning=False,
     partial=True,
     dynamic_tools=False,
+    names_in_ids=True,
     retired=date(2026, 5, 25),
-    sources=_sources(_MODELS, forced_choice=_CHOICE, json_schema=_K2_HOSTS, partial=_PARTIAL, dynamic_tools=_DYNAMIC),
+    sources=_sources(
+        _MODELS,
+        forced_choice=_CHOICE,
+        json_schema=_K2_HOSTS,
+        partial=_PARTIAL,
+        dynamic_tools=_DYNAMIC,
+        names_in_ids=_NATIVE_IDS,
+    ),
 )
 _K2_0711 = replace(_K2, family="kimi-k2-0711", pattern=r"kimi-k2-(?:instruct-)?0711", context_window=131_072,
                    max_output=131_072)  # fmt: skip
@@ -311,6 +325,7 @@ _V1_128K = Profile(
     needs_reasoning=False,
     partial=True,
     dynamic_tools=False,
+    names_in_ids=False,
     retired=date(2026, 8, 31),
     sources=_sources(_MODELS, forced_choice=_DECIDED, json_schema=_CHAT, images=_VISION, partial=_PARTIAL),
 )
@@ -385,6 +400,7 @@ FOREIGN = Profile(
     needs_reasoning=False,
     partial=False,
     dynamic_tools=False,
+    names_in_ids=False,
     retired=None,
     sources=_sources(_DECIDED),
 )

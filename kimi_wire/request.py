@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.media import takes_remote_urls
+from kimi_wire.hosts import MOONSHOT, Host, Wish, host_for, place_beginning, profile_at, render_history
 from kimi_wire.media_work import REMOTE_IMAGES, MediaPlan, plan_media
 from kimi_wire.messages import MISSING_REASONING, UNANSWERED, render_messages
-from kimi_wire.partial import HOSTS_WITHOUT, add_prefix, check_partial, mark_last
+from kimi_wire.partial import add_prefix, check_partial, mark_last
 from kimi_wire.profiles import Preserve, Profile, Thinking, profile_for
 from kimi_wire.settings import Notice, Settings, merge_settings
 from kimi_wire.tools import (
@@ -45,6 +44,7 @@ class Request:
         continue_on_length: How often that may happen to an answer cut by its token limit.
         resume_streams: How often that may happen to a stream that broke off.
         media: What is to be fetched and uploaded before it is sent; None where there is nothing.
+        host: Where it goes; what goes on with it is rendered alike.
     """
 
     body: JSON
@@ -55,6 +55,7 @@ class Request:
     continue_on_length: int = 0
     resume_streams: int = 0
     media: MediaPlan | None = None
+    host: Host = MOONSHOT
 
 
 def render_request(
@@ -72,7 +73,7 @@ def render_request(
         messages: The conversation, in the API's form; not changed.
         stream: Whether the answer is streamed.
         notices: Notices so far.
-        base_url: Where it is sent to; not every host has all that its models have.
+        base_url: Where it is sent to, which tells the dialect unless the settings do.
 
     Returns:
         The request.
@@ -80,9 +81,8 @@ def render_request(
     Raises:
         KimiRequestError: The server would refuse it, or `strict` is set and something would be left out.
     """
-    profile = profile_for(settings.model)
-    if urlsplit(base_url).hostname in HOSTS_WITHOUT:
-        profile = replace(profile, partial=False)
+    host = host_for(settings.dialect, base_url)
+    profile = profile_at(profile_for(settings.model), host)
     found = list(notices)
     plan = _plan_tools(settings, messages, profile)
     if plan.warning:
@@ -91,16 +91,14 @@ def render_request(
         raise KimiRequestError(
             f"{settings.model} takes a forced tool call only in place of a response_format or a prefix; ask for one."
         )
-    thinking = _render_thinking(settings, profile, plan, found)
+    thinking, thinks = _render_thinking(settings, profile, plan, host, found)
     response_format = plan.response_format or _render_format(settings.response_format, profile)
     body: JSON = {
         "model": settings.model,
-        "messages": _render_conversation(
-            settings, messages, profile, thinking, response_format, found, remote_media=takes_remote_urls(base_url)
-        ),
+        "messages": _render_conversation(settings, messages, profile, host, thinks, response_format, found),
         **thinking,
-        **_render_limits(settings, profile),
-        **_render_sampling(settings, profile, thinking, stream, found),
+        **_render_limits(settings, profile, host),
+        **_render_sampling(settings, profile, thinks, stream, found),
     }
     if plan.tools:
         body["tools"] = plan.tools
@@ -110,10 +108,16 @@ def render_request(
         body["response_format"] = response_format
     for name in ("prompt_cache_key", "safety_identifier"):
         if (value := getattr(settings, name)) is not None:
-            body[name] = value
+            if name in host.left_out:
+                found.append(Notice(name, f"{host.name} refuses {name}; it is left out."))
+            else:
+                body[name] = value
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    body |= {name: value for name, value in (settings.extra_body or {}).items() if name != "partial"}
+        if not host.stream_options:
+            del body["stream_options"]
+    body = _lay_over(place_beginning(body, host), settings.extra_body or {})
+    media = _plan_media(body, settings, host, found) if profile.is_kimi else None
     for name in ("continue_on_length", "resume_streams"):
         _check_count(settings, name, profile, found)
     if settings.strict and found:
@@ -126,7 +130,8 @@ def render_request(
         continuable=profile.partial and not response_format,
         continue_on_length=settings.continue_on_length,
         resume_streams=settings.resume_streams,
-        media=plan_media(body, settings) if profile.is_kimi else None,
+        media=media,
+        host=host,
     )
 
 
@@ -149,21 +154,22 @@ def _render_conversation(
     settings: Settings,
     messages: Sequence[Mapping[str, Any]],
     profile: Profile,
-    thinking: JSON,
+    host: Host,
+    thinks: bool,
     response_format: Mapping[str, Any] | None,
     notices: list[Notice],
-    *,
-    remote_media: bool,
 ) -> list[JSON]:
     """The messages, and the beginning of the answer where one is given."""
+    downloads = _one_of("remote_images", settings.remote_images, REMOTE_IMAGES) == "download"
     rendered = render_messages(
         messages,
         profile,
-        thinking=_is_thinking(settings, profile, thinking),
+        thinking=thinks,
         missing_reasoning=_one_of("missing_reasoning", settings.missing_reasoning, MISSING_REASONING),
         unanswered_tool_calls=_one_of("unanswered_tool_calls", settings.unanswered_tool_calls, UNANSWERED),
-        remote_media=_one_of("remote_images", settings.remote_images, REMOTE_IMAGES) == "download" or remote_media,
+        media_urls=(*host.media_urls, "http://", "https://") if downloads else host.media_urls,
     )
+    render_history(rendered, profile, host)
     rendered = add_prefix(rendered, settings.prefix, settings.prefix_name)
     if (settings.extra_body or {}).get("partial") and not rendered[-1].get("partial"):
         rendered = mark_last(rendered)
@@ -175,6 +181,22 @@ def _render_conversation(
     if profile.is_kimi or settings.prefix is not None or settings.prefix_name is not None:
         check_partial(rendered, profile, response_format)
     return rendered
+
+
+def _plan_media(body: JSON, settings: Settings, host: Host, notices: list[Notice]) -> MediaPlan | None:
+    if settings.upload_media_over is not None and "ms://" not in host.media_urls:
+        notices.append(Notice("upload_media_over", f"{host.name} keeps no files; upload_media_over is left out."))
+        settings = replace(settings, upload_media_over=None)
+    return plan_media(body, settings)
+
+
+def _lay_over(body: JSON, extra: Mapping[str, Any]) -> JSON:
+    """Put the caller's own fields over a body; a template's variables are many in one field, and go beside ours."""
+    given = {name: value for name, value in extra.items() if name != "partial"}
+    ours, theirs = body.get("chat_template_kwargs"), given.get("chat_template_kwargs")
+    if ours and isinstance(theirs, Mapping):
+        given["chat_template_kwargs"] = {**ours, **theirs}
+    return {**body, **given}
 
 
 def _check_count(settings: Settings, name: str, profile: Profile, notices: list[Notice]) -> None:
@@ -205,18 +227,19 @@ def _is_json(response_format: Any) -> bool:
     return isinstance(response_format, Mapping) and response_format.get("type") in ("json_object", "json_schema")
 
 
-def check_settings(base: Mapping[str, Any]) -> None:
+def check_settings(base: Mapping[str, Any], base_url: str = "") -> None:
     """Refuse what every request of a model object would be refused for, before there is one.
 
     Args:
         base: The model object's settings.
+        base_url: Where its requests are sent to.
 
     Raises:
         KimiRequestError: A setting is wrong for the model, or `strict` is set and one would be left out.
     """
     settings, notices = merge_settings(base, {})
     conversation = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
-    render_request(settings, conversation, stream=False, notices=notices)
+    render_request(settings, conversation, stream=False, notices=notices, base_url=base_url)
 
 
 def _one_of(name: str, value: Any, allowed: Sequence[str]) -> str:
@@ -225,26 +248,53 @@ def _one_of(name: str, value: Any, allowed: Sequence[str]) -> str:
     return str(value)
 
 
-def _render_thinking(settings: Settings, profile: Profile, plan: ToolPlan, notices: list[Notice]) -> JSON:
-    """The one thinking field a family has: `thinking` for switchable ones, `reasoning_effort` for kimi-k3.
+def _render_thinking(
+    settings: Settings, profile: Profile, plan: ToolPlan, host: Host, notices: list[Notice]
+) -> tuple[JSON, bool]:
+    """What is asked of the thinking, in the host's words, and whether the model will think.
 
-    Never both: "cannot specify both 'thinking' and 'reasoning_effort'" (HKUDS/nanobot#3939). Never `thinking` to
-    kimi-k3, where probes and documentation contradict each other.
+    On Moonshot's platform that is the one field a family has: `thinking` for switchable ones, `reasoning_effort` for
+    kimi-k3. Never both: "cannot specify both 'thinking' and 'reasoning_effort'" (HKUDS/nanobot#3939). Never `thinking`
+    to kimi-k3, where probes and documentation contradict each other.
     """
-    rendered: JSON = {}
-    if settings.reasoning_effort is not None:
-        rendered["reasoning_effort"] = _render_effort(settings, profile)
-    if profile.thinking is Thinking.SWITCHABLE:
-        rendered |= _render_switch(settings, profile, plan)
+    wish = _wish(settings, profile, plan, host, notices)
+    say = host.thinking if profile.is_kimi else MOONSHOT.thinking
+    rendered = say(wish)
+    unsaid = {  # what makes no difference on the wire
+        "thinking": say(Wish(on=wish.on)) == say(Wish()),
+        "preserve_thinking": say(Wish(keep=wish.keep)) == say(Wish()),
+        "reasoning_effort": say(replace(wish, effort=None)) == rendered,
+    }
+    asked = {
+        "thinking": wish.on is not None,
+        "preserve_thinking": wish.keep,
+        "reasoning_effort": wish.effort is not None,
+    }
+    for name in (name for name in asked if asked[name] and unsaid[name]):
+        message = f"{host.name} has no form for {name}={getattr(settings, name)!r} here; it is left out."
+        notices.append(Notice(name, message))
+    raw = (settings.extra_body or {}).get("thinking")
+    off = raw.get("type") == "disabled" if isinstance(raw, Mapping) else wish.on is False and not unsaid["thinking"]
+    return rendered, profile.can_think and not off
+
+
+def _wish(settings: Settings, profile: Profile, plan: ToolPlan, host: Host, notices: list[Notice]) -> Wish:
+    """What is asked of the thinking, as far as the family goes along with it."""
+    effort = None if settings.reasoning_effort is None else _render_effort(settings, profile)
+    on, preserve = None, profile.preserve
+    stops_effort = profile.thinking is Thinking.EFFORT and host.effort_can_stop
+    if profile.thinking is Thinking.SWITCHABLE or stops_effort:
+        on = False if plan.thinking_off else settings.thinking
     elif settings.thinking is not None and settings.thinking != profile.can_think:
         notices.append(Notice("thinking", _no_switch_message(settings, profile)))
-    preserve, asked = profile.preserve, settings.preserve_thinking
+    asked = settings.preserve_thinking
     if asked is not None and preserve is not Preserve.OPTIONAL and asked != (preserve is Preserve.ALWAYS):
         # kimi-k2.5: "thinking.keep is not supported by m..."
         always = "always preserves" if preserve is Preserve.ALWAYS else "cannot preserve"
         message = f"{settings.model} {always} its thinking; preserve_thinking={asked} is left out."
         notices.append(Notice("preserve_thinking", message))
-    return rendered
+    keep = bool(asked) and preserve is Preserve.OPTIONAL
+    return Wish(on, keep, always=preserve is Preserve.ALWAYS, effort=effort)
 
 
 def _no_switch_message(settings: Settings, profile: Profile) -> str:
@@ -253,14 +303,6 @@ def _no_switch_message(settings: Settings, profile: Profile) -> str:
     # "invalid thinking: only type=enabled is allowed for this model" (can1357/oh-my-pi#3852)
     always = "always thinks" if profile.can_think else "does not think"
     return f"{settings.model} {always}; thinking={settings.thinking} is left out."
-
-
-def _render_switch(settings: Settings, profile: Profile, plan: ToolPlan) -> JSON:
-    if plan.thinking_off or settings.thinking is False:
-        return {"thinking": {"type": "disabled"}}
-    if settings.preserve_thinking and profile.preserve is Preserve.OPTIONAL:
-        return {"thinking": {"type": "enabled", "keep": "all"}}
-    return {"thinking": {"type": "enabled"}} if settings.thinking else {}
 
 
 def _render_effort(settings: Settings, profile: Profile) -> str:
@@ -275,19 +317,13 @@ def _render_effort(settings: Settings, profile: Profile) -> str:
     return _one_of("reasoning_effort", effort, EFFORTS)
 
 
-def _is_thinking(settings: Settings, profile: Profile, rendered: JSON) -> bool:
-    raw = (settings.extra_body or {}).get("thinking")
-    switch = raw if isinstance(raw, Mapping) else rendered.get("thinking", {})
-    return profile.can_think and switch.get("type") != "disabled"
-
-
-def _render_limits(settings: Settings, profile: Profile) -> JSON:
+def _render_limits(settings: Settings, profile: Profile, host: Host) -> JSON:
     rendered: JSON = {}
     if (cap := settings.max_tokens) is not None:
         if isinstance(cap, bool) or not isinstance(cap, int) or cap < 1:
             raise KimiRequestError(f"max_tokens={cap!r} must be a whole number of at least 1.")
         # `max_tokens` is the deprecated name (platform.kimi.ai/docs/api/chat); other models' hosts may know only it.
-        rendered["max_completion_tokens" if profile.is_kimi else "max_tokens"] = cap
+        rendered[host.cap if profile.is_kimi else "max_tokens"] = cap
     if settings.stop:
         stops = [settings.stop] if isinstance(settings.stop, str) else list(settings.stop)
         if profile.is_kimi:
@@ -305,7 +341,7 @@ def _check_stops(stops: Sequence[str]) -> None:
             raise KimiRequestError(f"The stop sequence {stop!r} has more than {MAX_STOP_BYTES} bytes.")
 
 
-def _render_sampling(settings: Settings, profile: Profile, thinking: JSON, stream: bool, notices: list[Notice]) -> JSON:
+def _render_sampling(settings: Settings, profile: Profile, thinks: bool, stream: bool, notices: list[Notice]) -> JSON:
     """The sampling parameters a family takes.
 
     "invalid temperature: only 1 is allowed for this model" is the most reported Kimi error of all. The right value is
@@ -314,7 +350,7 @@ def _render_sampling(settings: Settings, profile: Profile, thinking: JSON, strea
     asked = {name: value for name in SAMPLING if (value := getattr(settings, name)) is not None}
     if profile.fixed_sampling:
         fixed = dict(profile.fixed_sampling)
-        if thinking.get("thinking", {}).get("type") == "disabled":
+        if not thinks:
             fixed |= profile.fixed_sampling_without_thinking
         for name, value in asked.items():
             if name not in fixed or value != fixed[name]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,9 +89,20 @@ def replay_arguments(arguments: str) -> str:
     except ValueError:
         pass
     try:
-        return render_arguments(parse_arguments(arguments))
+        parsed = parse_arguments(arguments)
     except ValueError:
         return "{}"
+    written = render_arguments(parsed)
+    # Halves of a surrogate pair have no UTF-8; as escapes they are JSON all the same.
+    return written if _is_unicode(written) else json.dumps(parsed, separators=(",", ":"))
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +134,32 @@ def parse_usage(usage: Mapping[str, Any] | None) -> Usage | None:
     """
     if not isinstance(usage, Mapping):
         return None
-    prompt, completion = _count(usage.get("prompt_tokens")) or 0, _count(usage.get("completion_tokens")) or 0
-    total = _count(usage.get("total_tokens"))
+    prompt, completion = (
+        count_or_none(usage.get("prompt_tokens")) or 0,
+        count_or_none(usage.get("completion_tokens")) or 0,
+    )
+    total = count_or_none(usage.get("total_tokens"))
     prompt_details = _mapping(usage.get("prompt_tokens_details"))
-    cached = _count(usage.get("cached_tokens"))
+    cached = count_or_none(usage.get("cached_tokens"))
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
         total_tokens=prompt + completion if total is None else total,
-        cached_tokens=_count(prompt_details.get("cached_tokens")) if cached is None else cached,
-        cache_write_tokens=_count(prompt_details.get("cache_write_tokens")),
-        reasoning_tokens=_count(_mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+        cached_tokens=count_or_none(prompt_details.get("cached_tokens")) if cached is None else cached,
+        cache_write_tokens=count_or_none(prompt_details.get("cache_write_tokens")),
+        reasoning_tokens=count_or_none(_mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")),
     )
 
 
-def _count(value: Any) -> int | None:
-    return max(value, 0) if isinstance(value, int) else None
+def parse_logprobs(logprobs: Any) -> dict[str, Any] | None:
+    """Log probabilities as sent, if they have the documented form: `{"content": [{...}, ...]}`."""
+    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
+    return logprobs if isinstance(tokens, list) and all(isinstance(token, dict) for token in tokens) else None
+
+
+def count_or_none(value: Any) -> int | None:
+    """The value, if it is a whole number."""
+    return max(value, 0) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def text_or_none(value: Any) -> str | None:
@@ -160,6 +181,7 @@ class Choice:
         tool_calls: The calls, in order.
         finish_reason: `stop`, `length`, `tool_calls`, or whatever else the server says.
         logprobs: As sent.
+        reasoning_details: The thinking as OpenRouter has it: an array that goes back as it came.
     """
 
     content: str = ""
@@ -167,6 +189,7 @@ class Choice:
     tool_calls: list[ToolCall] = field(default_factory=list)
     finish_reason: str | None = None
     logprobs: Any = None
+    reasoning_details: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -238,8 +261,8 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, pr
         choices=choices,
         usage=parse_usage(raw_usage),
         request_id=request_id,
-        created=payload.get("created"),
-        system_fingerprint=payload.get("system_fingerprint"),
+        created=count_or_none(payload.get("created")),
+        system_fingerprint=text_or_none(payload.get("system_fingerprint")),
         raw_usage=raw_usage if isinstance(raw_usage, dict) else None,
     )
     for choice in choices:
@@ -258,17 +281,34 @@ def _parse_choice(choice: Mapping[str, Any]) -> Choice:
         reasoning=parse_reasoning(message),
         tool_calls=[_parse_tool_call(_mapping(call)) for call in calls] if isinstance(calls, list) else [],
         finish_reason=text_or_none(choice.get("finish_reason")),
-        logprobs=choice.get("logprobs"),
+        logprobs=parse_logprobs(choice.get("logprobs")),
+        reasoning_details=parse_details(message),
     )
 
 
 def parse_reasoning(message: Mapping[str, Any]) -> str | None:
     """The thinking in a message or delta: `reasoning_content`, or `reasoning` as vLLM and OpenRouter call it.
 
-    vLLM renamed the field in vllm-project/vllm#27752 and dropped the old name in #33402; it sends nulls.
+    vLLM renamed the field in vllm-project/vllm#27752 and dropped the old name in #33402; it sends nulls. OpenRouter has
+    the text in `reasoning_details` as well, and hosts between may pass that alone.
     """
-    reasoning = text_or_none(message.get("reasoning_content"))
-    return text_or_none(message.get("reasoning")) if reasoning is None else reasoning
+    for key in ("reasoning_content", "reasoning"):
+        if isinstance(text := message.get(key), str):
+            return text
+    if not message.get("reasoning_details"):
+        return None
+    texts = [text for item in parse_details(message) for key in DETAIL_TEXTS if isinstance(text := item.get(key), str)]
+    return "".join(texts) if texts else None
+
+
+DETAIL_TEXTS = ("text", "summary")
+"""Where an entry of `reasoning_details` has what can be read (openrouter.ai/docs/use-cases/reasoning-tokens)."""
+
+
+def parse_details(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The `reasoning_details` of a message or delta, as far as they have the documented form."""
+    details = message.get("reasoning_details")
+    return [item for item in details if isinstance(item, dict)] if isinstance(details, list) else []
 
 
 def _parse_tool_call(call: Mapping[str, Any]) -> ToolCall:
@@ -339,7 +379,39 @@ def _missing_call_message(choice: Choice, expected: Sequence[str]) -> str:
         return f"{wanted}, but the answer was cut at its token limit before one came: raise max_tokens."
     called = [call.name for call in choice.tool_calls]
     got = f"the model called {', '.join(called)}" if called else f"the model answered in text: {choice.content[:200]!r}"
-    return f"{wanted}, but {got}"
+    marks = explain_markers(choice)
+    return f"{wanted}, but {got}" + (f". {marks}" if marks else "")
+
+
+# The open weights' own tokens; nobody writes them. F.i. NousResearch/hermes-agent#24534, MoonshotAI/Kimi-K2#89.
+_TOKENS = ("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|open|>")
+
+
+def explain_answer(choice: Choice) -> Iterator[str]:
+    """Say what is wrong with an answer that came with success, where that needs saying."""
+    for explanation in (explain_empty(choice), explain_markers(choice)):
+        if explanation is not None:
+            yield explanation
+
+
+def explain_markers(choice: Choice) -> str | None:
+    """Say that a server has left the model's own marks in the text, as one without the parsers for them does.
+
+    They are not read here: what they enclose may be cut, quoted or made up, and a call that nobody made must not run.
+    """
+    text = choice.content + (choice.reasoning or "")
+    found = next((token for token in _TOKENS if token in text), None)
+    if found is None and choice.reasoning is None:
+        # "...</think>" before the answer: vllm-project/vllm#36207. An answer may quote it, so only where it stands.
+        opened = choice.content.lstrip().startswith("<think>")
+        found = "<think>" if opened else "</think>" if "</think>\n" in choice.content else None
+    if found is None:
+        return None
+    return (
+        f"The answer has the model's own mark {found!r} in its text: the server does not take tool calls or thinking "
+        "out of it. Start vLLM or SGLang with --tool-call-parser kimi_k2 --reasoning-parser kimi_k2 (kimi_k3 for the "
+        "kimi-k3 family); nothing is read out of the text here."
+    )
 
 
 def explain_empty(choice: Choice) -> str | None:

@@ -38,6 +38,7 @@ class Settings:
         preserve_thinking: Whether the model sees its reasoning of earlier turns (`thinking.keep`).
         missing_reasoning: See `kimi_wire.messages.render_messages`.
         unanswered_tool_calls: See `kimi_wire.messages.render_messages`.
+        dialect: What the host speaks: `auto`, or a name of `kimi_wire.hosts.HOSTS`.
         prefix: The beginning of the answer, which goes on from there (Partial Mode); the answer has it at its front.
         prefix_name: Who speaks, for role play: a name for the answer's beginning.
         continue_on_length: How often an answer cut by its token limit is continued in Partial Mode.
@@ -70,6 +71,7 @@ class Settings:
     preserve_thinking: bool | None = None
     missing_reasoning: str = "placeholder"
     unanswered_tool_calls: str = "error"
+    dialect: str = "auto"
     prefix: str | None = None
     prefix_name: str | None = None
     continue_on_length: int = 0

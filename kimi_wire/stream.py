@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from jiter import from_json
 
 from kimi_wire.errors import KimiStreamError, StreamedError
 from kimi_wire.json_text import FenceFilter
 from kimi_wire.response import (
+    DETAIL_TEXTS,
     Choice,
     Completion,
     ToolCall,
+    count_or_none,
     finish_choice,
     new_tool_call_id,
+    parse_details,
+    parse_logprobs,
     parse_reasoning,
     parse_request_id,
     parse_usage,
@@ -26,39 +30,79 @@ from kimi_wire.tools import ToolPlan
 _DONE = b"[DONE]"
 
 
+MAX_EVENT_BYTES = 64 * 1024 * 1024
+"""The largest event that is taken, in bytes, `_LINE_BYTES` more for each of its lines.
+
+A whole answer of the longest context (1 M tokens, some 4 MB) in one event is far below; without an end to it, a server
+that never sends a line feed would fill the memory.
+"""
+
+_LINE_BYTES = 64
+_BOM = b"\xef\xbb\xbf"
+
+
 class EventDecoder:
     """Splits the bytes of a `text/event-stream` into the data of its events.
 
-    Takes any chunking (inside a UTF-8 character or a line end too), all three line ends, comments, and data over
-    several lines, as https://html.spec.whatwg.org/multipage/server-sent-events.html has it; time and memory are linear
-    in the length of the stream and of its longest event.
+    Takes any chunking (inside a UTF-8 character or a line end too), all three line ends, a byte order mark, comments,
+    and data over several lines, as https://html.spec.whatwg.org/multipage/server-sent-events.html has it; time is
+    linear in the length of the stream, memory in that of its longest event, which is at most `MAX_EVENT_BYTES`.
+
+    Args:
+        request_id: The server's id of the request, for errors.
     """
 
-    def __init__(self) -> None:
-        self._line: list[bytes] = []  # pieces of the line that is not complete yet
+    def __init__(self, request_id: str | None = None) -> None:
+        self._request_id = request_id
+        self._line = bytearray()  # the beginning of the line that is not complete yet
         self._data: list[bytes] = []  # data lines of the event that is not complete yet
+        self._size = 0  # their bytes
+        self._after_return = False  # a line feed at the front of the next chunk belongs to a carriage return
+        self._started = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Take some bytes and give the data of each event that they complete."""
-        if self._line and self._line[-1].endswith(b"\r"):
-            chunk = self._line.pop() + chunk  # the line feed of a carriage return may be in this chunk
-        held = b""
+        """Take some bytes and give the data of each event that they complete.
+
+        Raises:
+            KimiStreamError: An event is larger than `MAX_EVENT_BYTES`.
+        """
+        if not chunk:
+            return
+        if self._after_return and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+        self._after_return = chunk.endswith(b"\r")
         if b"\r" in chunk:
-            if chunk.endswith(b"\r"):
-                chunk, held = chunk[:-1], b"\r"
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, rest = chunk.split(b"\n")
-        if lines:
-            lines[0] = b"".join((*self._line, lines[0]))
+        if lines and self._line:
+            self._line += lines[0]
+            lines[0] = bytes(self._line)
             self._line.clear()
+        if lines and not self._started:
+            self._started = True
+            lines[0] = lines[0].removeprefix(_BOM)
         for line in lines:
             if line.startswith(b"data:"):
                 self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+                self._size += len(line) + _LINE_BYTES
             elif not line and self._data:
-                yield b"\n".join(self._data)
+                data = b"\n".join(self._data)
                 self._data.clear()
-        if rest or held:
-            self._line.append(rest + held)
+                self._size = 0
+                yield data
+            if self._size > MAX_EVENT_BYTES:
+                self._refuse()
+        self._line += rest
+        if len(self._line) + self._size > MAX_EVENT_BYTES:
+            self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        self._data.clear()
+        self._line.clear()
+        raise KimiStreamError(
+            f"The stream has an event of more than {MAX_EVENT_BYTES} bytes, which is no answer of a model.",
+            request_id=self._request_id,
+        )
 
     def flush(self) -> Iterator[bytes]:
         """Give the data of a last event that no blank line followed, as some hosts end their streams."""
@@ -109,7 +153,6 @@ class _OpenCall:
     id: str
     name: str | None
     type: str
-    server_index: Any
     server_id: str | None
     pieces: list[str]
 
@@ -136,10 +179,12 @@ class StreamState:
         self._prefix = prefix
         self.request_id = parse_request_id(headers)
         self._plan = plan
-        self._decoder = EventDecoder()
+        self._decoder = EventDecoder(self.request_id)
         self._content: list[str] = []
         self._reasoning: list[str] | None = None
+        self._details: list[tuple[dict[str, Any], dict[str, list[str]]]] = []  # entries, and the pieces of their texts
         self._calls: list[_OpenCall] = []
+        self._indexed: dict[int, _OpenCall] = {}  # the last call of each of the server's indices
         self._logprobs: list[Any] = []
         self._fence = FenceFilter() if plan.json_answer else None
         self._finish_reason: str | None = None
@@ -160,6 +205,8 @@ class StreamState:
             if data.startswith(_DONE):
                 self.done = True
                 return
+            if not data.strip():
+                continue  # a sign of life
             delta = self._add(self._parse_event(data))
             if delta is not None:
                 yield delta
@@ -172,6 +219,9 @@ class StreamState:
             tool_calls=[call.finished() for call in self._calls],
             finish_reason=self._finish_reason,
             logprobs={"content": self._logprobs} if self._logprobs else None,
+            reasoning_details=[
+                {**entry, **{key: "".join(pieces) for key, pieces in texts.items()}} for entry, texts in self._details
+            ],
         )
 
     def finish(self) -> Iterator[Delta | Completion]:
@@ -207,8 +257,8 @@ class StreamState:
             choices=[choice],
             usage=parse_usage(raw_usage),
             request_id=self.request_id,
-            created=self._first.get("created"),
-            system_fingerprint=self._first.get("system_fingerprint"),
+            created=count_or_none(self._first.get("created")),
+            system_fingerprint=text_or_none(self._first.get("system_fingerprint")),
             raw_usage=raw_usage if isinstance(raw_usage, dict) else None,
         )
 
@@ -249,9 +299,9 @@ class StreamState:
             self._choice_usage = choice["usage"]
         self._finish_reason = text_or_none(choice.get("finish_reason")) or self._finish_reason
         delta = choice.get("delta")
-        return self._add_delta(delta, choice.get("logprobs")) if isinstance(delta, dict) else None
+        return self._add_delta(delta, parse_logprobs(choice.get("logprobs"))) if isinstance(delta, dict) else None
 
-    def _add_delta(self, delta: Mapping[str, Any], logprobs: Any) -> Delta | None:
+    def _add_delta(self, delta: Mapping[str, Any], logprobs: dict[str, Any] | None) -> Delta | None:
         content = text_or_none(delta.get("content")) or ""
         if self._fence is not None:
             content = self._fence.feed(content)
@@ -262,8 +312,11 @@ class StreamState:
         self._content.append(content)
         if self._plan.response_format is not None:
             content = ""
-        if isinstance(logprobs, dict):
-            self._logprobs.extend(logprobs.get("content") or ())
+        if logprobs is not None:
+            self._logprobs.extend(logprobs["content"])
+        if delta.get("reasoning_details"):
+            for entry in parse_details(delta):
+                self._add_detail(entry)
         if reasoning is not None:
             if self._reasoning is None:
                 self._reasoning = []
@@ -275,6 +328,22 @@ class StreamState:
         if not content and reasoning is None and not pieces and logprobs is None:
             return None
         return Delta(content, reasoning, pieces, logprobs)
+
+    def _add_detail(self, entry: dict[str, Any]) -> None:
+        """Put a piece of `reasoning_details` to the entry it continues: the last one, of the same type and index.
+
+        Their order is what the model wrote, and has to be kept (openrouter.ai/docs/use-cases/reasoning-tokens).
+        """
+        texts = {key: text for key in DETAIL_TEXTS if isinstance(text := entry.get(key), str)}
+        if self._details and texts:
+            known, pieces = self._details[-1]
+            if all(known.get(key) == entry.get(key) for key in ("type", "index")) and pieces.keys() == texts.keys():
+                # A signature or an id comes with the last piece.
+                known.update({key: value for key, value in entry.items() if value is not None and key not in texts})
+                for key, text in texts.items():
+                    pieces[key].append(text)
+                return
+        self._details.append((dict(entry), {key: [text] for key, text in texts.items()}))
 
     def _add_call(self, call: Any) -> ToolCallDelta:
         """Assign a piece to its call.
@@ -293,7 +362,10 @@ class StreamState:
         if known is None:
             kind = text_or_none(call.get("type")) or "function"
             position, new_id = len(self._calls), call_id or new_tool_call_id()
-            self._calls.append(_OpenCall(position, new_id, name, kind, index, call_id, [arguments]))
+            opened = _OpenCall(position, new_id, name, kind, call_id, [arguments])
+            self._calls.append(opened)
+            if isinstance(index, int):
+                self._indexed[index] = opened
             return ToolCallDelta(position, new_id, name, arguments, kind)
         known.pieces.append(arguments)
         late_name = name if known.name is None else None
@@ -306,7 +378,5 @@ class StreamState:
                 self._calls and call_id is not None and call_id == self._calls[-1].server_id
             )
             return None if opens or not self._calls else self._calls[-1]
-        for call in reversed(self._calls):
-            if call.server_index == index:
-                return call if call_id in (None, call.server_id) or call.server_id is None else None
-        return None
+        call = self._indexed.get(index)
+        return call if call is not None and (call_id in (None, call.server_id) or call.server_id is None) else None

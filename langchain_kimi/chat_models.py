@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from kimi_wire.errors import KimiError, KimiWarning
 from kimi_wire.profiles import profile_for
 from kimi_wire.request import Request, render_request
-from kimi_wire.response import PROVIDER, Completion, explain_empty
+from kimi_wire.response import PROVIDER, Completion, explain_answer
 from kimi_wire.settings import merge_settings, split_options
 from langchain_kimi.messages import render_message
 from langchain_kimi.profiles import model_profile
@@ -56,6 +56,8 @@ class ChatKimi(KimiTokenCounting):
         base_url:
             Default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
             `https://api.moonshot.ai/v1`. Keys of the Chinese platform need `https://api.moonshot.cn/v1`.
+        dialect:
+            What the host speaks, where it is not Moonshot's: `"vllm"`, `"sglang"`, `"openrouter"`.
 
     See the fields below for all of them. Each setting of a request can also be given to a single call:
     `model.invoke(messages, thinking=False)`, `model.bind(max_tokens=2000)`.
@@ -276,8 +278,7 @@ class ChatKimi(KimiTokenCounting):
         return request, options
 
     def _explain(self, completion: Completion) -> None:
-        explanation = explain_empty(completion.choice)
-        if explanation:
+        for explanation in explain_answer(completion.choice):
             warnings.warn(explanation, KimiWarning, stacklevel=3)
 
     def delete_uploaded_media(self) -> list[str]:

@@ -28,6 +28,9 @@ RAW_CALLS = "kimi_tool_calls"
 """Key in `additional_kwargs`: tool calls in the API's form, where LangChain's parsed `tool_calls` would not come out as
 the same bytes: arguments written with other white space or number forms, and builtin functions."""
 
+REASONING_DETAILS = "reasoning_details"
+"""Key in `additional_kwargs`: the thinking as OpenRouter sent it, which goes back there as it came."""
+
 # Blocks of an assistant message that are carried by its fields, or are other vendors' reasoning.
 _NOT_CONTENT = {
     "reasoning",
@@ -88,6 +91,9 @@ def _render_ai_message(message: AIMessage) -> dict[str, Any]:
     reasoning = _find_reasoning(message)
     if reasoning is not None:
         rendered["reasoning_content"] = reasoning
+    details = message.additional_kwargs.get(REASONING_DETAILS)
+    if isinstance(details, list) and details and _is_kimis(message.response_metadata):
+        rendered["reasoning_details"] = details
     calls = [*_render_calls(message), *_render_invalid_calls(message)]
     if calls:
         rendered["tool_calls"] = calls

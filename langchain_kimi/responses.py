@@ -13,7 +13,7 @@ from langchain_core.utils.json import parse_partial_json
 
 from kimi_wire.response import PROVIDER, Choice, Completion, ToolCall, Usage, render_arguments
 from kimi_wire.stream import Delta
-from langchain_kimi.messages import RAW_CALLS
+from langchain_kimi.messages import RAW_CALLS, REASONING_DETAILS
 
 
 def parse_completion(completion: Completion) -> ChatResult:
@@ -43,6 +43,8 @@ def _additional_kwargs(choice: Choice) -> dict[str, Any]:
     kwargs: dict[str, Any] = {}
     if choice.reasoning is not None:
         kwargs["reasoning_content"] = choice.reasoning
+    if choice.reasoning_details:
+        kwargs[REASONING_DETAILS] = choice.reasoning_details
     raw = [call.render() for call in choice.tool_calls if not _is_canonical(call)]
     if raw:
         kwargs[RAW_CALLS] = raw

@@ -48,6 +48,10 @@ class KimiSettings(BaseChatModel):
     unanswered_tool_calls: Literal["error", "repair"] = "error"
     """What to do about a tool call in the history that nobody answered: raise, or answer it with an error."""
 
+    dialect: str = "auto"
+    """What the host speaks: `moonshot`, `vllm`, `sglang`, `openrouter`, or `openai` for one that refuses all fields but
+    OpenAI's. `auto` is `moonshot`, but for hosts that are known by their address."""
+
     continue_on_length: int = 0
     """How often an answer cut by its token limit is continued in Partial Mode; it comes back as one answer."""
 
@@ -155,7 +159,7 @@ class KimiSettings(BaseChatModel):
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
         """Refuse at construction what every request would be refused for."""
-        check_settings(self._settings())
+        check_settings(self._settings(), self.base_url)
         return self
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ from llama_index.core.llms.llm import ToolSelection
 
 from kimi_wire import KimiWarning
 from kimi_wire.request import Request
-from kimi_wire.response import Completion, explain_empty
+from kimi_wire.response import Completion, explain_answer
 from llama_index_kimi.convert import (
     StreamedResponse,
     keep_first_call,
@@ -62,6 +62,8 @@ class Kimi(KimiPrediction):
             "placeholder" sends a space, "omit" nothing, "error" raises. Defaults to "placeholder".
         unanswered_tool_calls: What to do about a tool call in the history without an answer: "error" raises, "repair"
             answers it with an error. Defaults to "error".
+        dialect: What the host speaks: "moonshot", "vllm", "sglang", "openrouter", or "openai" for one that refuses all
+            fields but OpenAI's. Defaults to "auto": Moonshot's, but for hosts that are known by their address.
         continue_on_length: How often an answer cut by its token limit is continued in Partial Mode. Defaults to 0.
         resume_streams: How often a stream that broke off is resumed in Partial Mode. Defaults to 0.
         max_tokens: Cap on the answer in tokens, thinking included. Defaults to None: the model's own.
@@ -249,24 +251,24 @@ class Kimi(KimiPrediction):
 
     def _chat(self, request: Request, options: Mapping[str, Any]) -> ChatResponse:
         completion = self._client().complete(request, options)
-        _warn_if_empty(completion)
+        _explain(completion)
         return parse_response(completion)
 
     async def _achat(self, request: Request, options: Mapping[str, Any]) -> ChatResponse:
         completion = await self._client().acomplete(request, options)
-        _warn_if_empty(completion)
+        _explain(completion)
         return parse_response(completion)
 
     def _stream_chat(self, request: Request, options: Mapping[str, Any]) -> ChatResponseGen:
         response = StreamedResponse()
         for item in self._client().stream(request, options):
-            _warn_if_empty(item)
+            _explain(item)
             yield response.add(item)
 
     async def _astream_chat(self, request: Request, options: Mapping[str, Any]) -> ChatResponseAsyncGen:
         response = StreamedResponse()
         async for item in self._client().astream(request, options):
-            _warn_if_empty(item)
+            _explain(item)
             yield response.add(item)
 
     def delete_uploaded_media(self) -> list[str]:
@@ -358,6 +360,6 @@ class Kimi(KimiPrediction):
         return calls
 
 
-def _warn_if_empty(item: object) -> None:
-    if isinstance(item, Completion) and (reason := explain_empty(item.choice)):
+def _explain(item: object) -> None:
+    for reason in explain_answer(item.choice) if isinstance(item, Completion) else ():
         warnings.warn(reason, KimiWarning, stacklevel=6)

@@ -111,13 +111,13 @@ def _render_block(block: ContentBlock, role: str) -> JSON | None:
 
 def _render_assistant(message: ChatMessage) -> JSON:
     rendered: JSON = {}
-    thinking = [
-        block.content
-        for block in message.blocks
-        if isinstance(block, ThinkingBlock) and block.content is not None and _is_own(block)
-    ]
+    own = [block for block in message.blocks if isinstance(block, ThinkingBlock) and _is_own(block)]
+    thinking = [block.content for block in own if block.content is not None]
     if thinking:  # "" is reasoning too: empty, not lost
         rendered["reasoning_content"] = "".join(thinking)
+    details = [item for block in own for item in block.additional_information.get("reasoning_details") or ()]
+    if details:
+        rendered["reasoning_details"] = details
     calls = _render_calls(message)
     if calls:
         rendered["tool_calls"] = calls
@@ -184,15 +184,18 @@ def parse_response(completion: Completion, *, delta: str | None = None) -> ChatR
 def parse_message(choice: Choice, usage: Usage | None) -> ChatMessage:
     """Turn an answer into a message."""
     blocks: list[ContentBlock] = []
-    if choice.reasoning is not None:
-        blocks.append(_thinking_block(choice.reasoning, usage.reasoning_tokens if usage else None))
+    if choice.reasoning is not None or choice.reasoning_details:
+        thinking = _thinking_block(choice.reasoning, usage.reasoning_tokens if usage else None)
+        if choice.reasoning_details:  # what OpenRouter wants back as it came
+            thinking.additional_information["reasoning_details"] = choice.reasoning_details
+        blocks.append(thinking)
     if choice.content:
         blocks.append(TextBlock(text=choice.content))
     blocks += [_call_block(call.id, call.name, call.arguments) for call in choice.tool_calls]
     return _message(blocks, [{"id": call.id, "type": call.type} for call in choice.tool_calls])
 
 
-def _thinking_block(content: str, num_tokens: int | None = None) -> ThinkingBlock:
+def _thinking_block(content: str | None, num_tokens: int | None = None) -> ThinkingBlock:
     return ThinkingBlock(content=content, num_tokens=num_tokens, additional_information={"provider": PROVIDER})
 
 
@@ -252,11 +255,21 @@ def parse_logprobs(logprobs: Any) -> list[list[LogProb]] | None:
     tokens = logprobs.get("content") if isinstance(logprobs, Mapping) else None
     if not isinstance(tokens, list):
         return None
-    return [[_log_prob(item) for item in token.get("top_logprobs") or [token]] for token in tokens]
+    return [[_log_prob(item) for item in _alternatives(token)] for token in tokens]
+
+
+def _alternatives(token: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    listed = token.get("top_logprobs")
+    return [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) and listed else [token]
 
 
 def _log_prob(item: Mapping[str, Any]) -> LogProb:
-    return LogProb(token=item.get("token", ""), logprob=item.get("logprob", 0.0), bytes=item.get("bytes") or [])
+    token, logprob, written = item.get("token"), item.get("logprob"), item.get("bytes")
+    return LogProb(
+        token=token if isinstance(token, str) else "",
+        logprob=logprob if isinstance(logprob, (int, float)) else 0.0,
+        bytes=[byte for byte in written if isinstance(byte, int)] if isinstance(written, list) else [],
+    )
 
 
 class StreamedResponse:

@@ -36,6 +36,7 @@ class KimiSettings(FunctionCallingLLM):
     preserve_thinking: bool | None = Field(default=None, description="Whether the model sees its earlier thinking.")
     missing_reasoning: str = Field(default="placeholder", description="placeholder, omit or error.")
     unanswered_tool_calls: str = Field(default="error", description="error or repair.")
+    dialect: str = Field(default="auto", description="What the host speaks; auto goes by its address.")
     continue_on_length: int = Field(default=0, description="How often a cut answer is continued in Partial Mode.")
     resume_streams: int = Field(default=0, description="How often a broken stream is resumed in Partial Mode.")
     max_tokens: int | None = Field(default=None, description="Cap on the answer in tokens, thinking included.")
@@ -80,7 +81,7 @@ class KimiSettings(FunctionCallingLLM):
         kwargs["api_key"] = SecretStr(resolve_api_key(_plain(kwargs.get("api_key"))))
         kwargs["api_base"] = resolve_base_url(kwargs.get("api_base"))
         super().__init__(model=model, **kwargs)
-        check_settings(self._settings())
+        check_settings(self._settings(), self.api_base or "")
 
     @property
     def metadata(self) -> LLMMetadata:

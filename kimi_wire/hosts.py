@@ -1,0 +1,444 @@
+"""What each kind of host makes of Kimi's models: one row of sourced facts per dialect, and a lookup that never fails.
+
+Moonshot's own platform is one host of many. Self-hosted vLLM and SGLang, OpenRouter and others serve the same models
+with other words for thinking, reasoning and Partial Mode, and some refuse fields that they do not know. Nothing else in
+the project compares hosts' names: `kimi_wire.request` reads the row, and so does whatever goes on with its requests.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from kimi_wire.errors import KimiRequestError
+from kimi_wire.media import MEDIA_URLS
+from kimi_wire.profiles import ForcedChoice, Profile, Source
+
+logger = logging.getLogger("kimi_wire")
+
+JSON = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of the thinking, the family's rules applied.
+
+    Attributes:
+        on: Whether to think; None leaves it to the model.
+        keep: Earlier turns' thinking is to be shown to the model, where that is a choice.
+        always: The family always thinks, and always sees its earlier thinking.
+        effort: How hard.
+    """
+
+    on: bool | None = None
+    keep: bool = False
+    always: bool = False
+    effort: str | None = None
+
+
+class Beginning(Enum):
+    """How a host is told to go on from the last message (Partial Mode)."""
+
+    MESSAGE = "message"  # `partial: true` on the message
+    TEMPLATE = "template"  # `continue_final_message: true, add_generation_prompt: false` in the body
+    NONE = "none"  # not at all, or it takes the mark and does nothing with it
+
+
+def _by_thinking(wish: Wish) -> JSON:
+    """`thinking: {type, keep}` and `reasoning_effort`, Moonshot's own."""
+    rendered: JSON = {} if wish.effort is None else {"reasoning_effort": wish.effort}
+    if wish.on is False:
+        return {**rendered, "thinking": {"type": "disabled"}}
+    if wish.keep:
+        return {**rendered, "thinking": {"type": "enabled", "keep": "all"}}
+    return {**rendered, "thinking": {"type": "enabled"}} if wish.on else rendered
+
+
+def _by_type(wish: Wish) -> JSON:
+    return _by_thinking(replace(wish, keep=False))
+
+
+def _by_template(wish: Wish) -> JSON:
+    """Variables of the chat template; those that a template does not have are without effect."""
+    if wish.on is False:
+        return {"chat_template_kwargs": {"thinking": False}}
+    kwargs: JSON = {}
+    if wish.on or wish.keep or wish.always:
+        kwargs["thinking"] = True
+    if wish.keep or wish.always:
+        kwargs["preserve_thinking"] = True
+    if wish.effort is not None:
+        kwargs["thinking_effort"] = wish.effort
+    return {"chat_template_kwargs": kwargs} if kwargs else {}
+
+
+def _by_reasoning(wish: Wish) -> JSON:
+    if wish.effort is not None:
+        return {"reasoning": {"effort": wish.effort}}
+    return {} if wish.on is None else {"reasoning": {"enabled": wish.on}}
+
+
+def _by_reasoning_and_effort(wish: Wish) -> JSON:
+    return _by_effort(wish) | _by_reasoning(replace(wish, effort=None))
+
+
+def _by_enabling(wish: Wish) -> JSON:
+    return _by_effort(wish) | ({} if wish.on is None else {"enable_thinking": wish.on})
+
+
+def _by_enabling_and_keeping(wish: Wish) -> JSON:
+    kept = wish.keep and wish.on is not False
+    return _by_enabling(replace(wish, on=True) if kept else wish) | ({"preserve_thinking": True} if kept else {})
+
+
+def _by_effort(wish: Wish) -> JSON:
+    return {} if wish.effort is None else {"reasoning_effort": wish.effort}
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The facts about one kind of host.
+
+    Attributes:
+        name: The dialect's name.
+        addresses: Host names that speak it, with their subdomains.
+        thinking: Writes what is asked of the thinking as fields of the body.
+        reasoning_key: The assistant message's key for reasoning that goes out; None sends none. Both are read.
+        reasoning_details: Takes the array `reasoning_details` back, and wants it as it came.
+        beginning: See `Beginning`.
+        native_ids: Tool call ids are put into the prompt as they are, so that models that learned
+            `functions.{name}:{index}` are sent just that.
+        fixed_sampling: The models' sampling parameters have one value each, as on Moonshot's platform.
+        native_choice: Takes any forced tool choice, thinking or not.
+        needs_reasoning: Has refused tool calls without their reasoning, as Moonshot's platform has.
+        effort_can_stop: Models with a `reasoning_effort` can be told not to think at all.
+        media_urls: How the URLs of images and videos begin that it takes.
+        cap: The field that caps the answer.
+        stream_options: Takes `stream_options`.
+        left_out: Settings that it refuses.
+        tool_names: Takes a `name` on tool messages.
+        dynamic_tools: Takes tools in system messages, from models that do.
+        sources: Field name -> where the fact comes from, for what differs from Moonshot's.
+    """
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    thinking: Callable[[Wish], JSON] = _by_thinking
+    reasoning_key: str | None = "reasoning_content"
+    reasoning_details: bool = False
+    beginning: Beginning = Beginning.MESSAGE
+    native_ids: bool = False
+    fixed_sampling: bool = True
+    native_choice: bool = False
+    needs_reasoning: bool = True
+    effort_can_stop: bool = False
+    media_urls: tuple[str, ...] = MEDIA_URLS
+    cap: str = "max_completion_tokens"
+    stream_options: bool = True
+    left_out: frozenset[str] = frozenset()
+    tool_names: bool = True
+    dynamic_tools: bool = True
+    sources: Mapping[str, Source] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+
+
+_TEMPLATE = Source("https://docs.sglang.io/docs/basic_usage/kimi_k2_5", date(2026, 8, 1), "doc")
+_K3_PARSER = Source("docs.vllm.ai/en/stable/api/vllm/reasoning/kimi_k3_reasoning_parser", date(2026, 9, 1), "doc")
+_VLLM_REASONING = Source("vllm-project/vllm#38488", date(2026, 3, 29), "live")
+_SGLANG_PROTOCOL = Source("sgl-project/sglang: entrypoints/openai/protocol.py", date(2026, 2, 1), "3p")
+_VLLM_PROTOCOL = Source("vllm-project/vllm: entrypoints/openai/chat_completion/protocol.py", date(2026, 9, 1), "3p")
+_NATIVE_IDS = Source("MoonshotAI/Kimi-K2: docs/tool_call_guidance.md", date(2026, 8, 13), "doc")
+_OPEN_WEIGHTS = Source("vllm-project/vllm#43155", date(2026, 5, 20), "3p")
+_CHUTES = Source("chutesai/chutes#22", date(2025, 9, 1), "live")
+_MAX_TOKENS = Source("1Panel-dev/MaxKB#2912", date(2025, 4, 17), "live")
+_OPENROUTER = Source("https://openrouter.ai/docs/use-cases/reasoning-tokens", date(2026, 10, 1), "doc")
+_OPENROUTER_K3 = Source("https://openrouter.ai/moonshotai/kimi-k3.1-pro/llms.txt", date(2026, 10, 26), "doc")
+_PREFILL = Source("tashfeenahmed/freellmapi#1038", date(2026, 8, 1), "live")
+_FIREWORKS = Source("https://docs.fireworks.ai/guides/reasoning", date(2026, 9, 1), "doc")
+_FIREWORKS_EXTRA = Source("vercel/ai#18306", date(2026, 8, 1), "live")
+_FIREWORKS_STREAM = Source("FlowiseAI/Flowise#2866", date(2024, 7, 24), "live")
+_FIREWORKS_MESSAGE = Source("theopenco/llmgateway#3274", date(2026, 7, 1), "live")
+_GROQ = Source("tashfeenahmed/freellmapi#1070", date(2026, 8, 30), "live")
+_GROQ_REASONING = Source("musistudio/llms#64", date(2025, 12, 31), "live")
+_TOGETHER = Source("https://docs.together.ai/docs/inference/chat/reasoning", date(2026, 9, 1), "doc")
+_DASHSCOPE = Source("https://help.aliyun.com/en/model-studio/kimi-api-by-moonshot-ai", date(2026, 9, 1), "doc")
+_SILICONFLOW = Source("https://docs.siliconflow.cn/docs/api/chat-completions-post", date(2026, 9, 1), "doc")
+_OPENAI = Source("https://platform.openai.com/docs/api-reference/chat/create", date(2026, 9, 1), "doc")
+_DECIDED = Source("the reading that every report accepts", date(2026, 11, 21), "rule")
+
+_WEB = ("data:", "http://", "https://")
+
+# What holds everywhere but on Moonshot's platform. `max_completion_tokens` has been refused by older servers
+# ("Extra inputs are not permitted"), `max_tokens` by none. `ms://` ids are of Moonshot's file store. Partial Mode and
+# dynamic tools are Moonshot's own inventions, and a mark that is dropped on the way gives an answer that begins anew.
+_ELSEWHERE: Mapping[str, Any] = {
+    "media_urls": _WEB,
+    "cap": "max_tokens",
+    "beginning": Beginning.NONE,
+    "dynamic_tools": False,
+}
+_ELSEWHERE_SOURCES = {"media_urls": _DECIDED, "cap": _MAX_TOKENS, "beginning": _PREFILL, "dynamic_tools": _DECIDED}
+
+# Whoever runs the open weights has their own engine under them: no parameter is locked to a value, and "tool_choice
+# 'required' is incompatible with thinking enabled" is said by Moonshot's platform alone.
+_SELF_RUN: Mapping[str, Any] = {
+    **_ELSEWHERE,
+    "fixed_sampling": False,
+    "native_choice": True,
+    "needs_reasoning": False,
+}
+_SELF_RUN_SOURCES = {
+    **_ELSEWHERE_SOURCES,
+    "fixed_sampling": _VLLM_PROTOCOL,
+    "native_choice": _OPEN_WEIGHTS,
+    "needs_reasoning": _DECIDED,
+}
+
+
+def _row(name: str, *addresses: str, base: Mapping[str, Any], sources: Mapping[str, Source], **facts: Any) -> Host:
+    return Host(name, addresses, **{**base, **facts}, sources=MappingProxyType(dict(sources)))
+
+
+MOONSHOT = Host("moonshot", ("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com", "api.kimi.ai"))
+"""Moonshot's own platform, and whatever says nothing else."""
+
+_VLLM = _row(
+    "vllm",
+    base=_SELF_RUN,
+    thinking=_by_template,
+    reasoning_key="reasoning",
+    beginning=Beginning.TEMPLATE,
+    native_ids=True,
+    effort_can_stop=True,
+    sources={
+        **_SELF_RUN_SOURCES,
+        "thinking": _TEMPLATE,
+        # "reasoning_content silently dropped on incoming assistant messages": vLLM reads `reasoning` alone.
+        "reasoning_key": _VLLM_REASONING,
+        "beginning": _VLLM_PROTOCOL,
+        "native_ids": _NATIVE_IDS,
+        "effort_can_stop": _K3_PARSER,
+        "media_urls": _VLLM_PROTOCOL,
+    },
+)
+_SGLANG = replace(
+    _VLLM,
+    name="sglang",
+    reasoning_key="reasoning_content",  # SGLang did not follow vLLM's rename
+    sources=MappingProxyType({**_VLLM.sources, "beginning": _SGLANG_PROTOCOL, "fixed_sampling": _SGLANG_PROTOCOL}),
+)
+_CHUTES_ROW = replace(
+    _SGLANG,
+    name="chutes",
+    addresses=("llm.chutes.ai",),
+    beginning=Beginning.NONE,
+    sources=MappingProxyType({**_SGLANG.sources, "beginning": _CHUTES}),
+)
+_OPENROUTER_ROW = _row(
+    "openrouter",
+    "openrouter.ai",
+    base=_ELSEWHERE,
+    thinking=_by_reasoning,
+    reasoning_key="reasoning",
+    reasoning_details=True,
+    sources={
+        **_ELSEWHERE_SOURCES,
+        "thinking": _OPENROUTER,
+        "reasoning_key": _OPENROUTER,
+        "reasoning_details": _OPENROUTER,
+        "cap": _OPENROUTER_K3,
+    },
+)
+_FIREWORKS_ROW = _row(
+    "fireworks",
+    "api.fireworks.ai",
+    base=_SELF_RUN,
+    thinking=_by_type,
+    stream_options=False,  # the last chunk has the usage all the same
+    left_out=frozenset({"safety_identifier"}),
+    tool_names=False,
+    sources={
+        **_SELF_RUN_SOURCES,
+        "thinking": _FIREWORKS,
+        "stream_options": _FIREWORKS_STREAM,
+        "left_out": _FIREWORKS_EXTRA,
+        "tool_names": _FIREWORKS_MESSAGE,
+    },
+)
+_TOGETHER_ROW = _row(
+    "together",
+    "api.together.xyz",
+    "api.together.ai",
+    base=_SELF_RUN,
+    thinking=_by_reasoning_and_effort,
+    reasoning_key="reasoning",
+    sources={**_SELF_RUN_SOURCES, "thinking": _TOGETHER, "reasoning_key": _TOGETHER},
+)
+_DASHSCOPE_ROW = _row(
+    "dashscope",
+    "dashscope.aliyuncs.com",
+    "dashscope-intl.aliyuncs.com",
+    base=_ELSEWHERE,
+    thinking=_by_enabling_and_keeping,
+    sources={**_ELSEWHERE_SOURCES, "thinking": _DASHSCOPE},
+)
+_SILICONFLOW_ROW = _row(
+    "siliconflow",
+    "api.siliconflow.cn",
+    "api.siliconflow.com",
+    base={**_SELF_RUN, "needs_reasoning": True},  # it refuses a missing one with its code 20015
+    thinking=_by_enabling,
+    sources={**_SELF_RUN_SOURCES, "thinking": _SILICONFLOW, "cap": _SILICONFLOW},
+)
+# A strict host of OpenAI's fields alone. Sending too little is refused nowhere.
+_OPENAI_ROW = _row(
+    "openai",
+    base=_SELF_RUN,
+    thinking=_by_effort,
+    reasoning_key=None,
+    left_out=frozenset({"prompt_cache_key", "safety_identifier"}),
+    tool_names=False,
+    sources={
+        **_SELF_RUN_SOURCES,
+        "thinking": _OPENAI,
+        "reasoning_key": _OPENAI,
+        "left_out": _OPENAI,
+        "tool_names": _OPENAI,
+    },
+)
+# "for 'role:assistant' the following must be satisfied[('messages.1' : property 'reasoning_content' is unsupported)]"
+_GROQ_ROW = replace(
+    _OPENAI_ROW,
+    name="groq",
+    addresses=("api.groq.com",),
+    sources=MappingProxyType({**_OPENAI_ROW.sources, "thinking": _GROQ_REASONING, "reasoning_key": _GROQ}),
+)
+
+HOSTS: Mapping[str, Host] = MappingProxyType(
+    {
+        host.name: host
+        for host in (
+            MOONSHOT,
+            _VLLM,
+            _SGLANG,
+            _OPENROUTER_ROW,
+            _OPENAI_ROW,
+            _FIREWORKS_ROW,
+            _TOGETHER_ROW,
+            _GROQ_ROW,
+            _DASHSCOPE_ROW,
+            _SILICONFLOW_ROW,
+            _CHUTES_ROW,
+        )
+    }
+)
+"""Every known dialect by its name."""
+
+AUTO = "auto"
+
+_ADDRESSES = {address: host for host in HOSTS.values() for address in host.addresses}
+
+
+def host_for(dialect: str, base_url: str = "") -> Host:
+    """Find the row of a dialect.
+
+    Args:
+        dialect: A name of `HOSTS`, or `auto`: what the host of `base_url` is known to speak, else Moonshot's.
+        base_url: Where requests are sent to.
+
+    Raises:
+        KimiRequestError: There is no such dialect.
+    """
+    if isinstance(dialect, str) and dialect in HOSTS:
+        return HOSTS[dialect]
+    if dialect != AUTO:
+        raise KimiRequestError(f"dialect={dialect!r} is not one of {', '.join([AUTO, *HOSTS])}.")
+    # Whole labels only: "moonshot.ai.evil.com" is somebody else (NousResearch/hermes-agent#13503).
+    labels = (urlsplit(base_url).hostname or "").split(".")
+    names = (".".join(labels[start:]) for start in range(len(labels)))
+    return next((_ADDRESSES[name] for name in names if name in _ADDRESSES), MOONSHOT)
+
+
+def profile_at(profile: Profile, host: Host) -> Profile:
+    """A family's facts as they are on a host; those of other vendors' models are nowhere different."""
+    if host is MOONSHOT or not profile.is_kimi:
+        return profile
+    return replace(
+        profile,
+        fixed_sampling=profile.fixed_sampling if host.fixed_sampling else MappingProxyType({}),
+        forced_choice=ForcedChoice.NATIVE if host.native_choice else profile.forced_choice,
+        needs_reasoning=profile.needs_reasoning and host.needs_reasoning,
+        partial=profile.partial and host.beginning is not Beginning.NONE,
+        dynamic_tools=profile.dynamic_tools and host.dynamic_tools,
+    )
+
+
+def render_history(messages: Sequence[JSON], profile: Profile, host: Host) -> None:
+    """Give (copied) messages the host's form, in place.
+
+    Args:
+        messages: Rendered messages; reasoning stands in `reasoning_content`, and in `reasoning_details` where the
+            server sent that too.
+        profile: The model's family.
+        host: Where they go.
+    """
+    for message in messages:
+        render_reasoning(message, host)
+        if not host.tool_names and message.get("role") == "tool" and message.pop("name", None) is not None:
+            logger.debug("left out the name of a tool message, which %s does not take", host.name)
+    if host.native_ids and profile.names_in_ids:
+        _number_calls(messages)
+
+
+def render_reasoning(message: JSON, host: Host) -> None:
+    """Move a (copied) message's reasoning to where the host reads it.
+
+    Details go out alone: they say all that the text does, and "the entire sequence of consecutive reasoning blocks
+    must match the outputs generated by the model" (openrouter.ai/docs/use-cases/reasoning-tokens).
+    """
+    details = message.pop("reasoning_details", None)
+    if "reasoning_content" not in message and not details:
+        return
+    if details and host.reasoning_details:
+        message.pop("reasoning_content", None)
+        message["reasoning_details"] = details
+    elif "reasoning_content" in message and host.reasoning_key != "reasoning_content":
+        reasoning = message.pop("reasoning_content")
+        if host.reasoning_key is None:
+            logger.debug("left out the reasoning of a message, which %s does not take", host.name)
+        else:
+            message[host.reasoning_key] = reasoning
+
+
+def _number_calls(messages: Sequence[JSON]) -> None:
+    """Write the ids of (copied, paired) calls and answers as `functions.{name}:{index}`, counted over all messages.
+
+    The template shows the id in place of the function's name, and models fed with another server's ids (`call_...`,
+    `chatcmpl-tool-...`) call tools less reliably (vllm-project/vllm#29596, openclaw/openclaw#70030).
+    """
+    native: dict[str, str] = {}
+    for message in messages:
+        for call in message.get("tool_calls", ()):
+            native[call["id"]] = f"functions.{call['function']['name']}:{len(native)}"
+            call["id"] = native[call["id"]]
+        if message.get("role") == "tool":
+            message["tool_call_id"] = native[message["tool_call_id"]]
+
+
+def place_beginning(body: JSON, host: Host) -> JSON:
+    """Say in the host's way that the answer goes on from the last message, where that is marked `partial`."""
+    *earlier, last = body["messages"]
+    if host.beginning is not Beginning.TEMPLATE or not last.get("partial"):
+        return body
+    bare = {key: value for key, value in last.items() if key != "partial"}
+    return {**body, "messages": [*earlier, bare], "continue_final_message": True, "add_generation_prompt": False}
+
+
+def is_begun(body: Mapping[str, Any]) -> bool:
+    """Whether a rendered body asks to go on from its last message."""
+    return bool(body["messages"][-1].get("partial") or body.get("continue_final_message"))
