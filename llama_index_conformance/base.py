@@ -155,7 +155,10 @@ class ConformanceBase:
 
     @property
     def supports_structured_streaming(self) -> bool:
-        """`stream_structured_predict` works."""
+        """`stream_structured_predict` ends with the whole object.
+
+        Core's default, `FunctionCallingProgram.stream_call`, requires no call, so that a model may talk instead.
+        """
         return self.supports_structured_output and self.supports_streaming
 
     @property
