@@ -51,6 +51,13 @@ class TestPlain(PlainConformance):
         finally:
             self.emulator.reset()
 
+    @pytest.mark.xfail(reason="Moonshot's dialect of JSON Schema takes no default beside anyOf.")
+    def test_tables(self, llm: Any) -> None:  # skipped without pandas, so not strict
+        try:
+            super().test_tables(llm)
+        finally:
+            self.emulator.reset()
+
 
 class TestMock(LLMConformance):
     """Core's echo, which is a completion model."""
