@@ -1,0 +1,66 @@
+"""A conformance suite for LLMs of LlamaIndex, to subclass as one does with langchain-tests.
+
+It checks what core's agents, engines, programs, memories and observers ask of an LLM. It looks at shapes and behaviour,
+not at wording, so that it runs against a real API as well as against a fake one.
+
+```python
+# test_my_llm.py, run by pytest
+from typing import Any
+
+from llama_index.core.llms import LLM, MockLLM
+from llama_index_conformance import LLMConformance
+
+
+class TestMyLLM(LLMConformance):
+    @property
+    def llm_class(self) -> type[LLM]:
+        return MockLLM
+
+    @property
+    def llm_params(self) -> dict[str, Any]:
+        return {"is_chat_model": True}
+
+    # An echo calls no tools and follows no instructions. What a flag switches off is skipped, and says so.
+    is_function_calling = False
+    supports_structured_output = False
+    follows_instructions = False
+    returns_usage = False
+```
+
+All hooks and flags are properties of `ConformanceBase`, each with its meaning in its docstring. A test that your LLM
+cannot pass stays in your class as an expected failure with its reason:
+
+```python
+    @pytest.mark.xfail(reason="The text of a chunk is the whole text.")
+    def test_stream_complete(self, *args: Any) -> None:
+        super().test_stream_complete(*args)
+```
+"""
+
+import pytest
+
+pytest.register_assert_rewrite(
+    *(
+        f"{__name__}.{module}"
+        for module in (
+            "agents",
+            "base",
+            "blocks",
+            "endpoints",
+            "engines",
+            "failing",
+            "memories",
+            "observing",
+            "pipelines",
+            "prediction",
+            "settings",
+            "structured",
+            "tooling",
+        )
+    )
+)
+
+from llama_index_conformance.base import ConformanceBase, Questions, needs  # noqa: E402
+from llama_index_conformance.suite import LLMConformance  # noqa: E402
+
+__all__ = ["ConformanceBase", "LLMConformance", "Questions", "needs"]

@@ -1,0 +1,53 @@
+"""The conformance suite can fail: each broken LLM is found by the tests that are there for its fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.llama_index_kimi import broken
+
+CASES = {f"Test{llm.__name__}": tests for llm, tests in broken.FAULTS.items()}
+CASES["TestOverrides"] = ["test_no_test_is_overridden"]
+
+
+class Results:
+    """Notes which tests failed, by class and name."""
+
+    def __init__(self) -> None:
+        self.failed: set[tuple[str, str]] = set()
+        self.ran: set[tuple[str, str]] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        case, test = report.nodeid.partition("[")[0].split("::")[-2:]
+        self.ran.add((case, test))
+        if report.when == "call" and report.failed:
+            self.failed.add((case, test))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """One run of all broken LLMs, in a pytest without plugins and settings of ours."""
+    settings = tmp_path_factory.mktemp("suite") / "pytest.ini"
+    settings.write_text("[pytest]\n", encoding="utf-8")
+    path = Path(broken.__file__)
+    asked = [f"{path}::{case}::{test}" for case, tests in CASES.items() for test in tests]
+    asked.append(f"{path}::TestOverrides::test_complete")
+    noted = Results()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        quiet = ["-p", "no:terminal", "-p", "no:cacheprovider", "--capture=no"]
+        options: list[Any] = [*quiet, "-c", str(settings), f"--rootdir={path.parents[2]}"]
+        assert pytest.main([*options, *asked], plugins=[noted]) == pytest.ExitCode.TESTS_FAILED
+    return noted
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_fault_is_found(results: Results, case: str) -> None:
+    assert {test for name, test in results.failed if name == case} == set(CASES[case])
+
+
+def test_what_is_whole_passes(results: Results) -> None:
+    assert ("TestOverrides", "test_complete") in results.ran - results.failed
