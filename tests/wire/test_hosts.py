@@ -17,6 +17,7 @@ from kimi_wire.profiles import FOREIGN, ForcedChoice
 from kimi_wire.request import Request, check_settings, render_request
 from kimi_wire.response import Choice, ToolCall
 from kimi_wire.settings import merge_settings
+from tests.media_samples import png
 
 HELLO = [{"role": "user", "content": "hello"}]
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
