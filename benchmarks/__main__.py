@@ -85,8 +85,10 @@ def _measure_cases(
             stack.callback(worker.close)
         for number in range(-1, rounds):
             for case in cases:
-                if number > 0 and case.measure == "bytes":
+                if case.measure == "bytes" and number != 0:
                     continue  # the same every time
+                if case.series and number < 0:
+                    continue  # warm from the cases before
                 for worker in workers:
                     if worker.contestant.framework in case.frameworks:
                         value = worker.measure(case)
