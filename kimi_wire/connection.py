@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import os
 import threading
@@ -249,6 +250,7 @@ class _LoopClient:
             self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self.aclose()))
 
 
+@functools.cache
 def response_class() -> type[Any]:
     """The response of the library under the SDK: httpx, or httpx2 from openai 3 on."""
     import openai

@@ -13,6 +13,7 @@ from langchain_core.utils.json import parse_partial_json
 
 from kimi_wire.response import PROVIDER, Choice, Completion, ToolCall, Usage, render_arguments
 from kimi_wire.stream import Delta
+from langchain_kimi.chunks import make_chunk
 from langchain_kimi.messages import RAW_CALLS, REASONING_DETAILS
 
 
@@ -111,17 +112,17 @@ def parse_delta(delta: Delta, *, v1: bool) -> ChatGenerationChunk:
         delta: The piece.
         v1: Whether content is made of standard blocks (`output_version="v1"`).
     """
-    message = AIMessageChunk(
+    return make_chunk(
         content=_blocks(delta) if v1 else delta.content,
+        text=delta.content,
         additional_kwargs={} if delta.reasoning is None else {"reasoning_content": delta.reasoning},
         tool_call_chunks=[
             tool_call_chunk(name=piece.name, args=piece.arguments, id=piece.id, index=piece.index)
             for piece in delta.tool_calls
         ],
         response_metadata=_version(v1),
+        generation_info=None if delta.logprobs is None else {"logprobs": delta.logprobs},
     )
-    info = {"logprobs": delta.logprobs} if delta.logprobs is not None else None
-    return ChatGenerationChunk(message=message, generation_info=info)
 
 
 def _version(v1: bool) -> dict[str, Any]:

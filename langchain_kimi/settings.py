@@ -196,5 +196,6 @@ class KimiSettings(BaseChatModel):
 
     def _settings(self) -> dict[str, Any]:
         """The settings of the constructor, by the names of `kimi_wire.settings.Settings`."""
-        own = {name: getattr(self, name) for name in SETTINGS if name in type(self).model_fields}
+        known = type(self).model_fields
+        own = {name: getattr(self, name) for name in SETTINGS if name in known}
         return {**own, "model": self.model_name}

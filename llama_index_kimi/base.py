@@ -22,6 +22,7 @@ from llama_index.core.llms.llm import ToolSelection
 from kimi_wire import KimiWarning
 from kimi_wire.request import Request
 from kimi_wire.response import Completion, explain_answer
+from llama_index_kimi.callbacks import when_observed
 from llama_index_kimi.convert import (
     StreamedResponse,
     keep_first_call,
@@ -160,7 +161,7 @@ class Kimi(KimiPrediction):
 
     # Each pair below differs by `async` and `await` only; tests/test_architecture.py compares them.
 
-    @llm_chat_callback()
+    @when_observed(llm_chat_callback())
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Send the messages and return the answer.
 
@@ -173,12 +174,12 @@ class Kimi(KimiPrediction):
         """
         return self._chat(*self._prepare(messages, kwargs))
 
-    @llm_chat_callback()
+    @when_observed(llm_chat_callback())
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """The asynchronous twin of `chat`."""
         return await self._achat(*self._prepare(messages, kwargs))
 
-    @llm_chat_callback()
+    @when_observed(llm_chat_callback())
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Send the messages and give the answer as it comes.
 
@@ -195,12 +196,12 @@ class Kimi(KimiPrediction):
         """
         return self._stream_chat(*self._prepare(messages, kwargs, stream=True))
 
-    @llm_chat_callback()
+    @when_observed(llm_chat_callback())
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
         """The asynchronous twin of `stream_chat`."""
         return self._astream_chat(*self._prepare(messages, kwargs, stream=True))
 
-    @llm_completion_callback()
+    @when_observed(llm_completion_callback())
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """Send a prompt as a user's message and return the answer.
 
@@ -215,13 +216,13 @@ class Kimi(KimiPrediction):
         messages = self._prompt_messages(prompt, formatted)
         return parse_completion_response(self._chat(*self._prepare(messages, kwargs)))
 
-    @llm_completion_callback()
+    @when_observed(llm_completion_callback())
     async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """The asynchronous twin of `complete`."""
         messages = self._prompt_messages(prompt, formatted)
         return parse_completion_response(await self._achat(*self._prepare(messages, kwargs)))
 
-    @llm_completion_callback()
+    @when_observed(llm_completion_callback())
     def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
         """Send a prompt as a user's message and give the answer as it comes.
 
@@ -240,7 +241,7 @@ class Kimi(KimiPrediction):
         responses = self._stream_chat(*self._prepare(messages, kwargs, stream=True))
         return (parse_completion_response(response) for response in responses)
 
-    @llm_completion_callback()
+    @when_observed(llm_completion_callback())
     async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
         """The asynchronous twin of `stream_complete`."""
         messages = self._prompt_messages(prompt, formatted)

@@ -204,6 +204,10 @@ def _call_block(call_id: str | None, name: str | None, arguments: str) -> ToolCa
     return ToolCallBlock(tool_call_id=call_id, tool_name=name or "", tool_kwargs=arguments)
 
 
+# A copy is all that `ChatMessage(...)` would give, in half of the time: it checks every block again.
+_EMPTY_MESSAGE = ChatMessage(role=MessageRole.ASSISTANT, blocks=[], additional_kwargs={})
+
+
 def _message(blocks: Sequence[ContentBlock], calls: list[JSON]) -> ChatMessage:
     """An assistant message.
 
@@ -211,8 +215,8 @@ def _message(blocks: Sequence[ContentBlock], calls: list[JSON]) -> ChatMessage:
     since memories count its text as tokens and chat engines print it into prompts; it has what the blocks have no place
     for: the type of the call.
     """
-    return ChatMessage(
-        role=MessageRole.ASSISTANT, blocks=list(blocks), additional_kwargs={"tool_calls": calls} if calls else {}
+    return _EMPTY_MESSAGE.model_copy(
+        update={"blocks": list(blocks), "additional_kwargs": {"tool_calls": calls} if calls else {}}
     )
 
 

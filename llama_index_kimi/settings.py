@@ -116,7 +116,8 @@ class KimiSettings(FunctionCallingLLM):
         return request, options
 
     def _settings(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in SETTINGS if name in type(self).model_fields}
+        known = type(self).model_fields
+        return {name: getattr(self, name) for name in SETTINGS if name in known}
 
     def _client(self) -> KimiClient:
         """The client for the fields as they are now: they can be assigned to."""

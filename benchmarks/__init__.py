@@ -1,0 +1,1 @@
+"""What the speed of the adapters is measured with: `python -m benchmarks`."""

@@ -1,0 +1,171 @@
+"""Chunks made without validation are what langchain-core's constructors make, and so is their sum."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessageChunk
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk
+from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
+
+from kimi_wire.response import Choice, Completion, ToolCall, Usage
+from kimi_wire.stream import Delta, ToolCallDelta
+from langchain_kimi.responses import _blocks, _version, parse_delta, parse_stream_end
+
+FRAGMENTS = [
+    "",
+    " ",
+    "{",
+    "{}",
+    ' \n{"a": 1',
+    "\u00a0{}",
+    '{"a": "b\n',
+    '{"a": tru',
+    '{"a": 1}}',
+    '{"a": 1} x',
+    '"text"',
+    "[{}]",
+    "12",
+    "null",
+    '": {"a": 1}',
+    "}",
+    "]",
+    "\\",
+    '{"\\',
+    "{" * 20,
+]
+texts = st.text(max_size=12)
+fragments = st.one_of(st.sampled_from(FRAGMENTS), st.text(alphabet='{}[]":,\\ \n\ta1', max_size=12), texts)
+pieces = st.builds(ToolCallDelta, st.integers(0, 3), st.none() | texts, st.none() | texts, fragments)
+deltas = st.builds(
+    Delta,
+    texts,
+    st.none() | texts,
+    # langchain-core does not join two pieces of one call in one chunk; no server was seen to send them.
+    st.lists(pieces, max_size=3, unique_by=lambda piece: piece.index).map(tuple),
+    st.none() | st.just({"content": [{"token": "a", "logprob": -0.5}]}),
+)
+
+
+def validated(delta: Delta, *, v1: bool) -> ChatGenerationChunk:
+    """The same chunk by the constructors."""
+    message = AIMessageChunk(
+        content=_blocks(delta) if v1 else delta.content,
+        additional_kwargs={} if delta.reasoning is None else {"reasoning_content": delta.reasoning},
+        tool_call_chunks=[
+            tool_call_chunk(name=piece.name, args=piece.arguments, id=piece.id, index=piece.index)
+            for piece in delta.tool_calls
+        ],
+        response_metadata=_version(v1),
+    )
+    info = None if delta.logprobs is None else {"logprobs": delta.logprobs}
+    return ChatGenerationChunk(message=message, generation_info=info)
+
+
+def assert_same_model(left: Any, right: Any) -> None:
+    """Field by field, and what else a Pydantic model has: `==` says less than one hopes."""
+    assert set(left.__dict__) == set(right.__dict__) == set(type(right).model_fields)
+    for name in type(right).model_fields:
+        if name != "message":
+            assert getattr(left, name) == getattr(right, name), name
+    assert left.__pydantic_extra__ == right.__pydantic_extra__
+    assert left.__pydantic_private__ == right.__pydantic_private__
+    assert left.model_fields_set >= right.model_fields_set
+
+
+@pytest.mark.parametrize("v1", [False, True])
+@given(delta=deltas)
+def test_a_chunk_is_what_the_constructors_make(delta: Delta, v1: bool) -> None:
+    made, wanted = parse_delta(delta, v1=v1), validated(delta, v1=v1)
+    assert_same_model(made, wanted)
+    assert type(made.message) is AIMessageChunk
+    assert_same_model(made.message, wanted.message)
+    assert made.message == wanted.message
+    assert made.message.model_dump() == wanted.message.model_dump()
+    assert made.message.content_blocks == wanted.message.content_blocks
+
+
+@pytest.mark.parametrize("fragment", [*FRAGMENTS, '{"a":' * 2000])
+def test_a_fragment_of_arguments_is_read_as_the_constructor_reads_it(fragment: str) -> None:
+    delta = Delta(tool_calls=(ToolCallDelta(0, "a:0", "a", fragment),))
+    assert parse_delta(delta, v1=False).message == validated(delta, v1=False).message
+
+
+def test_no_two_chunks_share_anything_that_can_change() -> None:
+    first, second = (parse_delta(Delta("a"), v1=False) for _ in range(2))
+    for name, value in first.message.__dict__.items():
+        assert not isinstance(value, (list, dict)) or value is not getattr(second.message, name), name
+    first.message.id = "mine"
+    first.message.additional_kwargs["key"] = 1
+    assert (second.message.id, second.message.additional_kwargs) == (None, {})
+    assert parse_delta(Delta("b"), v1=False).message == AIMessageChunk("b")
+
+
+def streams() -> st.SearchStrategy[list[Delta]]:
+    """Deltas as `StreamState` gives them: an id in the first piece of a call only."""
+
+    def number(stream: list[Delta]) -> list[Delta]:
+        seen: set[int] = set()
+        for delta in stream:
+            for piece in delta.tool_calls:
+                first = piece.index not in seen
+                seen.add(piece.index)
+                piece.id = f"call:{piece.index}" if first else None
+                piece.name = f"tool{piece.index}" if first or piece.name == "late" else None
+        return stream
+
+    return st.lists(deltas, min_size=1, max_size=12).map(number)
+
+
+@pytest.mark.parametrize("v1", [False, True])
+@given(stream=streams(), run_id=st.booleans(), cut=st.booleans())
+def test_the_sum_of_a_list_is_langchains(stream: list[Delta], run_id: bool, cut: bool, v1: bool) -> None:
+    choice = Choice("text", None, [ToolCall("call:0", "tool0", '{"a": 1}')], "stop")
+    end = parse_stream_end(Completion("id", "kimi-k3", [choice], Usage(1, 2, 3)), v1=v1)
+    made = [parse_delta(delta, v1=v1) for delta in stream] + ([] if cut else [end])
+    plain = [
+        ChatGenerationChunk(**chunk.__dict__)
+        for chunk in ([validated(d, v1=v1) for d in stream] + ([] if cut else [end]))
+    ]
+    for chunk in made + plain:
+        if run_id and chunk.message.id is None:
+            chunk.message.id = "lc_run--1"
+    before = [chunk.message.model_copy(deep=True) for chunk in made]
+    total, wanted = merge_chat_generation_chunks(made), merge_chat_generation_chunks(plain)
+    assert total is not None
+    assert wanted is not None
+    assert total.message == wanted.message
+    assert (total.text, total.generation_info) == (wanted.text, wanted.generation_info)
+    assert [chunk.message for chunk in made] == before
+
+
+def test_a_sum_with_one_chunk_is_langchains() -> None:
+    total = parse_delta(Delta("a"), v1=False) + parse_delta(Delta("b"), v1=False)
+    assert total.message == AIMessageChunk("ab")
+
+
+def test_a_long_stream_is_added_up_in_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    from langchain_core.messages import ai
+
+    seen: list[int] = []
+    add = ai.add_ai_message_chunks
+    monkeypatch.setattr(
+        ai, "add_ai_message_chunks", lambda left, *others: seen.append(len(others)) or add(left, *others)
+    )
+    text = json.dumps({"text": "x" * 1000})
+    stream = [Delta(reasoning="a")] * 500 + [Delta("b")] * 500
+    stream += [
+        Delta(tool_calls=(ToolCallDelta(0, "t:0" if not at else None, "t" if not at else None, text[at]),))
+        for at in range(len(text))
+    ]
+    total = merge_chat_generation_chunks([parse_delta(delta, v1=False) for delta in stream])
+    assert total is not None
+    assert isinstance(total.message, AIMessageChunk)
+    assert seen == [0]
+    assert total.message.tool_calls[0]["args"] == {"text": "x" * 1000}
+    assert (total.message.content, total.message.additional_kwargs) == ("b" * 500, {"reasoning_content": "a" * 500})
