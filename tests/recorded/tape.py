@@ -170,6 +170,9 @@ def _is_time(key: str, value: Any) -> bool:
 # Files.
 
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it
+
+
 class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -184,7 +187,7 @@ _Dumper.add_representer(str, _represent_text)
 
 def read_file(path: Path) -> tuple[str, list[Exchange]]:
     """The source line and the exchanges of a cassette."""
-    held = yaml.safe_load(path.read_text(encoding="utf-8"))
+    held = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     return held["source"], held["exchanges"]
 
 
@@ -220,7 +223,7 @@ def register(recorder: vcr.VCR) -> None:
 
 
 def _recorder(mode: str) -> vcr.VCR:
-    recorder = vcr.VCR(record_mode=mode, match_on=["same_request"])
+    recorder = vcr.VCR(record_mode=mode, match_on=["same_request"], decode_compressed_response=True)
     register(recorder)
     return recorder
 
