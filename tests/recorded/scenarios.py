@@ -34,6 +34,7 @@ TOWER = ask("Where is the Eiffel tower?")
 TO_WEATHER = (("get_weather", {"city": "Paris"}),)
 A_CITY = Expect(parsed={"name": r"\w", "country": r"\w"})
 GREETED = {"model": "kimi-k3", "messages": [HELLO]}
+STORY = "Once upon a time a cat lived by the sea. " * 12
 LONG = ask("You keep the log of a ship. " * 80 + "Which is larger, 9.11 or 9.9?")
 
 CHATS = {
@@ -172,6 +173,11 @@ CHATS = {
         {"model": "kimi-k2.6", "messages": [ask("Tell me of the sea.")], "max_completion_tokens": 16, "thinking": {"type": "disabled"}},
         {"max_tokens": 16, "continue_on_length": 2, "thinking": False},
         expect=Expect(finish=("stop", "length"), thinks=False),
+    ),
+    "story-kimi-k3": Scenario(  # played by LangChain's `test_stream_time` too, which asks so
+        {"model": "kimi-k3", "messages": [ask("Write a story about a cat.")]},
+        script=[Reply(STORY, reasoning="Cats like fish, and the sea has fish. " * 12)],
+        modes=("stream",),
     ),
     "vision": Scenario(
         {
