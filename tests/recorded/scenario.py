@@ -53,7 +53,8 @@ class Scenario:
         settings: The settings of the call.
         asked: The messages to ask with, where they differ from the golden ones.
         expect: What must be heard at the end.
-        results: What each tool returns; calls are answered until there are none.
+        results: What each tool returns, None for the arguments it was called with; calls are answered until there are
+            none.
         repeat: How often the same is asked.
         schema: The schema of a structured answer, asked for by `method`.
         method: `json_schema`, `function_calling` or `json_mode`.
@@ -67,7 +68,7 @@ class Scenario:
     settings: Mapping[str, Any] = field(default_factory=dict)
     asked: Sequence[Message] | None = None
     expect: Expect = field(default_factory=Expect)
-    results: Mapping[str, str] | None = None
+    results: Mapping[str, str | None] | None = None
     repeat: int = 1
     schema: type | None = None
     method: str | None = None
@@ -111,7 +112,7 @@ class Scenario:
                 {name: made[name] for name in ("id", "type", "function")} for made in answer["tool_calls"]
             ]
             results = [
-                {"role": "tool", "content": self.results[made["function"]["name"]], "tool_call_id": made["id"]}
+                {"role": "tool", "content": self._result(made["function"]), "tool_call_id": made["id"]}
                 for made in answer["tool_calls"]
             ]
             return {**body, "messages": [*body["messages"], replayed, *results]}
@@ -124,13 +125,19 @@ class Scenario:
             return {**body, "messages": [*messages, {**begun, **thought}]}
         return None
 
+    def _result(self, function: Message) -> str:
+        assert self.results is not None
+        result = self.results[function["name"]]
+        return str(function["arguments"]) if result is None else result
+
 
 @dataclass(frozen=True)
 class Endpoint:
     """One row for what is not chat: requests, the ways to make them, and what must come of it.
 
     Attributes:
-        golden: The requests, in order: method, path, and the body as a cassette has it.
+        golden: The requests, in order: method, path, and the body as a cassette has it; or a function that gives them,
+            where they have ids of recorded answers.
         ways: Each way to make them, by name: a function (or coroutine function) of the API's root and the key.
         expect: Raises unless the outcome fits the recorded exchanges.
         script: What the emulator is told to answer.
@@ -138,7 +145,7 @@ class Endpoint:
         modes: Always `call`.
     """
 
-    golden: Sequence[Exchange]
+    golden: Sequence[Exchange] | Callable[[Sequence[Exchange]], Sequence[Exchange]]
     ways: Mapping[str, Callable[[str, str], Any]]
     expect: Callable[[Any, Sequence[Exchange]], None]
     script: Sequence[Step] = ()
@@ -152,7 +159,7 @@ class Endpoint:
 
     def requests(self, mode: str, exchanges: Sequence[Exchange]) -> list[Exchange]:
         """The requests that must have been sent."""
-        return list(self.golden)
+        return list(self.golden(exchanges) if callable(self.golden) else self.golden)
 
 
 # Answers as they stand in a cassette, read without the code under test.

@@ -132,12 +132,16 @@ def _identity(request: Any) -> Exchange:
 
 _COMPLETION = re.compile(r"chatcmpl-([0-9a-f]{8}[0-9a-f]{16})")
 _CREATED = re.compile(r'(?<="created":)\d{10}\b')
+# What an account has is its owner's business; these are the numbers of https://platform.kimi.ai/docs/api/balance.
+_BALANCE = {"available_balance": 49.58894, "voucher_balance": 46.58893, "cash_balance": 3.00001}
 _ACCOUNT = re.compile(r"\b(org|proj)-[0-9a-f]{32}|\b(ak)-[0-9a-z]{16,}")
 
 
 def normalised(exchanges: Sequence[Exchange]) -> list[Exchange]:
-    """Copies with ids numbered in the order they come, one time of creation, and account ids masked."""
+    """Copies with ids numbered, one time of creation, account ids masked, and nobody's balance."""
     ids: dict[str, str] = {}
+    files = {body["id"] for body in _json_answers(exchanges) if body.get("object") == "file" and "id" in body}
+    named = {own: f"file_{number:032d}" for number, own in enumerate(sorted(files), start=1)}
 
     def number(found: re.Match[str]) -> str:
         return "chatcmpl-" + ids.setdefault(found[1], f"{CREATED:08x}{len(ids) + 1:016x}")
@@ -146,11 +150,15 @@ def normalised(exchanges: Sequence[Exchange]) -> list[Exchange]:
         value = _CREATED.sub(str(CREATED), _COMPLETION.sub(number, value))
         for own, new in ids.items():  # ids of builtin calls begin with twelve digits of the answer's
             value = value.replace(own[:12], new[:12])
+        for own, new in named.items():
+            value = value.replace(own, new)
         return _ACCOUNT.sub(lambda found: f"{found[1] or found[2]}-MASKED", value)
 
     def walk(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: CREATED if _is_time(key, item) else walk(item) for key, item in value.items()}
+            return {
+                key: CREATED if _is_time(key, item) else _BALANCE.get(key, walk(item)) for key, item in value.items()
+            }
         if isinstance(value, list):
             return [walk(item) for item in value]
         return text(value) if isinstance(value, str) else value
@@ -161,6 +169,11 @@ def normalised(exchanges: Sequence[Exchange]) -> list[Exchange]:
         if "msh-request-id" in headers:
             headers["msh-request-id"] = f"00000000-0000-11f1-8000-{position:012x}"
     return walked
+
+
+def _json_answers(exchanges: Sequence[Exchange]) -> Iterator[Exchange]:
+    bodies = (exchange["response"].get("json") for exchange in exchanges)
+    return (body for body in bodies if isinstance(body, dict))
 
 
 def _is_time(key: str, value: Any) -> bool:

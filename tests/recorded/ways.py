@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,12 @@ class Heard:
         return [kind.__name__ for kind in shared]
 
 
+def result_of(results: Mapping[str, str | None], name: str, arguments: Any) -> str:
+    """What a tool returns: what the scenario says, or its arguments."""
+    result = results[name]
+    return json.dumps(arguments) if result is None else result
+
+
 class LangChainWay:
     """`ChatKimi`."""
 
@@ -97,8 +103,11 @@ class LangChainWay:
             request_id=answer.response_metadata.get("request_id"),
         )
 
-    def replay(self, answer: Any, results: dict[str, str]) -> list[Any]:
-        made = [ToolMessage(results[call["name"]], tool_call_id=call["id"]) for call in answer.tool_calls]
+    def replay(self, answer: Any, results: Mapping[str, str | None]) -> list[Any]:
+        made = [
+            ToolMessage(result_of(results, call["name"], call["args"]), tool_call_id=call["id"])
+            for call in answer.tool_calls
+        ]
         return [answer, *made] if made else []
 
 
@@ -148,7 +157,7 @@ class LlamaIndexWay:
             request_id=given.get("request_id"),
         )
 
-    def replay(self, answer: Any, results: dict[str, str]) -> list[Any]:
+    def replay(self, answer: Any, results: Mapping[str, str | None]) -> list[Any]:
         calls = self.llm.get_tool_calls_from_response(answer, error_on_no_tool_call=False)
         made = [
             ChatMessage(role="tool", content=results[call.tool_name], additional_kwargs={"tool_call_id": call.tool_id})
@@ -208,7 +217,7 @@ async def _converse(adapter: Any, scenario: Scenario, stream: bool, asynchronous
             messages = following if scenario.results is not None else messages
             answer = await adapter.ask(messages, dict(scenario.settings), stream, asynchronous)
             heard.append(adapter.hear(answer))
-            replayed = adapter.replay(answer, dict(scenario.results)) if scenario.results is not None else []
+            replayed = adapter.replay(answer, scenario.results) if scenario.results is not None else []
             following = [*messages, *replayed] if replayed else []
 
 
