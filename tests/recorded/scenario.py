@@ -111,10 +111,7 @@ class Scenario:
             replayed["tool_calls"] = [
                 {name: made[name] for name in ("id", "type", "function")} for made in answer["tool_calls"]
             ]
-            results = [
-                {"role": "tool", "content": self._result(made["function"]), "tool_call_id": made["id"]}
-                for made in answer["tool_calls"]
-            ]
+            results = [self._result(made) for made in answer["tool_calls"]]
             return {**body, "messages": [*body["messages"], replayed, *results]}
         if answer.get("finish_reason") == "length" and len(bodies) <= self.settings.get("continue_on_length", 0):
             *messages, last = body["messages"]
@@ -125,10 +122,13 @@ class Scenario:
             return {**body, "messages": [*messages, {**begun, **thought}]}
         return None
 
-    def _result(self, function: Message) -> str:
+    def _result(self, made: Message) -> Message:
         assert self.results is not None
-        result = self.results[function["name"]]
-        return str(function["arguments"]) if result is None else result
+        name, arguments = made["function"]["name"], made["function"]["arguments"]
+        result = self.results[name]
+        message = {"role": "tool", "content": arguments if result is None else result, "tool_call_id": made["id"]}
+        # The guide to web search has the name on the result, and no other guide has it.
+        return {**message, "name": name} if made["type"] == "builtin_function" else message
 
 
 @dataclass(frozen=True)
