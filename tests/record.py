@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -123,5 +122,4 @@ def main(arguments: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
 
 
 if __name__ == "__main__":
-    os.environ.pop("OPENAI_BASE_URL", None)
     sys.exit(main())
