@@ -105,8 +105,9 @@ def text_parts_are_not_empty(request: ChatRequest) -> None:
 def content_beside_tool_calls_is_not_blank(request: ChatRequest) -> None:
     """Blank content beside tool calls is refused; leaving the key out, or null, is fine.
 
-    Contested: litellm#42186 saw `""` accepted, kimi-cli#2621 saw the replay of `""` refused with "text content is
-    empty". The stricter report holds here, because leaving the key out is accepted in all of them.
+    Contested: litellm#42186 saw `""` accepted, and so did Librazy/hermoonshotes beside a `$web_search` call on
+    kimi-k2.5; kimi-cli#2621 saw the replay of `""` refused with "text content is empty". The stricter report holds
+    here, because leaving the key out is accepted in all of them.
     """
     for _, message in by_role(request, "assistant"):
         if tool_calls(message) and _is_only_blank_text(message):

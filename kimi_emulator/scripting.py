@@ -20,14 +20,14 @@ _MESSAGE_BY_TYPE = {
     "content_filter": "The request was rejected because it was considered high risk",
     "engine_overloaded_error": "The engine is currently overloaded, please try again later",
     "exceeded_current_quota_error": (
-        "Your account org-00000000000000000000000000000000 <ak-000000000000000000000> is suspended due to insufficient "
+        "Your account org-00000000000000000000000000000000 <ak-00000000000000000000> is suspended due to insufficient "
         "balance, please recharge your account or check your plan and billing details"
     ),
     "incorrect_api_key_error": "Incorrect API key provided",
     "invalid_authentication_error": "Invalid Authentication",
     "permission_denied_error": "The API you are accessing is not open",
     "rate_limit_reached_error": (
-        "Your account org-00000000000000000000000000000000<ak-000000000000000000000> request reached organization "
+        "Your account org-00000000000000000000000000000000<ak-00000000000000000000> request reached organization "
         "max RPM: 3, please try again after 1 seconds"
     ),
 }

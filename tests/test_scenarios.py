@@ -7,37 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
-from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ThinkingBlock, ToolCallBlock
+from langchain_core.messages import HumanMessage, ToolMessage
+from llama_index.core.base.llms.types import ChatMessage
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
-
-Message = dict[str, Any]
-
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Get the weather of a city.",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-    },
-}
-CLOCK = {
-    "type": "function",
-    "function": {
-        "name": "get_time",
-        "description": "Get the time.",
-        "parameters": {"type": "object", "properties": {}},
-    },
-}
-SEARCH = {"type": "builtin_function", "function": {"name": "$web_search"}}
-
-
-def call(call_id: str, arguments: str, name: str = "get_weather") -> Message:
-    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
-
+from tests.conversations import CLOCK, SEARCH, WEATHER, Message, call, collect, to_langchain, to_llama_index
 
 HELLO = {"role": "user", "content": "hello"}
 ASKED = {"role": "user", "content": "Weather in Paris?"}
@@ -151,49 +127,12 @@ SCENARIOS: dict[str, tuple[str, list[Message], Message, Message, list[Message] |
 }  # fmt: skip
 
 
-def to_langchain(message: Message) -> BaseMessage:
-    role, content = message["role"], message.get("content", "")
-    if role == "assistant":
-        thought = message.get("reasoning_content")
-        return AIMessage(
-            content,
-            additional_kwargs={} if thought is None else {"reasoning_content": thought},
-            tool_calls=[
-                {"id": made["id"], "name": made["function"]["name"], "args": json.loads(made["function"]["arguments"])}
-                for made in message.get("tool_calls", ())
-            ],
-        )
-    if role == "tool":
-        return ToolMessage(content, tool_call_id=message["tool_call_id"])
-    return SystemMessage(content) if role == "system" else HumanMessage(content)
-
-
-def to_llama_index(message: Message) -> ChatMessage:
-    blocks: list[Any] = []
-    if message.get("reasoning_content") is not None:
-        blocks.append(ThinkingBlock(content=message["reasoning_content"]))
-    if message.get("content"):
-        blocks.append(TextBlock(text=message["content"]))
-    for made in message.get("tool_calls", ()):
-        function = made["function"]
-        blocks.append(
-            ToolCallBlock(tool_call_id=made["id"], tool_name=function["name"], tool_kwargs=function["arguments"])
-        )
-    kwargs = {"tool_call_id": message["tool_call_id"]} if message["role"] == "tool" else {}
-    return ChatMessage(role=MessageRole(message["role"]), blocks=blocks, additional_kwargs=kwargs)
-
-
-async def drain(stream: Any) -> None:
-    async for _ in stream:
-        pass
-
-
 async def through_langchain(model: ChatKimi, messages: list[Message], settings: Message) -> None:
     converted = [to_langchain(message) for message in messages]
     model.invoke(converted, **settings)
     await model.ainvoke(converted, **settings)
     list(model.stream(converted, **settings))
-    await drain(model.astream(converted, **settings))
+    await collect(model.astream(converted, **settings))
 
 
 async def through_llama_index(model: Kimi, messages: list[Message], settings: Message) -> None:
@@ -201,7 +140,7 @@ async def through_llama_index(model: Kimi, messages: list[Message], settings: Me
     model.chat(converted, **settings)
     await model.achat(converted, **settings)
     list(model.stream_chat(converted, **settings))
-    await drain(await model.astream_chat(converted, **settings))
+    await collect(await model.astream_chat(converted, **settings))
 
 
 @pytest.fixture(scope="module")

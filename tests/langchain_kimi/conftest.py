@@ -9,8 +9,14 @@ import pytest
 
 from kimi_emulator import KimiEmulator
 from langchain_kimi import ChatKimi
+from tests.recorded import tape
 
 SECRET = "sk-secret-0123456789abcdef"
+
+
+def pytest_recording_configure(config: Any, vcr: Any) -> None:
+    """The standard suite's cassette is one of ours (see tests/recorded)."""
+    tape.register(vcr)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 
 from kimi_emulator import KimiEmulator
 from langchain_kimi import ChatKimi
+from tests.recorded.tape import FOLDER
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
@@ -32,6 +33,22 @@ class KimiIntegration(ChatModelIntegrationTests):
         monkeypatch.setattr(httpx, "get", lambda *_, **__: picture)  # the suite's pictures are on the web
         yield
         assert [request.error for request in kimi.rejections] == []
+
+    @pytest.fixture
+    def vcr_config(self) -> dict[str, Any]:
+        return {"match_on": ["same_request"], "allow_playback_repeats": True}
+
+    @pytest.fixture
+    def vcr_cassette_dir(self) -> str:
+        return str(FOLDER / f"story-{self.model_name}")
+
+    @pytest.fixture
+    def default_cassette_name(self) -> str:
+        return "stream"
+
+    @property
+    def enable_vcr_tests(self) -> bool:
+        return self.model_name == "kimi-k3"  # all stream by the same code
 
     @property
     def chat_model_class(self) -> type[BaseChatModel]:

@@ -1,0 +1,411 @@
+"""The checks of cassettes find what is wrong, and recording writes nothing that may not be written."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from vcr.request import Request
+
+from kimi_emulator import Failure, KimiEmulator, Reply
+from kimi_wire import KimiError
+from tests import record
+from tests.conversations import ask
+from tests.recorded import checks
+from tests.recorded.scenario import KEY, Endpoint, Expect, Scenario, read_answer
+from tests.recorded.scenarios import SCENARIOS
+from tests.recorded.tape import FOLDER, normalised, playing, read_file, same_request, write_file
+from tests.recorded.ways import Heard, check_heard, play
+
+HELLO = Scenario({"model": "kimi-k3", "messages": [ask("Hello!")]})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two good cassettes."""
+    for name in ("tool-round-trip", "error-429-rate"):
+        shutil.copytree(FOLDER / name, tmp_path / name)
+    return tmp_path
+
+
+FEW = {name: SCENARIOS[name] for name in ("tool-round-trip", "error-429-rate")}
+
+
+@pytest.fixture
+def change(folder: Path) -> Callable[..., None]:
+    """Changes one cassette: `change(lambda source, exchanges: (source, exchanges))`."""
+
+    def change(how: Callable[[str, list[Any]], tuple[str, list[Any]]]) -> None:
+        path = folder / "tool-round-trip" / "chat.yaml"
+        write_file(path, *how(*read_file(path)))
+
+    return change
+
+
+def test_good_cassettes_pass(folder: Path) -> None:
+    for check in (checks.find_orphans, checks.find_missing, checks.find_stale, checks.find_unsourced):
+        assert check(folder, FEW) == []
+    assert checks.find_secrets(checks.texts_of(folder)) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["old-scenario/chat.yaml", "tool-round-trip/chat.yaml.orig", "tool-round-trip/call.yaml"]
+)
+def test_a_file_without_a_scenario_is_an_orphan(folder: Path, name: str) -> None:
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).touch()
+    assert checks.find_orphans(folder, FEW) == [name]
+
+
+def test_a_scenario_without_a_file_is_missing(folder: Path) -> None:
+    (folder / "tool-round-trip" / "stream.yaml").unlink()
+    assert checks.find_missing(folder, FEW) == ["tool-round-trip/stream.yaml"]
+
+
+def _other_question(source: str, exchanges: list[Any]) -> tuple[str, list[Any]]:
+    exchanges[0]["request"]["json"]["messages"][0]["content"] = "What is the weather in Rome?"
+    return source, exchanges
+
+
+def _other_answer(source: str, exchanges: list[Any]) -> tuple[str, list[Any]]:
+    exchanges[0]["response"]["json"]["choices"][0]["message"]["reasoning_content"] = "Something else."
+    return source, exchanges
+
+
+def _other_key_order(source: str, exchanges: list[Any]) -> tuple[str, list[Any]]:
+    exchanges[0]["request"]["json"] = dict(reversed(exchanges[0]["request"]["json"].items()))
+    return source, exchanges
+
+
+def _other_path(source: str, exchanges: list[Any]) -> tuple[str, list[Any]]:
+    exchanges[0]["request"]["path"] = "/v1/completions"
+    return source, exchanges
+
+
+@pytest.mark.parametrize(
+    ("how", "where"),
+    [
+        (_other_question, "request 0.json.messages.0.content"),
+        (_other_answer, "request 1.json.messages.1.reasoning_content"),
+        (_other_path, "request 0.path"),
+        (lambda source, exchanges: (source, exchanges[:1]), "1 requests, not 2"),
+        (lambda source, exchanges: (source, [*exchanges, exchanges[-1]]), "3 requests, not 2"),
+        (lambda source, exchanges: (source, []), "0 requests, not 1"),
+    ],
+)
+def test_a_cassette_of_other_requests_is_stale(folder: Path, change: Any, how: Any, where: str) -> None:
+    change(how)
+    (found,) = checks.find_stale(folder, FEW)
+    assert found.startswith("tool-round-trip/chat.yaml: ")
+    assert where in found
+
+
+def test_the_order_of_keys_makes_nothing_stale(folder: Path, change: Any) -> None:
+    change(_other_key_order)
+    assert checks.find_stale(folder, FEW) == []
+
+
+@pytest.mark.parametrize(
+    "source", ["somewhere", "live", "emulator (scripted), 2026-11-20, 127.0.0.1", "emulator, yesterday, 127.0.0.1"]
+)
+def test_a_cassette_must_say_where_it_is_from(folder: Path, change: Any, source: str) -> None:
+    change(lambda _, exchanges: (source, exchanges))
+    assert checks.find_unsourced(folder, FEW) == [f"tool-round-trip/chat.yaml: {source}"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "key: sk-abc",
+        "Authorization: x",
+        "value: Bearer abc",
+        "set-cookie: __cf_bm=1",
+        "account org-0123456789abcdef0123456789abcdef",
+        "account <ak-f8abcdefghij1234567>",
+        "proj-0123456789abcdef0123456789abcdef",
+        "msh-uid: cabc",
+        "somewhere in-between-hunter2-is it",
+    ],
+)
+def test_a_secret_is_found(text: str) -> None:
+    assert len(checks.find_secrets([("a", "harmless: task-1 org-MASKED"), ("b", text)], keys=["hunter2"])) == 1
+
+
+def test_an_exchange_that_is_not_played_is_an_error() -> None:
+    with (
+        pytest.raises(AssertionError, match=r"exchanges \[0, 1\] .* not played"),
+        playing(FOLDER / "tool-round-trip" / "chat.yaml"),
+    ):
+        pass
+
+
+def test_a_cassette_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="not recorded"), playing(tmp_path / "chat.yaml"):
+        pass
+
+
+@pytest.mark.parametrize("way", ["langchain", "langchain-async", "llama_index", "llama_index-async"])
+async def test_a_request_that_is_not_recorded_reaches_nobody(kimi: KimiEmulator, way: str) -> None:
+    """Of the HTTP library under either major of the SDK."""
+    other = replace(HELLO, golden={"model": "kimi-k3", "messages": [ask("Good night!")]})
+    heard: list[Heard] = []
+    with pytest.raises(AssertionError, match="not played"), playing(FOLDER / "error-429-rate" / "chat.yaml"):
+        heard += await play(other, "chat", way, kimi.base_url, KEY)
+    assert [answer.error is None for answer in heard] == [False]
+    assert kimi.requests == []
+
+
+@pytest.mark.parametrize("name", ["chat", "thinking", "tool-call", "partial-mode", "continuation", "cache-hit"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"text": "Something else."},
+        {"reasoning": "I never thought that."},
+        {"calls": [("rm", {})]},
+        {"finish": "unheard-of"},
+        {"usage": {"prompt_tokens": 1}},
+        {"request_id": None},
+        {"warned": ["Beware!"]},
+        {"error": ValueError("No.")},
+    ],
+    ids=lambda damage: next(iter(damage)),
+)
+async def test_what_was_not_said_is_noticed(name: str, damage: dict[str, Any]) -> None:
+    scenario, path = SCENARIOS[name], FOLDER / name / "chat.yaml"
+    assert isinstance(scenario, Scenario)
+    with playing(path):
+        heard = await play(scenario, "chat", "langchain", "http://127.0.0.1:9/v1", KEY)
+    responses = [exchange["response"] for exchange in read_file(path)[1]]
+    told = [read_answer(response) for response in responses]
+    ids = [response["headers"]["msh-request-id"] for response in responses]
+    check_heard(scenario, heard, told, ids)
+    with pytest.raises(AssertionError):
+        check_heard(scenario, [*heard[:-1], replace(heard[-1], **damage)], told, ids)
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [Heard(), Heard(error=ValueError("account org-MASKED")), Heard(error=KimiError("max RPM: 3"))],
+    ids=["nothing", "another error", "the base class"],
+)
+def test_another_error_than_the_recorded_one_is_noticed(heard: Heard) -> None:
+    scenario = SCENARIOS["error-429-rate"]
+    assert isinstance(scenario, Scenario)
+    response = read_file(FOLDER / "error-429-rate" / "chat.yaml")[1][0]["response"]
+    with pytest.raises(AssertionError):
+        check_heard(scenario, [heard], [read_answer(response)], [None])
+
+
+# The form of the files.
+
+
+def form(boundary: bytes, content: bytes, purpose: str = "file-extract", host: str = "a.invalid") -> Request:
+    sent = httpx.Request(
+        "POST",
+        f"https://{host}/v1/files",
+        data={"purpose": purpose},
+        files={"file": ("notes.txt", content, "text/plain")},
+        headers={"content-type": f"multipart/form-data; boundary={boundary.decode()}"},
+    )
+    return Request("POST", str(sent.url), sent.read(), dict(sent.headers))
+
+
+@pytest.mark.parametrize("content", [b"Bonjour.\n", "Grüße, 你好".encode(), b"\xff\x00\x89PNG\r\n"])
+def test_forms_are_the_same_by_their_fields_and_files(content: bytes, tmp_path: Path) -> None:
+    first = form(b"one", content)
+    same_request(first, form(b"two", content, host="b.invalid"))
+    for other in (form(b"one", content + b"."), form(b"one", content, purpose="image")):
+        with pytest.raises(AssertionError):
+            same_request(first, other)
+
+
+def test_a_form_is_played_from_a_file(tmp_path: Path, kimi: KimiEmulator) -> None:
+    described = {
+        "method": "POST",
+        "path": "/v1/files",
+        "headers": {"content-type": "multipart/form-data"},
+        "form": [
+            {"name": "purpose", "text": "file-extract"},
+            {"name": "file", "filename": "notes.txt", "content-type": "text/plain", "text": "Bonjour.\n"},
+        ],
+    }
+    answer = {"status": 200, "headers": {"content-type": "application/json"}, "json": {"id": "file-1"}}
+    write_file(tmp_path / "call.yaml", "emulator", [{"request": described, "response": answer}])
+    with playing(tmp_path / "call.yaml"):
+        got = httpx.post(
+            kimi.base_url + "/files",
+            data={"purpose": "file-extract"},
+            files={"file": ("notes.txt", b"Bonjour.\n", "text/plain")},
+        )
+    assert got.json() == {"id": "file-1"}
+    assert kimi.requests == []
+
+
+TEXTS = [
+    "a\n\nb\n",
+    " lead and trail ",
+    "tab\there",
+    "你好 👋",
+    "# no: comment",
+    "- x",
+    "'",
+    "2026-11-20",
+    "1e3",
+    "null",
+    "\u2028",
+    "a\r\nb",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_is_written_is_what_is_read(tmp_path: Path, text: str) -> None:
+    exchange = {
+        "request": {"method": "POST", "path": "/v1", "json": {text: [text, 1, 1.0, True, None, {}]}},
+        "response": {"status": 200, "headers": {}, "events": text},
+    }
+    write_file(tmp_path / "a.yaml", "emulator", [exchange])
+    assert read_file(tmp_path / "a.yaml") == ("emulator", [exchange])
+    assert isinstance(read_file(tmp_path / "a.yaml")[1][0]["request"]["json"][text][2], float)
+
+
+def test_ids_follow_each_other_into_later_requests() -> None:
+    own = "6a5a9561c95b1c06317b3389"
+    said = {
+        "request": {"json": {"tool_call_id": f"t-web_search-{own[:12]}"}},
+        "response": {
+            "headers": {"msh-request-id": "x"},
+            "json": {"id": f"chatcmpl-{own}", "created": 1784321378, "n": {"created": 0}},
+        },
+    }
+    (first, second) = normalised([{**said, "request": {}}, said])
+    new = first["response"]["json"]["id"].removeprefix("chatcmpl-")
+    assert new != own
+    assert second["request"]["json"]["tool_call_id"] == f"t-web_search-{new[:12]}"
+    assert second["response"]["json"] == {**first["response"]["json"], "n": {"created": 0}}
+    assert first["response"]["headers"] != second["response"]["headers"]
+    assert said["response"]["json"]["created"] == 1784321378  # the caller's own is left alone
+
+
+# Recording.
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch, kimi: KimiEmulator) -> Iterator[KimiEmulator]:
+    """An API for which there is a key."""
+    monkeypatch.setenv("MOONSHOT_API_KEY", "sk-somebodys")
+    monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
+    return kimi
+
+
+SOME = ["chat", "tool-round-trip", "error-401", "error-429-rate", "error-in-stream", "models"]
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    return dict(checks.texts_of(folder))
+
+
+def test_recording_twice_gives_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert record.main(SOME, tmp_path / "first") == 0
+    assert record.main(SOME, tmp_path / "second") == 0
+    assert snapshot(tmp_path / "first") == snapshot(tmp_path / "second")
+    assert "recording from the emulator" in capsys.readouterr().out
+
+
+def test_the_repository_has_what_the_emulator_says_now(tmp_path: Path) -> None:
+    """A change of the emulator shows here: `make record`, and read the difference."""
+    assert record.main([], tmp_path) == 0
+    held, now = snapshot(FOLDER), snapshot(tmp_path)
+    for name, text in now.items():
+        if "source: live" not in held[name]:
+            assert yaml.safe_load(held[name])["exchanges"] == yaml.safe_load(text)["exchanges"], name
+
+
+def test_a_date_changes_only_with_what_was_said(tmp_path: Path) -> None:
+    assert record.main(["chat"], tmp_path) == 0
+    path = tmp_path / "chat" / "chat.yaml"
+    source, exchanges = read_file(path)
+    assert source.startswith("emulator, 20")
+    write_file(path, "emulator, 2026-01-01, 127.0.0.1", exchanges)
+    assert record.main(["chat"], tmp_path) == 0
+    assert read_file(path)[0] == "emulator, 2026-01-01, 127.0.0.1"
+    write_file(path, "live, 2026-01-01, api.moonshot.ai", exchanges)
+    assert record.main(["chat"], tmp_path) == 0
+    assert read_file(path)[0] == source
+
+
+def test_with_a_key_the_real_api_is_recorded_but_for_scripted_faults(
+    tmp_path: Path, keys: KimiEmulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record.main([*SOME, "forced-choice-k2-thinking"], tmp_path)
+    assert keys.base_url in capsys.readouterr().out
+    sources = {name: text.splitlines()[0].split(",")[0] for name, text in snapshot(tmp_path).items()}
+    assert sources["chat/stream.yaml"] == sources["models/call.yaml"] == "source: live"
+    assert sources["error-429-rate/chat.yaml"] == "source: emulator (scripted)"
+    assert sources["forced-choice-k2-thinking/chat.yaml"] == "source: emulator"
+    assert len(keys.requests) == 2 + 4 + 2 + 1
+    assert all(request.headers.get("accept-encoding") == "identity" for request in keys.requests if request.body)
+    assert "somebodys" not in "".join(snapshot(tmp_path).values())
+
+
+def test_live_recording_waits_for_its_turn(kimi: KimiEmulator) -> None:
+    kimi.script(Failure(429), Failure(429, type="engine_overloaded_error"))
+    source, said = record.record_live(HELLO, "chat", kimi.base_url, "sk-test", pause=0)
+    assert [exchange["response"]["status"] for exchange in said] == [200]
+    assert source == "live, {day}, 127.0.0.1"
+    assert len(kimi.requests) == 3
+
+
+def test_only_listed_headers_are_recorded(kimi: KimiEmulator) -> None:
+    kimi.script(Reply("Hello!", headers={"Set-Cookie": "__cf_bm=1", "Server": "cloudflare"}))
+    (said,) = record.record(HELLO, "chat", kimi.base_url, "sk-test")
+    assert said["request"]["headers"] == {"content-type": "application/json"}
+    assert list(said["response"]["headers"]) == ["content-type", "msh-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [(Reply("My key is sk-0123."), "an API key"), (Reply("You are org-0123456789abcdef."), "an account's id")],
+)
+def test_a_secret_is_not_written(tmp_path: Path, kimi: KimiEmulator, reply: Reply, why: str) -> None:
+    kimi.script(reply)
+    said = record.record(HELLO, "chat", kimi.base_url, "sk-test")
+    with pytest.raises(ValueError, match=why):
+        record.keep(tmp_path, "hello", HELLO, "chat", "emulator, {day}, here", said)
+    assert snapshot(tmp_path) == {}
+
+
+def test_other_requests_than_the_golden_ones_are_not_written(tmp_path: Path, kimi: KimiEmulator) -> None:
+    said = record.record(HELLO, "chat", kimi.base_url, "sk-test")
+    other = replace(HELLO, golden={**HELLO.golden, "model": "kimi-k2.6"})
+    with pytest.raises(ValueError, match=r"request 0\.json\.model"):
+        record.keep(tmp_path, "hello", other, "chat", "emulator, {day}, here", said)
+    with pytest.raises(ValueError, match="nothing was said"):
+        record.keep(tmp_path, "hello", HELLO, "chat", "emulator, {day}, here", [])
+    assert snapshot(tmp_path) == {}
+
+
+def test_what_cannot_be_recorded_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = replace(HELLO, golden={"model": "kimi-k3", "messages": [ask("Hello!")], "seed": 1}, expect=Expect())
+    monkeypatch.setattr(record, "SCENARIOS", {"wrong": wrong})
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "chat.yaml").touch()
+    assert record.main([], tmp_path) == 1
+    out = capsys.readouterr().out
+    assert "wrong/chat: NOT WRITTEN" in out
+    assert "old/chat.yaml: deleted" in out
+    assert snapshot(tmp_path) == {}
+    with pytest.raises(SystemExit):
+        record.main(["nothing-of-that-name"], tmp_path)
+
+
+def test_every_row_is_played_by_both_shells() -> None:
+    for scenario in SCENARIOS.values():
+        assert not isinstance(scenario, Endpoint) or len(scenario.ways) >= 2
