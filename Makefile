@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DEMO   := $(VENV)/.demo
 DEV    := $(VENV)/.dev
 
-.PHONY: help demo test test-matrix lint types format tables notebooks clean
+.PHONY: help demo test test-matrix lint types format tables notebooks record bench clean
 
 help:
 	@echo "make demo         a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
@@ -16,6 +16,8 @@ help:
 	@echo "make types        mypy"
 	@echo "make format       let ruff reformat"
 	@echo "make tables       write the README's tables anew from the profiles"
+	@echo "make record       record all cassettes anew (real API with MOONSHOT_API_KEY, else the emulator)"
+	@echo "make bench        what it costs beside the openai SDK; writes the README's table"
 	@echo "make notebooks    run the notebooks and keep what they put out"
 
 demo: $(DEMO)
@@ -43,6 +45,12 @@ tables: $(DEV)
 
 notebooks: $(DEV)
 	$(BIN)/python -m tests.notebooks
+
+record: $(DEV)
+	$(BIN)/python -m tests.record $(SCENARIOS)
+
+bench: $(DEV)
+	$(BIN)/python -m benchmarks --readme $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) .matrix

@@ -18,7 +18,7 @@ import pytest
 import kimi_wire
 
 ROOT = Path(__file__).parent.parent
-SHIPPED = {"kimi_wire", "langchain_kimi", "llama_index_kimi", "kimi_emulator"}
+SHIPPED = {"kimi_wire", "langchain_kimi", "llama_index_kimi", "kimi_emulator", "llama_index_conformance"}
 
 USER_CODE = """
 from typing_extensions import assert_type

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from kimi_emulator import Failure, Reply
-from tests.conversations import CLOCK, WEATHER, ask
+from tests.conversations import CLOCK, SEARCH, WEATHER, ask
 from tests.recorded.platform import ENDPOINTS
 from tests.recorded.scenario import Endpoint, Expect, Scenario
 
@@ -241,6 +241,18 @@ ERRORS = {
         script=[Reply(events=['{"choices":[{"index":0,"delta":{"content":"Hel"},"finish_reason":null}]}'], done=False)],
         expect=Expect(error="KimiStreamError"),
         modes=("stream",),
+    ),
+    "web-search": Scenario(
+        {"model": "kimi-k3", "messages": [ask("What is new about Kimi K3?")], "tools": [SEARCH]},
+        {"tools": [SEARCH]},
+        results={"$web_search": None},
+        expect=Expect(says=r"Kimi"),
+    ),
+    "web-search-k2.6": Scenario(
+        {"model": "kimi-k2.6", "messages": [ask("What is new about Kimi K3?")], "tools": [SEARCH]},
+        {"tools": [SEARCH]},
+        results={"$web_search": None},
+        expect=Expect(says=r"Kimi"),
     ),
 }
 
