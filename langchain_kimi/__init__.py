@@ -15,8 +15,10 @@ from langchain_kimi.chat_models import ChatKimi
 
 if TYPE_CHECKING:
     from langchain_kimi.errors import (
+        KimiAPIError,
         KimiAuthenticationError,
         KimiBadRequestError,
+        KimiConflictError,
         KimiConnectionError,
         KimiContentFilterError,
         KimiContextLengthError,
@@ -31,12 +33,15 @@ if TYPE_CHECKING:
         KimiStreamError,
         KimiTimeoutError,
         KimiToolChoiceError,
+        KimiUnprocessableEntityError,
     )
 
 __all__ = [
     "ChatKimi",
+    "KimiAPIError",
     "KimiAuthenticationError",
     "KimiBadRequestError",
+    "KimiConflictError",
     "KimiConnectionError",
     "KimiContentFilterError",
     "KimiContextLengthError",
@@ -53,6 +58,7 @@ __all__ = [
     "KimiStreamError",
     "KimiTimeoutError",
     "KimiToolChoiceError",
+    "KimiUnprocessableEntityError",
     "KimiWarning",
     "__version__",
 ]

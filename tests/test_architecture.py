@@ -61,6 +61,7 @@ def test_the_sdk_is_imported_in_functions_only() -> None:
 
 TWINS = [
     ("kimi_wire/connection.py", "KimiConnection", [("request", "arequest")]),
+    ("kimi_wire/transport.py", "Courier", [("send", "asend")]),
     ("kimi_wire/client.py", "KimiClient", [("complete", "acomplete"), ("stream", "astream")]),
     ("langchain_kimi/chat_models.py", "ChatKimi", [("_generate", "_agenerate"), ("_stream", "_astream")]),
     (
@@ -81,7 +82,7 @@ TWINS = [
 class _WithoutAsync(ast.NodeTransformer):
     """Writes asynchronous code as the synchronous code it stands beside."""
 
-    NAMES = re.compile(r"^(_?)a(?=complete|stream|client|chat|iter_bytes|generate|close|request)")
+    NAMES = re.compile(r"^(_?)a(?=complete|stream|client|chat|iter_bytes|generate|close|request|send|read)")
 
     def _sync_name(self, name: str) -> str:
         name = name.replace("AsyncGen", "Gen").replace("AsyncCallback", "Callback").replace("AsyncIterator", "Iterator")

@@ -181,13 +181,6 @@ def test_server_errors_have_a_class_the_servers_words_and_a_hint(
     assert len(kimi.requests) == 1
 
 
-def test_a_wrong_region_is_named() -> None:
-    from kimi_wire.api_errors import _hint
-
-    hint = _hint(api_errors.KimiAuthenticationError, "https://api.moonshot.ai/v1/chat/completions", "")
-    assert "base_url='https://api.moonshot.cn/v1'" in hint
-
-
 def test_a_gateways_page_becomes_a_sentence(kimi: KimiEmulator, client: KimiClient) -> None:
     page = "<html><head><title>504 Gateway Time-out</title></head><body>nginx</body></html>"
     kimi.script(Failure(504, body=page))
