@@ -6,34 +6,51 @@ Importing this module imports the openai SDK, so nothing imports it before a cli
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import openai
 
 from kimi_wire.errors import KimiError, KimiRequestError, KimiStreamError, StreamedError
-from kimi_wire.file_hints import hint_for_file
+from kimi_wire.hints import CONTEXT_HINT, hint_for, public_url
+from kimi_wire.refusals import Refusal, mask, mask_key, parse_refusal
 from kimi_wire.response import parse_request_id
-
-REGIONS = {"api.moonshot.ai": "api.moonshot.cn", "api.moonshot.cn": "api.moonshot.ai"}
-"""The platform's two hosts. Accounts, balances and keys of one are unknown to the other."""
+from kimi_wire.transport import attempt_of
 
 
 class KimiAPIError(KimiError, openai.APIError):
     """The server, or the way to it, failed.
 
+    It goes through pickles (process pools) without `request` and `response`: those hold the key.
+
     Attributes:
         type: The server's `error.type`, such as `rate_limit_reached_error`; None where it sent none.
-        body: The server's error as sent.
+        body: The server's error as sent. In `message`, and so in logs, the ids of accounts and keys are blanked.
         partial: What of the answer had arrived before, where something had.
+        attempts: How many requests were sent for the call, this one included; each counts against the rate limits.
+        retry_after: Seconds to wait that the server asked for, where it did.
     """
 
     partial: Any = None
+    attempts: int = 1
+    retry_after: float | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., Exception], tuple[Any, ...]]:
+        """Say what a pickle is made of; the SDK's errors cannot be made again from their message alone."""
+        state = {name: value for name, value in self.__dict__.items() if name not in ("request", "response")}
+        return _restore, (type(self), self.args, state)
+
+
+def _restore(error_class: type[Exception], args: tuple[Any, ...], state: Mapping[str, Any]) -> Exception:
+    error = error_class.__new__(error_class)
+    error.args = args
+    error.__dict__.update(state, request=None, response=None)
+    return error
 
 
 class KimiStatusError(KimiAPIError, openai.APIStatusError):
-    """The server answered with an HTTP status of 400 or more.
+    """The server answered with an HTTP status of 300 or more.
 
     Attributes:
         status_code: The status.
@@ -65,12 +82,20 @@ class KimiNotFoundError(KimiStatusError, openai.NotFoundError):
     """HTTP 404: the model does not exist, is retired, or is not open to this account."""
 
 
+class KimiConflictError(KimiStatusError, openai.ConflictError):
+    """HTTP 409: the request collides with another one; later it may work."""
+
+
+class KimiUnprocessableEntityError(KimiStatusError, openai.UnprocessableEntityError):
+    """HTTP 422: what other hosts than Moonshot's answer to a request that is not acceptable."""
+
+
 class KimiRateLimitError(KimiStatusError, openai.RateLimitError):
     """HTTP 429: too many requests or tokens, or the model is overloaded; later it may work."""
 
 
 class KimiQuotaError(KimiRateLimitError):
-    """HTTP 429: the account's balance is used up; waiting does not help."""
+    """HTTP 429: the account's balance, or its tokens of the day, are used up; it is not tried again."""
 
 
 class KimiServerError(KimiStatusError, openai.InternalServerError):
@@ -78,7 +103,7 @@ class KimiServerError(KimiStatusError, openai.InternalServerError):
 
 
 class KimiConnectionError(KimiAPIError, openai.APIConnectionError):
-    """The server was not reached."""
+    """The server was not reached, or the connection failed."""
 
 
 class KimiTimeoutError(KimiConnectionError, openai.APITimeoutError):
@@ -90,17 +115,28 @@ _BY_STATUS: Mapping[int, type[KimiStatusError]] = {
     401: KimiAuthenticationError,
     403: KimiPermissionDeniedError,
     404: KimiNotFoundError,
+    409: KimiConflictError,
+    422: KimiUnprocessableEntityError,
     429: KimiRateLimitError,
+}
+
+# The status that a type comes with; inside a stream, which began with 200, only the type says.
+_STATUS_OF_TYPE: Mapping[str | None, int] = {
+    "invalid_request_error": 400,
+    "content_filter": 400,
+    "invalid_authentication_error": 401,
+    "incorrect_api_key_error": 401,
+    "permission_denied_error": 403,
+    "access_terminated_error": 403,
+    "resource_not_found_error": 404,
+    "engine_overloaded_error": 429,
+    "rate_limit_reached_error": 429,
+    "exceeded_current_quota_error": 429,
 }
 
 # "Your request exceeded model token limit: 262144 (requested: 425573)", "Input token length too long",
 # "prompt tokens + max_tokens exceeds the model specification" (platform.kimi.ai/docs/api/errors).
 _CONTEXT = re.compile(r"exceeded model token limit|input token length too long|exceeds the model specification", re.I)
-# MoonshotAI/kimi-code packages/kosong/src/providers/kimi-errors.ts; `error.type` is asked first.
-_QUOTA = re.compile(
-    r"exceeded your current (?:token )?quota|check your account balance|insufficient balance|recharge your account",
-    re.I,
-)
 
 
 def translate_error(error: Exception) -> Exception:
@@ -110,7 +146,8 @@ def translate_error(error: Exception) -> Exception:
         error: Whatever came out of a call.
 
     Returns:
-        An exception that is an instance of the same openai class and of `KimiError`; any other error unchanged.
+        An exception that is an instance of the same openai class and of `KimiError`; any other error unchanged. Raise
+        it from `cause_of(error)`.
     """
     if isinstance(error, (UnicodeEncodeError, TypeError)):
         # Raised where the body is written as JSON: a lone half of a surrogate pair, or an object of some other kind.
@@ -119,13 +156,9 @@ def translate_error(error: Exception) -> Exception:
         return error
     if isinstance(error, openai.APIStatusError):
         return _status_error(error.response, error.body)
-    url = str(error.request.url)
-    if isinstance(error, openai.APITimeoutError):
-        timeout = KimiTimeoutError(request=error.request)
-        message = f"{url} did not answer in time. Thinking can take minutes: raise `timeout`, or stream."
-        timeout.message, timeout.args = message, (message,)
-        return timeout
-    return KimiConnectionError(message=f"{url} was not reached: {error.__cause__ or error}", request=error.request)
+    failed = _connection_error(error)
+    failed.attempts = attempt_of(error.request)
+    return failed
 
 
 def translate_stream_error(error: Exception, response: Any, partial: Any) -> Exception:
@@ -145,78 +178,87 @@ def translate_stream_error(error: Exception, response: Any, partial: Any) -> Exc
         return reported
     if type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp"):
         reason = str(error) or type(error).__name__
-        return KimiStreamError(
+        broken = KimiStreamError(
             f"The connection broke in the middle of the answer ({reason}): what had arrived is not whole. Try again.",
             request_id=parse_request_id(response.headers),
             partial=partial,
         )
+        broken.__cause__ = bare(error)
+        return broken
     return error
 
 
-def _status_error(response: Any, body: object) -> KimiStatusError:
-    status = response.status_code
-    server_text, kind = _read_error(body)
-    error_class = _classify(status, kind, server_text)
-    request_id = parse_request_id(response.headers)
-    details = ", ".join(
-        detail for detail in (f"HTTP {status}", kind, request_id and f"request id {request_id}") if detail
+def cause_of(error: Exception) -> BaseException | None:
+    """What to chain a translated error to: the HTTP library's failure, bare, and nothing of the SDK."""
+    if isinstance(error, (openai.APIStatusError, KimiError)):
+        return None
+    return bare(error.__cause__ if isinstance(error, openai.APIConnectionError) else error)
+
+
+def bare(error: BaseException | None) -> BaseException | None:
+    """An error without its frames and what led to it.
+
+    The frames are of the SDK and the HTTP library, and their variables are the headers of the request, the key among
+    them: `traceback.TracebackException(capture_locals=True)` and what is built like it would print them.
+    """
+    if error is not None:
+        error.__cause__, error.__context__ = None, None
+        error = error.with_traceback(None)
+    return error
+
+
+def _connection_error(error: openai.APIError) -> KimiConnectionError:
+    url = public_url(str(error.request.url))
+    if isinstance(error, openai.APITimeoutError):
+        timeout = KimiTimeoutError(request=error.request)
+        message = f"{url} did not answer in time. Thinking can take minutes: raise `timeout`, or stream."
+        timeout.message, timeout.args = message, (message,)
+        return timeout
+    cause = error.__cause__
+    reached = cause is not None and type(cause).__name__ not in (
+        "ConnectError",
+        "ConnectTimeout",
+        "UnsupportedProtocol",
     )
-    hint = _hint(error_class, str(response.request.url), server_text)
-    message = f"{server_text or 'The server sent no error message'} ({details}). {hint}".rstrip()
-    translated = error_class(message, response=response, body=body)
-    translated.request_id, translated.type = request_id, kind
+    reason = str(cause or error) or type(cause).__name__
+    failure = "failed in the middle of a request" if reached else "was not reached"
+    return KimiConnectionError(message=f"{url} {failure}: {reason[:500]}", request=error.request)
+
+
+def _status_error(response: Any, body: object) -> KimiStatusError:
+    request = response.request
+    key = str(request.headers.get("authorization") or "").rpartition(" ")[2]
+    refusal = parse_refusal(response.status_code, response.headers, body)
+    if refusal.status < 300:  # inside a stream
+        refusal = replace(refusal, status=_nominal_status(refusal))
+    error_class = _classify(refusal)
+    request_id = (parse_request_id(response.headers) or "")[:200] or None
+    details = [f"HTTP {response.status_code}", refusal.type, request_id and f"request id {request_id}"]
+    location = response.headers.get("location")
+    if error_class is KimiContextLengthError:
+        hint = CONTEXT_HINT
+    else:
+        hint = hint_for(refusal, str(request.url), location and str(request.url.join(location)))
+    text = mask(refusal.text, key) or "The server sent no error message"
+    message = f"{text} ({', '.join(filter(None, details))}). {hint}".rstrip()
+    translated = error_class(message, response=response, body=mask_key(body, key) if key else body)
+    translated.request_id, translated.type = request_id, refusal.type
+    translated.retry_after, translated.attempts = refusal.retry_after, attempt_of(request)
     return translated
 
 
-def _read_error(body: object) -> tuple[str, str | None]:
-    """The message and type of an error body: `{"message", "type"}`, nested in `error`, or a gateway's page."""
-    for _ in range(4):
-        if not isinstance(body, Mapping) or not isinstance(body.get("error"), Mapping):
-            break
-        body = body["error"]
-    if isinstance(body, Mapping):
-        kind = body.get("type")
-        return str(body.get("message") or ""), kind if isinstance(kind, str) and kind else None
-    text = str(body or "")
-    title = re.search(r"<title>(.*?)</title>", text, re.I | re.S)
-    return (title[1] if title else text).strip()[:300], None
+def _nominal_status(refusal: Refusal) -> int:
+    """The status of an error inside a stream: of its type, or its code (OpenRouter: `"code": 502`), else a failure."""
+    known = _STATUS_OF_TYPE.get(refusal.type)
+    return known or (refusal.code if refusal.code in range(400, 600) else None) or 500
 
 
-def _classify(status: int, kind: str | None, message: str) -> type[KimiStatusError]:
-    """Find the class by `error.type` first: three different failures share status 429."""
-    if kind == "exceeded_current_quota_error" or (status == 429 and _QUOTA.search(message)):
-        return KimiQuotaError
-    if kind in ("engine_overloaded_error", "rate_limit_reached_error"):
-        return KimiRateLimitError
-    if kind == "content_filter":
-        return KimiContentFilterError
-    if _CONTEXT.search(message):
+def _classify(refusal: Refusal) -> type[KimiStatusError]:
+    status = refusal.status
+    if status in (400, 413) and _CONTEXT.search(refusal.text):
         return KimiContextLengthError
+    if status == 400 and refusal.type == "content_filter":
+        return KimiContentFilterError
+    if status == 429 and (refusal.out_of_quota or refusal.out_of_day):
+        return KimiQuotaError
     return _BY_STATUS.get(status, KimiServerError if status >= 500 else KimiStatusError)
-
-
-def _hint(error_class: type[KimiStatusError], url: str, message: str) -> str:
-    """One line on what to do."""
-    host = urlsplit(url).hostname or ""
-    if (hint := hint_for_file(url, message)) is not None:
-        return hint
-    if error_class is KimiAuthenticationError:
-        other = REGIONS.get(host)
-        region = f" A key of {other} is not known here: set base_url='https://{other}/v1' for it." if other else ""
-        return f"Check the API key for {host}.{region} Keys 'sk-kimi-...' belong to Kimi Code, another product."
-    if error_class is KimiNotFoundError:
-        return (
-            "The model may be retired (moonshot-v1, kimi-k2 and kimi-k2.5 are), misspelt, or not open to this account; "
-            f"GET {url.partition('/chat/')[0]}/models lists what the key may use."
-        )
-    if error_class is KimiQuotaError:
-        return "Top up the account, or check its plan and billing details; trying again does not help."
-    if error_class is KimiContextLengthError:
-        return "Shorten the conversation or lower max_tokens; both share the context window."
-    if error_class is KimiContentFilterError:
-        return "Rephrase the request; the same one is refused again."
-    if error_class is KimiRateLimitError:
-        return "The limits are the organization's, over all models and keys; wait, or raise max_retries."
-    if "reasoning_content is missing" in message:
-        return "Pass assistant messages back as they came, or set missing_reasoning='placeholder'."
-    return ""

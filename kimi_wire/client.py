@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
-from kimi_wire.connection import response_class, translated
+from kimi_wire.connection import cause_of, response_class, translated
 from kimi_wire.media_upload import MediaConnection
 from kimi_wire.partial import Answer
 from kimi_wire.request import Request
@@ -28,25 +28,25 @@ class KimiClient(MediaConnection):
         Raises:
             KimiError: Whatever goes wrong.
         """
-        client = self._client()
+        client, options = self._per_call(self._client(), options)
         answer = Answer(self.prepare(request))
         while answer.request is not None:
             try:
-                response = client.post(**_arguments(answer.request, options))
+                response = answer.sent(client.post(**_arguments(answer.request, options)))
             except Exception as error:
-                raise answer.fail(translated(error)) from error
+                raise answer.fail(translated(error)) from cause_of(error)
             answer.take(parse_completion(response.content, response.headers, request.plan, answer.request.prefix))
         return answer.completion
 
     async def acomplete(self, request: Request, options: Mapping[str, Any] | None = None) -> Completion:
         """The asynchronous twin of `complete`."""
-        client = await self._aclient()
+        client, options = self._per_call(await self._aclient(), options)
         answer = Answer(await self.aprepare(request))
         while answer.request is not None:
             try:
-                response = await client.post(**_arguments(answer.request, options))
+                response = answer.sent(await client.post(**_arguments(answer.request, options)))
             except Exception as error:
-                raise answer.fail(translated(error)) from error
+                raise answer.fail(translated(error)) from cause_of(error)
             answer.take(parse_completion(response.content, response.headers, request.plan, answer.request.prefix))
         return answer.completion
 
@@ -63,47 +63,57 @@ class KimiClient(MediaConnection):
         Raises:
             KimiError: Whatever goes wrong; a stream that breaks off never ends quietly.
         """
-        client = self._client()
+        client, options = self._per_call(self._client(), self._stream_options(options))
         answer = Answer(self.prepare(request))
         while answer.request is not None:
             try:
-                response = client.post(**_arguments(answer.request, self._stream_options(options), stream=True))
+                response = answer.sent(client.post(**_arguments(answer.request, options, stream=True)))
             except Exception as error:
-                raise answer.fail(translated(error)) from error
-            state, failure = StreamState(response.headers, request.plan, answer.request.prefix), None
+                raise answer.fail(translated(error)) from cause_of(error)
+            state, broken = StreamState(response.headers, request.plan, answer.request.prefix), None
             try:
                 for chunk in response.iter_bytes():
                     for delta in state.feed(chunk):
                         yield delta
             except Exception as error:
-                failure = None if state.done else _stream_failure(error, response, state)
+                broken = None if state.done else _stream_failure(error, response, state)
             finally:
                 response.close()
-            for item in answer.end_stream(state, failure):
+            for item in answer.end_stream(state, broken):
                 yield item
 
     async def astream(
         self, request: Request, options: Mapping[str, Any] | None = None
     ) -> AsyncIterator[Delta | Completion]:
         """The asynchronous twin of `stream`."""
-        client = await self._aclient()
+        client, options = self._per_call(await self._aclient(), self._stream_options(options))
         answer = Answer(await self.aprepare(request))
         while answer.request is not None:
             try:
-                response = await client.post(**_arguments(answer.request, self._stream_options(options), stream=True))
+                response = answer.sent(await client.post(**_arguments(answer.request, options, stream=True)))
             except Exception as error:
-                raise answer.fail(translated(error)) from error
-            state, failure = StreamState(response.headers, request.plan, answer.request.prefix), None
+                raise answer.fail(translated(error)) from cause_of(error)
+            state, broken = StreamState(response.headers, request.plan, answer.request.prefix), None
             try:
                 async for chunk in response.aiter_bytes():
                     for delta in state.feed(chunk):
                         yield delta
             except Exception as error:
-                failure = None if state.done else _stream_failure(error, response, state)
+                broken = None if state.done else _stream_failure(error, response, state)
             finally:
                 await response.aclose()
-            for item in answer.end_stream(state, failure):
+            for item in answer.end_stream(state, broken):
                 yield item
+
+    def _per_call(self, client: Any, options: Mapping[str, Any] | None) -> tuple[Any, Mapping[str, Any]]:
+        """A client with the headers of one call, and the other options.
+
+        As an option of the request they would be in the SDK's log: openai 2.0 writes "Request options: {...}" at DEBUG
+        and blanks `Authorization` and `api-key` only.
+        """
+        options = dict(options or {})
+        headers = options.pop("headers", None)
+        return client.with_options(default_headers=headers) if headers else client, options
 
     def _stream_options(self, options: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """The options of a call that streams: silence has a limit of its own, unless the call has a timeout."""
@@ -134,6 +144,4 @@ def _arguments(request: Request, options: Mapping[str, Any] | None, *, stream: b
 def _stream_failure(error: Exception, response: Any, state: StreamState) -> Exception:
     from kimi_wire.api_errors import translate_stream_error
 
-    failure = translate_stream_error(error, response, state.partial())
-    failure.__cause__ = error
-    return failure
+    return translate_stream_error(error, response, state.partial())

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from kimi_wire.errors import KimiMissingKeyError, KimiRequestError
+from kimi_wire.hints import public_url
+from kimi_wire.transport import with_courier
 
 if TYPE_CHECKING:
     import openai
@@ -34,14 +36,15 @@ def resolve_api_key(api_key: str | None) -> str:
     Raises:
         KimiMissingKeyError: There is none.
     """
-    found = api_key or next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), "")
-    key = found.strip()  # keys read from files end in a line feed, which no header takes
+    key = api_key or next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), "")
+    key = key.strip()  # keys read from files end in a line feed, which no header takes
     if not key:
         raise KimiMissingKeyError(
             "No API key: pass api_key=..., or set the environment variable MOONSHOT_API_KEY (or KIMI_API_KEY). "
             "Keys are made at https://platform.kimi.ai (international) or https://platform.kimi.com (China)."
         )
     if not (key.isascii() and key.isprintable()) or " " in key:
+        api_key = key = ""  # a traceback may be printed with its variables
         raise KimiMissingKeyError("The API key has characters that no key has (spaces or non-ASCII); copy it again.")
     return key
 
@@ -50,10 +53,18 @@ def resolve_base_url(base_url: str | None) -> str:
     """Find the API's root: the argument, else one of `BASE_URL_VARIABLES`, else `DEFAULT_BASE_URL`.
 
     Raises:
-        KimiRequestError: It is no http(s) URL.
+        KimiRequestError: It is no http(s) URL, or has a user's name or password in it, which the HTTP library would
+            send in place of the key, and which would be in every log and in every copy of the settings.
     """
     url = base_url or next((os.environ[name] for name in BASE_URL_VARIABLES if os.environ.get(name)), DEFAULT_BASE_URL)
     parts = urlsplit(url)
+    if "@" in parts.netloc:
+        base_url = url = public_url(url)
+        parts = urlsplit(url)
+        raise KimiRequestError(
+            f"The base_url of {url!r} has a user or password in it. Leave them out, and give what the host wants as "
+            "default_headers={'Authorization': 'Basic ...'} or as the `auth` of an http_client of your own."
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise KimiRequestError(f"base_url={url!r} is not a URL such as {DEFAULT_BASE_URL!r}.")
     return url.rstrip("/")
@@ -95,6 +106,10 @@ class KimiConnection:
         self._default_headers = dict(default_headers or {})
         self._http_client = http_client
         self._http_async_client = http_async_client
+        self._begin()
+        _CONNECTIONS.add(self)
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._sync: openai.OpenAI | None = None
         self._close_sync: Callable[[], object] = lambda: None
@@ -141,7 +156,7 @@ class KimiConnection:
         try:
             return getattr(client, method)(path, cast_to=response_class(), **arguments)
         except Exception as error:
-            raise translated(error) from error
+            raise translated(error) from cause_of(error)
 
     async def arequest(self, method: str, path: str, **arguments: Any) -> Any:
         """The asynchronous twin of `request`."""
@@ -149,7 +164,7 @@ class KimiConnection:
         try:
             return await getattr(client, method)(path, cast_to=response_class(), **arguments)
         except Exception as error:
-            raise translated(error) from error
+            raise translated(error) from cause_of(error)
 
     def close(self) -> None:
         """Close the connections of synchronous calls; the next call opens new ones."""
@@ -168,7 +183,8 @@ class KimiConnection:
             if self._sync is None:
                 import openai
 
-                self._sync = openai.OpenAI(**self._sdk_options(), http_client=self._http_client)
+                http_client = openai.DefaultHttpxClient() if self._http_client is None else self._http_client
+                self._sync = _made(openai.OpenAI, self._sdk_options(), with_courier(http_client))
                 if self._http_client is None:
                     # Runs before the garbage collector finds the open sockets, also where this is part of a cycle.
                     self._close_sync = weakref.finalize(self, self._sync.close)
@@ -183,7 +199,10 @@ class KimiConnection:
             for finished in [known for known in list(self._async) if known.is_closed()]:
                 if (stale := self._async.pop(finished, None)) is not None:
                     stale.detach()
-            client = openai.AsyncOpenAI(**self._sdk_options(), http_client=self._http_async_client)
+            http_client = (
+                openai.DefaultAsyncHttpxClient() if self._http_async_client is None else self._http_async_client
+            )
+            client = _made(openai.AsyncOpenAI, self._sdk_options(), with_courier(http_client, asynchronous=True))
             keeper = _LoopClient(client, closes=self._http_async_client is None)
             self._async[loop] = keeper
             await keeper.start(self)
@@ -210,6 +229,44 @@ class KimiConnection:
                 **self._default_headers,
             },
         }
+
+
+_CONNECTIONS: weakref.WeakSet[KimiConnection] = weakref.WeakSet()
+_PARENTS: list[object] = []  # what belongs to the process this one was forked from: kept, and never touched
+
+
+def _begin_child() -> None:
+    """Leave every connection to the parent process: two that write to one socket get each other's answers.
+
+    A lock may be held by a thread that is not there any more, and closing would end the parent's TLS sessions.
+    """
+    for connection in list(_CONNECTIONS):
+        finalizer = connection._close_sync
+        if isinstance(finalizer, weakref.finalize):
+            finalizer.detach()
+        for keeper in connection._async.values():
+            keeper.detach()
+        _PARENTS.append((connection._sync, connection._async))
+        connection._begin()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which cannot fork
+    os.register_at_fork(after_in_child=_begin_child)
+
+
+def _made(client_class: Any, options: dict[str, Any], http_client: Any) -> Any:
+    """Make a client of the SDK.
+
+    Raises:
+        KimiRequestError: The SDK does not take the HTTP client, which is of a library it does not know.
+    """
+    reason = ""
+    try:
+        return client_class(**options, http_client=http_client)
+    except TypeError as error:
+        reason = str(error)
+    options = {}  # a traceback may be printed with its variables
+    raise KimiRequestError(f"The openai SDK takes no such HTTP client: {reason}")
 
 
 class _LoopClient:
@@ -258,6 +315,13 @@ def response_class() -> type[Any]:
     http = importlib.import_module(openai.DefaultHttpxClient.__bases__[0].__module__)
     response: type[Any] = http.Response
     return response
+
+
+def cause_of(error: Exception) -> BaseException | None:
+    """What to chain a translated error to; see `kimi_wire.api_errors.cause_of`."""
+    from kimi_wire import api_errors
+
+    return api_errors.cause_of(error)
 
 
 def translated(error: Exception) -> Exception:

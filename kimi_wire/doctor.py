@@ -176,7 +176,7 @@ def _other_region(key: str, url: str, allowed: bool) -> Iterator[Finding]:
 
 def other_region(url: str) -> str | None:
     """The API's root of the other region; None where the host is neither of the two."""
-    from kimi_wire.api_errors import REGIONS
+    from kimi_wire.hints import REGIONS
 
     other = REGIONS.get(urlsplit(url).hostname or "")
     return f"https://{other}/v1" if other else None

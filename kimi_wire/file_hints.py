@@ -14,6 +14,7 @@ _HINTS = (
     ("too many uploaded files", _MAKE_ROOM),
     # Said of the sum of all files, and in MoonshotAI/kimi-cli#1087 of a tiny video.
     ("size of files you have uploaded exceeded", _MAKE_ROOM),
+    ("file size is zero", "The file is empty."),
     ("file size is too large", "A file may have 100 MB; split it."),
     # librefang/librefang#5290: said of a picture; scanned PDFs without readable text get it too.
     (

@@ -16,6 +16,7 @@ from kimi_wire.profiles import Profile
 from kimi_wire.response import Choice, Completion, Usage
 from kimi_wire.stream import Delta, StreamState
 from kimi_wire.tools import JSON
+from kimi_wire.transport import attempt_of
 
 if TYPE_CHECKING:
     from kimi_wire.request import Request
@@ -100,6 +101,7 @@ class Answer:
 
     def __init__(self, request: Request) -> None:
         self.request: Request | None = request
+        self._attempts = 0
         self._whole: Completion | None = None
         self._continues, self._resumes = request.continue_on_length, request.resume_streams
 
@@ -107,12 +109,19 @@ class Answer:
     def completion(self) -> Completion:
         """The answer so far."""
         assert self._whole is not None
-        return self._whole
+        return replace(self._whole, attempts=self._attempts)
+
+    def sent(self, response: Any) -> Any:
+        """Count the attempts that a response took."""
+        self._attempts += attempt_of(response.request)
+        return response
 
     def fail(self, error: Exception) -> Exception:
-        """Give the failure of a request what had come of the answer before."""
+        """Give the failure of a request what had come of the answer before, and the attempts it took."""
         if self._whole is not None:
             error.__dict__["partial"] = self._whole.choice
+        if hasattr(error, "attempts"):
+            error.attempts += self._attempts
         return error
 
     def take(self, completion: Completion) -> None:

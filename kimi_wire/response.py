@@ -205,6 +205,7 @@ class Completion:
         created: Unix time in seconds.
         system_fingerprint: As sent; streams only.
         raw_usage: The usage object as sent.
+        attempts: How many requests it took, retries included; each counts against the rate limits.
     """
 
     id: str | None
@@ -215,6 +216,7 @@ class Completion:
     created: int | None = None
     system_fingerprint: str | None = None
     raw_usage: dict[str, Any] | None = None
+    attempts: int = 1
 
     @property
     def choice(self) -> Choice:

@@ -19,8 +19,10 @@ from langchain_kimi.web_search import KimiWebSearch
 
 if TYPE_CHECKING:
     from langchain_kimi.errors import (
+        KimiAPIError,
         KimiAuthenticationError,
         KimiBadRequestError,
+        KimiConflictError,
         KimiConnectionError,
         KimiContentFilterError,
         KimiContextLengthError,
@@ -35,12 +37,15 @@ if TYPE_CHECKING:
         KimiStreamError,
         KimiTimeoutError,
         KimiToolChoiceError,
+        KimiUnprocessableEntityError,
     )
 
 __all__ = [
     "ChatKimi",
+    "KimiAPIError",
     "KimiAuthenticationError",
     "KimiBadRequestError",
+    "KimiConflictError",
     "KimiConnectionError",
     "KimiContentFilterError",
     "KimiContextLengthError",
@@ -62,6 +67,7 @@ __all__ = [
     "KimiStreamError",
     "KimiTimeoutError",
     "KimiToolChoiceError",
+    "KimiUnprocessableEntityError",
     "KimiWarning",
     "KimiWebSearch",
     "__version__",

@@ -1,7 +1,8 @@
 """Kimi's errors as LangChain knows them: each is also of the openai class for its status, and of LangChain's own.
 
 LangChain's retry and fallback middleware asks `ModelError.is_retryable`, its summarisation middleware catches
-`ContextOverflowError`. Importing this module imports the openai SDK.
+`ContextOverflowError`. The classes are derived from each other as those of `kimi_wire` are. Importing this module
+imports the openai SDK.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from langchain_core.exceptions import (
     ModelAPIError,
     ModelAuthenticationError,
     ModelConnectionError,
+    ModelError,
     ModelInvalidRequestError,
     ModelNotFoundError,
     ModelPermissionDeniedError,
@@ -22,6 +24,8 @@ from langchain_core.exceptions import (
 from kimi_wire import api_errors
 from kimi_wire import errors as wire
 
+# `ModelError` says False, and stands before what knows better; hence `is_retryable` where that is the wrong answer.
+
 
 class KimiRequestError(wire.KimiRequestError, ModelInvalidRequestError):
     """The request cannot be sent as asked; nothing was sent."""
@@ -31,71 +35,92 @@ class KimiResponseError(wire.KimiResponseError, ModelAPIError):
     """The server answered with success, but the answer cannot be used."""
 
 
-class KimiStreamError(wire.KimiStreamError, ModelConnectionError):
+class KimiStreamError(KimiResponseError, wire.KimiStreamError, ModelConnectionError):
     """A stream ended before its end; what had arrived is in `partial`."""
 
 
-class KimiToolChoiceError(wire.KimiToolChoiceError, OutputParserException):
+class KimiToolChoiceError(KimiResponseError, wire.KimiToolChoiceError, OutputParserException):
     """A tool call was forced and none came back."""
 
 
-class KimiStatusError(api_errors.KimiStatusError, ModelInvalidRequestError):
-    """Any other HTTP status from 400 to 499."""
+class KimiAPIError(api_errors.KimiAPIError, ModelError):
+    """The server, or the way to it, failed."""
 
 
-class KimiBadRequestError(api_errors.KimiBadRequestError, ModelInvalidRequestError):
+class KimiStatusError(KimiAPIError, api_errors.KimiStatusError):
+    """The server answered with an HTTP status of 300 or more."""
+
+
+class KimiBadRequestError(KimiStatusError, api_errors.KimiBadRequestError, ModelInvalidRequestError):
     """HTTP 400: the request is not acceptable; sending it again is no use."""
 
 
-class KimiContentFilterError(api_errors.KimiContentFilterError, ModelInvalidRequestError):
+class KimiContentFilterError(KimiBadRequestError, api_errors.KimiContentFilterError):
     """HTTP 400: the platform's content filter refused the request."""
 
 
-class KimiContextLengthError(api_errors.KimiContextLengthError, ModelInvalidRequestError, ContextOverflowError):
+class KimiContextLengthError(KimiBadRequestError, api_errors.KimiContextLengthError, ContextOverflowError):
     """HTTP 400: the conversation is longer than the model's context window."""
 
 
-class KimiAuthenticationError(api_errors.KimiAuthenticationError, ModelAuthenticationError):
+class KimiAuthenticationError(KimiStatusError, api_errors.KimiAuthenticationError, ModelAuthenticationError):
     """HTTP 401: the key is not known to this host."""
 
 
-class KimiPermissionDeniedError(api_errors.KimiPermissionDeniedError, ModelPermissionDeniedError):
+class KimiPermissionDeniedError(KimiStatusError, api_errors.KimiPermissionDeniedError, ModelPermissionDeniedError):
     """HTTP 403: the key may not do this."""
 
 
-class KimiNotFoundError(api_errors.KimiNotFoundError, ModelNotFoundError):
+class KimiNotFoundError(KimiStatusError, api_errors.KimiNotFoundError, ModelNotFoundError):
     """HTTP 404: the model does not exist, is retired, or is not open to this account."""
 
 
-class KimiRateLimitError(api_errors.KimiRateLimitError, ModelRateLimitError):
+class KimiConflictError(KimiStatusError, api_errors.KimiConflictError):
+    """HTTP 409: the request collides with another one; later it may work."""
+
+    is_retryable = True
+
+
+class KimiUnprocessableEntityError(KimiStatusError, api_errors.KimiUnprocessableEntityError, ModelInvalidRequestError):
+    """HTTP 422: what other hosts than Moonshot's answer to a request that is not acceptable."""
+
+
+class KimiRateLimitError(KimiStatusError, api_errors.KimiRateLimitError, ModelRateLimitError):
     """HTTP 429: too many requests or tokens, or the model is overloaded; later it may work."""
 
+    is_retryable = True
 
-class KimiQuotaError(api_errors.KimiQuotaError, ModelRateLimitError):
-    """HTTP 429: the account's balance is used up; waiting does not help."""
+
+class KimiQuotaError(KimiRateLimitError, api_errors.KimiQuotaError):
+    """HTTP 429: the account's balance, or its tokens of the day, are used up; it is not tried again."""
 
     is_retryable = False
 
 
-class KimiServerError(api_errors.KimiServerError, ModelAPIError):
+class KimiServerError(KimiStatusError, api_errors.KimiServerError, ModelAPIError):
     """HTTP 500 and more: the server failed."""
 
-
-class KimiConnectionError(api_errors.KimiConnectionError, ModelConnectionError):
-    """The server was not reached."""
+    is_retryable = True
 
 
-class KimiTimeoutError(api_errors.KimiTimeoutError, ModelTimeoutError):
+class KimiConnectionError(KimiAPIError, api_errors.KimiConnectionError, ModelConnectionError):
+    """The server was not reached, or the connection failed."""
+
+    is_retryable = True
+
+
+class KimiTimeoutError(KimiConnectionError, api_errors.KimiTimeoutError, ModelTimeoutError):
     """The server did not answer in time."""
 
 
 _CLASSES: dict[type[Exception], type[Exception]] = {
-    error_class.__mro__[1]: error_class
+    getattr(wire, error_class.__name__, None) or getattr(api_errors, error_class.__name__): error_class
     for error_class in (
         KimiRequestError,
         KimiResponseError,
         KimiStreamError,
         KimiToolChoiceError,
+        KimiAPIError,
         KimiStatusError,
         KimiBadRequestError,
         KimiContentFilterError,
@@ -103,6 +128,8 @@ _CLASSES: dict[type[Exception], type[Exception]] = {
         KimiAuthenticationError,
         KimiPermissionDeniedError,
         KimiNotFoundError,
+        KimiConflictError,
+        KimiUnprocessableEntityError,
         KimiRateLimitError,
         KimiQuotaError,
         KimiServerError,

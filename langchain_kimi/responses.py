@@ -98,6 +98,7 @@ def response_metadata(completion: Completion, choice: Choice) -> dict[str, Any]:
         "finish_reason": choice.finish_reason,
         "id": completion.id,
         "request_id": completion.request_id,
+        "attempts": completion.attempts,
         "created": completion.created,
         "system_fingerprint": completion.system_fingerprint,
         "token_usage": completion.raw_usage,

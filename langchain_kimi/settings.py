@@ -175,11 +175,17 @@ class KimiSettings(BaseChatModel):
         return {**state, "__dict__": kept, "__pydantic_private__": {"_connection": None, "_warned": set()}}
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Come out of a pickle, without a key: that is found with the first call.
+
+        Where there is none that call raises, and not this: a `multiprocessing.Pool` whose workers cannot read their
+        tasks waits forever.
+        """
         super().__setstate__({**state, "__dict__": {**state["__dict__"], **dict.fromkeys(_NOT_PICKLED)}})
-        self.kimi_api_key = SecretStr(resolve_api_key(None))
 
     @property
     def _client(self) -> KimiClient:
+        if self.kimi_api_key is None:
+            self.kimi_api_key = SecretStr(resolve_api_key(None))
         arguments = {
             "api_key": self.kimi_api_key.get_secret_value(),
             "base_url": self.base_url,

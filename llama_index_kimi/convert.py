@@ -169,8 +169,8 @@ def parse_response(completion: Completion, *, delta: str | None = None) -> ChatR
         delta: `""` at the end of a stream, where all the text has been given.
 
     Returns:
-        The response: thinking, text and tool calls as blocks; the counts of `usage`, `finish_reason`, `model` and
-        `request_id` in `additional_kwargs`; what the server said about the answer in `raw`.
+        The response: thinking, text and tool calls as blocks; the counts of `usage`, `finish_reason`, `model`,
+        `request_id` and `attempts` (requests sent) in `additional_kwargs`; what the server said of the answer in `raw`.
     """
     return ChatResponse(
         message=parse_message(completion.choice, completion.usage),
@@ -229,6 +229,7 @@ def _raw(completion: Completion) -> JSON:
         "finish_reason": completion.choice.finish_reason,
         "system_fingerprint": completion.system_fingerprint,
         "request_id": completion.request_id,
+        "attempts": completion.attempts,
         "usage": completion.raw_usage,
     }
 
@@ -250,6 +251,7 @@ def _metadata(completion: Completion) -> JSON:
         "finish_reason": completion.choice.finish_reason,
         "model": completion.model,
         "request_id": completion.request_id,
+        "attempts": completion.attempts,
     }
     return {name: value for name, value in known.items() if value is not None}
 

@@ -70,6 +70,8 @@ class KimiSettings(FunctionCallingLLM):
 
     def __init__(self, model: str = DEFAULT_MODEL, **kwargs: Any) -> None:
         """Set the model up; nothing is sent. See the class for the arguments."""
+        if isinstance(kwargs.get("api_key"), str):  # a traceback may be printed with its variables
+            kwargs["api_key"] = SecretStr(kwargs["api_key"])
         if "base_url" in kwargs:
             base_url = kwargs.pop("base_url")
             kwargs["api_base"] = kwargs.get("api_base") or base_url

@@ -86,6 +86,7 @@ TWINS = [
         "MediaConnection",
         [("prepare", "aprepare"), ("_upload", "_aupload"), ("delete_uploads", "adelete_uploads")],
     ),
+    ("kimi_wire/transport.py", "Courier", [("send", "asend")]),
     ("kimi_wire/client.py", "KimiClient", [("complete", "acomplete"), ("stream", "astream")]),
     ("langchain_kimi/files.py", "KimiFileParser", [("lazy_parse", "alazy_parse")]),
     ("kimi_wire/formulas.py", "KimiFormulas", [("tools", "atools"), ("run", "arun")]),
@@ -121,7 +122,9 @@ class _WithoutAsync(ast.NodeTransformer):
         "generate",
         "get",
         "iter_bytes",
+        "read",
         "request",
+        "send",
         "slot",
         "stream",
     }

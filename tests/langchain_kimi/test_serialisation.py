@@ -62,7 +62,7 @@ def test_pickling_leaves_the_key_behind(kimi: KimiEmulator, monkeypatch: pytest.
     assert SECRET.encode() not in written
     assert b"header-secret" not in written
     with pytest.raises(KimiMissingKeyError):
-        pickle.loads(written)
+        pickle.loads(written).invoke("hi")
     monkeypatch.setenv("KIMI_API_KEY", "sk-worker")
     read = pickle.loads(written)
     assert (read.model_name, read.base_url) == ("kimi-k2.6", kimi.base_url)

@@ -18,6 +18,7 @@ from kimi_wire import api_errors
 from kimi_wire.client import KimiClient
 from kimi_wire.connection import KimiConnection, resolve_api_key, resolve_base_url
 from kimi_wire.errors import KimiError, KimiMissingKeyError, KimiRequestError, KimiResponseError, KimiStreamError
+from kimi_wire.refusals import mask
 from kimi_wire.request import Request, render_request
 from kimi_wire.response import Completion
 from kimi_wire.settings import merge_settings
@@ -127,7 +128,7 @@ def test_recorded_errors(kimi: KimiEmulator, case: dict[str, Any]) -> None:
     with pytest.raises(api_errors.KimiStatusError) as caught:
         client.complete(request())
     raised = caught.value
-    assert error["message"] in str(raised)
+    assert mask(error["message"]) in str(raised)
     assert (raised.status_code, raised.type) == (case["status"], error["type"] or None)
     assert raised.request_id
     assert raised.request_id in str(raised)
@@ -179,13 +180,6 @@ def test_server_errors_have_a_class_the_servers_words_and_a_hint(
     assert hint in str(caught.value)
     assert SECRET not in str(caught.value) + repr(caught.value)
     assert len(kimi.requests) == 1
-
-
-def test_a_wrong_region_is_named() -> None:
-    from kimi_wire.api_errors import _hint
-
-    hint = _hint(api_errors.KimiAuthenticationError, "https://api.moonshot.ai/v1/chat/completions", "")
-    assert "base_url='https://api.moonshot.cn/v1'" in hint
 
 
 def test_a_gateways_page_becomes_a_sentence(kimi: KimiEmulator, client: KimiClient) -> None:

@@ -211,7 +211,7 @@ def test_a_failure_in_the_middle_deletes_the_file(hooked: Any, make: Any, call: 
             raise RuntimeError("broken")
 
     emulator = hooked(hook)
-    with pytest.raises(KimiError, match="not reached"):
+    with pytest.raises(KimiError, match="failed in the middle"):
         call(make(emulator), "extract", b"text", "a.txt")
     assert (methods(emulator), emulator.uploads) == (["POST", "GET", "DELETE"], {})
 
