@@ -10,7 +10,7 @@ import warnings
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from kimi_wire.connection import KimiConnection
 from kimi_wire.documents import Document, FileInput, aread_document, read_document
@@ -22,7 +22,9 @@ DEFAULT_CONCURRENCY = 4
 """Files at a time. The documents announce "rate limiting during peak traffic periods" without a number; tier 0 allows
 one request at a time, and what it refuses is tried again."""
 
-# Seconds an upload may still take when its caller has gone, so that the file can be deleted.
+_Result = TypeVar("_Result")
+
+# Seconds an upload or a deletion may still take when its caller has gone, so that no file stays behind.
 _GRACE = 10.0
 
 
@@ -252,14 +254,11 @@ class KimiFiles:
         """
         upload = asyncio.ensure_future(self.aupload(document))
         try:
-            return await asyncio.shield(upload)
+            return await _outlast(upload)
         except asyncio.CancelledError:
-            done, _ = await asyncio.wait([upload], timeout=_GRACE)
-            if done and not upload.cancelled() and upload.exception() is None:
+            if upload.done() and not upload.cancelled() and upload.exception() is None:
                 await self._adiscard(upload.result().id)
             raise
-        finally:
-            upload.cancel()
 
     def _discard(self, id: str) -> None:
         """Delete a file that served its purpose. A failure is no reason to lose the text, or to hide another error."""
@@ -275,7 +274,18 @@ class KimiFiles:
             except KimiError as error:
                 _warn_kept(id, error)
 
-        await asyncio.shield(discard())  # another cancellation must not leave the file behind
+        await _outlast(asyncio.ensure_future(discard()))
+
+
+async def _outlast(task: asyncio.Future[_Result]) -> _Result:
+    """Await a task that a cancellation must not break off at once: it has `_GRACE` seconds to end, and ends then."""
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=_GRACE)
+        raise
+    finally:
+        task.cancel()
 
 
 @contextlib.contextmanager
