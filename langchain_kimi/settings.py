@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ from kimi_wire.client import KimiClient
 from kimi_wire.connection import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
 from kimi_wire.request import check_settings
 from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, suggest
+
+_CONNECTING = threading.Lock()
 
 _NOT_PICKLED = ("kimi_api_key", "default_headers", "http_client", "http_async_client")
 
@@ -196,9 +199,10 @@ class KimiSettings(BaseChatModel):
             "http_client": self.http_client,
             "http_async_client": self.http_async_client,
         }
-        if self._connection is None or self._connection[0] != arguments:  # a `model_copy` may have changed them
-            self._connection = arguments, KimiClient(**arguments)
-        return self._connection[1]
+        with _CONNECTING:  # threads that begin together share one client, and what it uploaded
+            if self._connection is None or self._connection[0] != arguments:  # a `model_copy` may have changed them
+                self._connection = arguments, KimiClient(**arguments)
+            return self._connection[1]
 
     def _settings(self) -> dict[str, Any]:
         """The settings of the constructor, by the names of `kimi_wire.settings.Settings`."""

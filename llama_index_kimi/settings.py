@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 # Of a model that no table knows. Memories and prompts are cut to this size, so that too small a number loses text in
 # silence, where too large a one is an error that says so.
 DEFAULT_CONTEXT_WINDOW = 131_072
+
+_CONNECTING = threading.Lock()
 
 
 class KimiSettings(FunctionCallingLLM):
@@ -133,9 +136,10 @@ class KimiSettings(FunctionCallingLLM):
             "http_client": self.http_client,
             "http_async_client": self.http_async_client,
         }
-        if self._connection is None or self._connection[0] != options:
-            self._connection = (options, KimiClient(**options))
-        return self._connection[1]
+        with _CONNECTING:  # threads that begin together share one client, and what it uploaded
+            if self._connection is None or self._connection[0] != options:
+                self._connection = (options, KimiClient(**options))
+            return self._connection[1]
 
     def __eq__(self, other: object) -> bool:
         """Whether both are set up alike; connections, callbacks and warnings given do not count."""

@@ -7,6 +7,8 @@ import io
 import ipaddress
 import json
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -356,6 +358,23 @@ async def test_large_images_are_uploaded_once_for_a_model(
     assert content(kimi)[1] == IMAGE
     deleted = model.delete_uploaded_media() if not way.startswith("a") else await model.adelete_uploaded_media()
     assert (deleted, kimi.uploads) == ([file_id], {})
+
+
+@pytest.mark.parametrize("adapter", ["langchain", "llama_index"])
+def test_threads_that_begin_together_upload_once(kimi: KimiEmulator, chat: Any, llm: Any, adapter: str) -> None:
+    model = (chat if adapter == "langchain" else llm)(upload_media_over=0)
+    start = threading.Barrier(8)
+
+    def ask(_: int) -> None:
+        start.wait()
+        if isinstance(model, ChatKimi):
+            model.invoke([HumanMessage([{"type": "image", "url": PNG_URL}])])
+        else:
+            model.chat([ChatMessage(role="user", blocks=[ImageBlock(image=PNG)])])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8)))
+    assert len(kimi.uploads) == 1
 
 
 @pytest.mark.parametrize("adapter", ["langchain", "llama_index"])
