@@ -25,6 +25,7 @@ class TestMyLLM(LLMConformance):
     supports_structured_output = False
     follows_instructions = False
     returns_usage = False
+    supports_streaming = False  # each of its chunks has the whole text
 ```
 
 All hooks and flags are properties of `ConformanceBase`, each with its meaning in its docstring. A test that your LLM
@@ -32,8 +33,8 @@ cannot pass stays in your class as an expected failure with its reason:
 
 ```python
     @pytest.mark.xfail(reason="The text of a chunk is the whole text.")
-    def test_stream_complete(self, *args: Any) -> None:
-        super().test_stream_complete(*args)
+    def test_stream_complete(self, llm: Any, call: Any) -> None:
+        super().test_stream_complete(llm, call)
 ```
 """
 

@@ -77,3 +77,16 @@ class TestMock(LLMConformance):
     @pytest.mark.xfail(reason="Core's MockLLM has the whole text in every chunk.", strict=True)
     def test_stream_chat(self, llm: Any, call: Any) -> None:
         super().test_stream_chat(llm, call)
+
+
+class TestMockChat(LLMConformance):
+    """The same as a chat model: the example in the package's docstring."""
+
+    llm_class = MockLLM
+    llm_params = {"is_chat_model": True}
+    is_function_calling = False
+    supports_structured_output = False
+    follows_instructions = False
+    supports_streaming = False
+    is_deterministic = True
+    returns_usage = False
