@@ -119,10 +119,18 @@ def _result(name: str, arguments: Mapping[str, Any], text: str) -> str:
     return formulas.decrypt(text) or text
 
 
+def _shows_a_result(messages: Sequence[Mapping[str, Any]], at: int) -> bool:
+    """Whether a user message is the pictures of the tool results before it, which clients send so."""
+    behind_result = at > 0 and messages[at - 1].get("role") == "tool"
+    return behind_result and any(part.get("type") in ("image_url", "video_url") for part in parts(messages[at]))
+
+
 def read(request: ChatRequest) -> View:
     """Read a request."""
     messages = request.messages
-    asked = [at for at, message in enumerate(messages) if message.get("role") == "user"]
+    asked = [
+        at for at, message in enumerate(messages) if message.get("role") == "user" and not _shows_a_result(messages, at)
+    ]
     last = asked[-1] if asked else len(messages)
     question = messages[last] if asked else {}
     return View(

@@ -1,4 +1,4 @@
-"""What to do about the errors of the files endpoints, whose words mislead. Pure."""
+"""What to do about errors of files, whose words mislead. Pure."""
 
 from __future__ import annotations
 
@@ -28,18 +28,16 @@ _HINTS = (
 
 
 def hint_for_file(url: str, message: str) -> str | None:
-    """One line on what to do about an error of the files endpoints.
+    """One line on what to do about an error of a file.
 
     Args:
         url: The request's URL.
         message: The server's words.
 
     Returns:
-        The line; None for other endpoints and for errors that are no different here.
+        The line; None for errors that are not about files.
     """
-    if not re.search(r"/files(?:/|$)", urlsplit(url).path):
-        return None
     found = next((hint for words, hint in _HINTS if words in message.lower()), None)
-    if found is None and "not found" in message.lower():
+    if found is None and "not found" in message.lower() and re.search(r"/files(?:/|$)", urlsplit(url).path):
         return "There is no such file in this account; KimiFiles().list() tells the ids there are."
     return found

@@ -114,7 +114,7 @@ class KimiFiles:
         """
         document = read_document(file, name, purpose)
         with _naming(document):
-            return parse_file(self._connection.request("post", "/files", **_form(document, purpose)))
+            return parse_file(self._connection.request("post", "/files", **render_upload(document, purpose)))
 
     async def aupload(
         self, file: FileInput | Document, name: str | None = None, *, purpose: str = "file-extract"
@@ -122,7 +122,7 @@ class KimiFiles:
         """The asynchronous twin of `upload`."""
         document = await aread_document(file, name, purpose)
         with _naming(document):
-            return parse_file(await self._connection.arequest("post", "/files", **_form(document, purpose)))
+            return parse_file(await self._connection.arequest("post", "/files", **render_upload(document, purpose)))
 
     def list(self) -> FileList:
         """List the uploaded files.
@@ -315,7 +315,13 @@ def _path(id: str, tail: str = "") -> str:
     return f"/files/{bare}{tail}"
 
 
-def _form(document: Document, purpose: str) -> dict[str, Any]:
+def render_upload(document: Document, purpose: str) -> dict[str, Any]:
+    """Write an upload as arguments of `KimiConnection.request`.
+
+    Args:
+        document: The file.
+        purpose: See `KimiFiles.upload`.
+    """
     return {
         "body": {"purpose": purpose},
         "files": {"file": (document.name, document.data, document.media_type)},

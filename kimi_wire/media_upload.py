@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import weakref
 from collections import OrderedDict
@@ -11,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from kimi_wire.connection import KimiConnection
-from kimi_wire.errors import KimiResponseError
+from kimi_wire.files import parse_file, render_upload
 from kimi_wire.media_download import afetch, fetch
 from kimi_wire.media_work import MediaWork, Upload
 from kimi_wire.request import Request
@@ -71,16 +70,16 @@ class MediaConnection(KimiConnection):
         with self._uploads.lock(key):
             if (known := self._uploads.find(key)) is not None:
                 return known
-            form = upload_form(upload.filename, upload.data, upload.media_type, upload.purpose)
-            return self._uploads.keep(key, parse_file_id(self.request("post", "/files", **form)))
+            form = render_upload(upload.document, upload.purpose)
+            return self._uploads.keep(key, parse_file(self.request("post", "/files", **form)).id)
 
     async def _aupload(self, upload: Upload) -> str:
         key = upload.key
         async with self._uploads.alock(key):
             if (known := self._uploads.find(key)) is not None:
                 return known
-            form = upload_form(upload.filename, upload.data, upload.media_type, upload.purpose)
-            return self._uploads.keep(key, parse_file_id(await self.arequest("post", "/files", **form)))
+            form = render_upload(upload.document, upload.purpose)
+            return self._uploads.keep(key, parse_file(await self.arequest("post", "/files", **form)).id)
 
     def delete_uploads(self) -> list[str]:
         """Delete what `prepare` uploaded from the account; a file that is needed again is uploaded again.
@@ -157,34 +156,3 @@ class KnownUploads:
             for key in [key for key, known in self._ids.items() if known == file_id]:
                 del self._ids[key]
         return file_id
-
-
-def upload_form(filename: str, data: bytes, media_type: str, purpose: str) -> dict[str, Any]:
-    """Arguments of `KimiConnection.request` for `POST /files`.
-
-    Args:
-        filename: The file's name; the server reads its ending.
-        data: The content.
-        media_type: What it is.
-        purpose: `image` or `video`, to be referred to from chat; `file-extract`, to have its text read; `batch`.
-    """
-    return {
-        "body": {"purpose": purpose},
-        "files": {"file": (filename, data, media_type)},
-        "options": {"headers": {"Content-Type": "multipart/form-data"}},
-    }
-
-
-def parse_file_id(response: Any) -> str:
-    """Read the id of an uploaded file.
-
-    Raises:
-        KimiResponseError: There is none.
-    """
-    try:
-        file_id = json.loads(response.content)["id"]
-    except (ValueError, KeyError, TypeError):
-        file_id = None
-    if not isinstance(file_id, str) or not file_id:
-        raise KimiResponseError("The server took a file and gave no id for it.")
-    return file_id

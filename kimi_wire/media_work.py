@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kimi_wire.documents import Document
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.media import KINDS, check_content, media_url, show_url, split_data_url, with_url
 from kimi_wire.media_types import HEAD
@@ -59,14 +60,10 @@ class Upload:
         return hashlib.sha256(split_data_url(self.url)[1].encode("ascii")).hexdigest(), self.purpose
 
     @property
-    def data(self) -> bytes:
-        """The content."""
-        return base64.b64decode(split_data_url(self.url)[1])
-
-    @property
-    def filename(self) -> str:
-        """A name, since the server wants one: `image.png`."""
-        return f"{self.purpose}.{self.media_type.partition('/')[2].removeprefix('x-')}"
+    def document(self) -> Document:
+        """The file, with a name, since the server wants one: `image.png`."""
+        name = f"{self.purpose}.{self.media_type.partition('/')[2].removeprefix('x-')}"
+        return Document(name, base64.b64decode(split_data_url(self.url)[1]))
 
 
 def plan_media(body: Mapping[str, Any], settings: Settings) -> MediaPlan | None:

@@ -76,7 +76,7 @@ HINTS = [
     (400, "Input token length too long", "invalid_request_error", "Shorten the conversation"),
     (400, "File size is too large, max file size is 100MB, please confirm and re-upload the file", "", "split it"),
     (400, "File size is zero, please confirm and re-upload the file", "", "is empty"),
-    (400, "Too many uploaded files", "", "delete old ones"),
+    (400, "Too many uploaded files", "", "delete some"),
     (400, "Invalid purpose: only 'file-extract' accepted", "", "The purposes are"),
     (400, "thinking is enabled but reasoning_content is missing in assistant tool call message at index 4", "", "missing_reasoning"),
     (402, "We're unable to verify your membership benefits", "", "Kimi Code"),

@@ -381,7 +381,8 @@ def test_text_is_read_in_every_form(content: bytes, text: str) -> None:
     assert parse_text(content) == text
 
 
-def test_hints_are_for_the_files_endpoints_alone() -> None:
-    assert hint_for_file("https://api.moonshot.ai/v1/chat/completions", "Too many uploaded files") is None
+def test_hints_are_for_errors_of_files_alone() -> None:
+    assert hint_for_file("https://api.moonshot.ai/v1/chat/completions", "Not found the model x") is None
+    assert "no such file" in str(hint_for_file("https://api.moonshot.ai/v1/files/x", "Not found: x"))
     assert hint_for_file("https://api.moonshot.ai/v1/files", "Incorrect API key provided") is None
     assert "purposes" in str(hint_for_file("https://h/v1/files", "Invalid purpose: only 'file-extract' accepted"))

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from kimi_emulator import Failure, KimiEmulator
-from kimi_wire import KimiError, KimiRequestError, KimiResponseError, media_upload
+from kimi_wire import KimiError, KimiRequestError, media_upload
 from kimi_wire.client import KimiClient
-from kimi_wire.media_upload import KnownUploads, parse_file_id
+from kimi_wire.media_upload import KnownUploads
 from kimi_wire.request import Request, render_request
 from kimi_wire.settings import Settings
 from tests.media_samples import MP4_URL, PNG, data_url
@@ -117,17 +117,6 @@ def test_an_upload_that_fails_is_tried_anew_by_the_next_request(kimi: KimiEmulat
         client.complete(ask(picture(1)))
     client.complete(ask(picture(1)))
     assert len(uploads(kimi)) == 1
-
-
-def test_an_answer_without_an_id_is_an_error() -> None:
-    class Response:
-        def __init__(self, content: bytes) -> None:
-            self.content = content
-
-    assert parse_file_id(Response(b'{"id": "f"}')) == "f"
-    for content in (b"", b"[]", b'"x"', b"{}", b'{"id": 3}', b'{"id": ""}', b"<html>"):
-        with pytest.raises(KimiResponseError, match="no id"):
-            parse_file_id(Response(content))
 
 
 def test_no_more_ids_are_remembered_than_an_account_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from kimi_emulator import KimiEmulator
 from kimi_emulator import platform as emulated
 from kimi_wire import Balance, KimiError, KimiMissingKeyError, KimiPlatform, KimiRequestError, KimiResponseError
 from kimi_wire.platform import parse_balance, parse_count, parse_models
+from tests.media_samples import png
 
 SECRET = "sk-secret-0123456789abcdef"
 
@@ -75,7 +77,7 @@ def test_count_tokens(call: Any, kimi: KimiEmulator) -> None:
         "model": "kimi-k3",
         "messages": [{"role": "user", "content": "How many tokens is this?"}],
     }
-    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{base64.b64encode(png()).decode()}"}}
     parts = [{"type": "text", "text": "How many tokens is this?"}, image]
     with_image = call("count_tokens", [{"role": "user", "content": parts}], model="kimi-k2.6")
     assert kimi.requests[-1].body["model"] == "kimi-k2.6"
@@ -156,6 +158,7 @@ def test_the_endpoints_are_imported_when_they_are_asked_for() -> None:
 import sys, kimi_wire
 assert not {"kimi_wire.files", "kimi_wire.platform", "openai"} & set(sys.modules), sorted(sys.modules)
 from kimi_wire import KimiFiles, KimiPlatform
+from tests.media_samples import png
 assert "openai" not in sys.modules
 KimiPlatform("sk-x"); KimiFiles("sk-x")
 assert "openai" not in sys.modules
