@@ -5,6 +5,7 @@ Importing this module imports the openai SDK, so nothing imports it before a cli
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,7 +15,7 @@ import openai
 
 from kimi_wire.errors import KimiError, KimiRequestError, KimiStreamError, StreamedError
 from kimi_wire.hints import CONTEXT_HINT, hint_for, public_url
-from kimi_wire.refusals import Refusal, mask, mask_key, parse_refusal
+from kimi_wire.refusals import Refusal, mask, mask_all, parse_refusal
 from kimi_wire.response import parse_request_id
 from kimi_wire.transport import attempt_of
 
@@ -26,7 +27,8 @@ class KimiAPIError(KimiError, openai.APIError):
 
     Attributes:
         type: The server's `error.type`, such as `rate_limit_reached_error`; None where it sent none.
-        body: The server's error as sent. In `message`, and so in logs, the ids of accounts and keys are blanked.
+        body: The server's error as sent. In `message` and `response`, and so in logs and traces, the ids of accounts
+            and keys are blanked.
         partial: What of the answer had arrived before, where something had.
         attempts: How many requests were sent for the call, this one included; each counts against the rate limits.
         retry_after: Seconds to wait that the server asked for, where it did.
@@ -241,10 +243,36 @@ def _status_error(response: Any, body: object) -> KimiStatusError:
         hint = hint_for(refusal, str(request.url), location and str(request.url.join(location)))
     text = mask(refusal.text, key) or "The server sent no error message"
     message = f"{text} ({', '.join(filter(None, details))}). {hint}".rstrip()
-    translated = error_class(message, response=response, body=mask_key(body, key) if key else body)
+    translated = error_class(
+        message, response=_shown(response, key), body=mask_all(body, lambda text: text.replace(key or "***", "***"))
+    )
     translated.request_id, translated.type = request_id, refusal.type
     translated.retry_after, translated.attempts = refusal.retry_after, attempt_of(request)
     return translated
+
+
+# Msh-Uid, Msh-Gid, Msh-Org-Id and Msh-Project-Id say whose key it is. The rest was true of the packed body.
+_HIDDEN_HEADERS = re.compile(
+    r"msh-(uid|gid|org-id|project-id)|set-cookie2?|content-(encoding|length)|transfer-encoding"
+)
+
+
+def _shown(response: Any, key: str) -> Any:
+    """A copy of a response with the ids of accounts and keys blanked.
+
+    LangChain's tracers write the body and the headers of an error's `response` into the trace.
+    """
+    try:
+        text = response.text
+    except RuntimeError:  # a stream, of which the error was an event
+        text = ""
+    try:  # servers in Go write "<" as "\\u003c": what is masked is what the JSON says
+        text = json.dumps(mask_all(json.loads(text), lambda one: mask(one, key)), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        text = mask(text, key)
+    headers = [(name, value) for name, value in response.headers.items() if not _HIDDEN_HEADERS.fullmatch(name)]
+    content = text.encode("utf-8", "replace")
+    return type(response)(response.status_code, headers=headers, content=content, request=response.request)
 
 
 def _nominal_status(refusal: Refusal) -> int:

@@ -6,7 +6,7 @@ import email.utils
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ _QUOTA = re.compile(
 # Tier 0 has a limit of tokens per day (platform.kimi.ai/docs/pricing/limits): no backoff of seconds outlasts it.
 _DAILY = re.compile(r"\bTPD\b|tokens per day|daily (?:token )?limit", re.I)
 _WAIT = re.compile(r"(?:try again|retry) (?:after|in) (\d{1,9}(?:\.\d{1,9})?) ?(ms|milli|h|m|s|$)?", re.I)
+_TOO_DEEP = "(nested too deeply)"
 _UNITS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,1000})", re.I)
 _ACCOUNT = re.compile(r"(account )[^\s<>]{1,100}(?= ?(?:<|/|request))", re.I)
@@ -127,14 +128,21 @@ def mask(text: str, key: str | None = None) -> str:
     return _IDS.sub(r"\1-***", _ACCOUNT.sub(r"\1***", text))
 
 
-def mask_key(body: Any, key: str) -> Any:
-    """Blank the key in a copy of a parsed body."""
+def mask_all(body: Any, blank: Callable[[str], str]) -> Any:
+    """Apply a function to every text in a copy of a parsed body."""
+    try:
+        return _map_texts(body, blank)
+    except RecursionError:
+        return _TOO_DEEP
+
+
+def _map_texts(body: Any, blank: Callable[[str], str]) -> Any:
     if isinstance(body, str):
-        return body.replace(key, "***")
+        return blank(body)
     if isinstance(body, list):
-        return [mask_key(item, key) for item in body]
+        return [_map_texts(item, blank) for item in body]
     if isinstance(body, dict):
-        return {mask_key(name, key): mask_key(value, key) for name, value in body.items()}
+        return {_map_texts(name, blank): _map_texts(value, blank) for name, value in body.items()}
     return body
 
 
@@ -161,7 +169,7 @@ def _dump(body: object) -> str:
     try:
         return json.dumps(body, ensure_ascii=False)
     except RecursionError:
-        return "(nested too deeply)"
+        return _TOO_DEEP
 
 
 def _shorten(text: str, limit: int) -> str:

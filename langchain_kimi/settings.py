@@ -152,7 +152,10 @@ class KimiSettings(BaseChatModel):
     @field_validator("kimi_api_key", mode="before")
     @classmethod
     def _resolve_api_key(cls, value: Any) -> SecretStr:
-        return SecretStr(resolve_api_key(value.get_secret_value() if isinstance(value, SecretStr) else value))
+        try:
+            return SecretStr(resolve_api_key(value.get_secret_value() if isinstance(value, SecretStr) else value))
+        finally:
+            value = None  # a traceback may be printed with its variables
 
     @field_validator("base_url", mode="before")
     @classmethod

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import ChatMessage, LLMMetadata
-from llama_index.core.bridge.pydantic import Field, PrivateAttr, SecretStr
+from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 
 from kimi_wire import KimiMissingKeyError, KimiRequestError, KimiWarning, profile_for
@@ -67,6 +67,8 @@ class KimiSettings(FunctionCallingLLM):
         default=None, description="HTTP client of asynchronous calls.", exclude=True, repr=False
     )
     context_window: int | None = Field(default=None, description="Input and output, in tokens; None is the model's.")
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # pydantic would quote the arguments, keys among them
 
     _connection: tuple[dict[str, Any], KimiClient] | None = PrivateAttr(default=None)
     _warned: set[str] = PrivateAttr(default_factory=set)

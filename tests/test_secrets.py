@@ -1,0 +1,296 @@
+"""The key and the headers are seen by the configured host and by nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import pickle
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import openai
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.load import dumpd, dumps
+from langchain_core.tracers.base import BaseTracer
+from langchain_core.tracers.schemas import Run
+from llama_index.core.callbacks import CallbackManager, LlamaDebugHandler
+from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.llms import ChatMessage
+
+from kimi_emulator import Failure, KimiEmulator, Reply
+from kimi_wire import KimiError, KimiMissingKeyError, KimiRequestError
+from kimi_wire.client import KimiClient
+from kimi_wire.connection import resolve_base_url
+from langchain_kimi import ChatKimi
+from llama_index_kimi import Kimi
+from tests.wire.test_client import WAYS, ask, request
+
+KEY = "sk-secret-0123456789abcdef"
+HEADERS = {"X-Api-Key": "header-hush-hush", "Api-Key": "another-hush-hush"}
+CALL_HEADERS = {"X-Call-Key": "call-hush-hush"}
+ACCOUNT = "org-0123456789abcdef"
+QUOTA = Failure(
+    429,
+    f"Your account {ACCOUNT}<ak-fedcba987654> is suspended due to insufficient balance",
+    "exceeded_current_quota_error",
+)
+
+
+def assert_silent(text: Any) -> None:
+    said = str(text)
+    for secret in (KEY, "hush-hush", "0123456789abcdef", "fedcba987654"):
+        assert secret not in said, said[max(said.index(secret) - 300, 0) : said.index(secret) + 60]
+
+
+@pytest.fixture
+def chat(kimi: KimiEmulator) -> Iterator[ChatKimi]:
+    chat = ChatKimi(api_key=KEY, base_url=kimi.base_url, default_headers=HEADERS, max_retries=0)
+    yield chat
+    chat._client.close()
+
+
+@pytest.fixture
+def llm(kimi: KimiEmulator) -> Iterator[Kimi]:
+    llm = Kimi(api_key=KEY, api_base=kimi.base_url, default_headers=HEADERS, max_retries=0)
+    yield llm
+    llm._client().close()
+
+
+def test_no_form_of_the_langchain_model_shows_them(chat: ChatKimi) -> None:
+    chat.invoke("hi")
+    bound = chat.bind_tools([]).with_config(tags=["x"])
+    structured = chat.with_structured_output({"title": "T", "type": "object", "properties": {}})
+    for form in (
+        repr(chat), str(chat), dumps(chat), dumpd(chat), chat.model_dump(), chat.model_dump_json(), chat.asdict(),
+        chat.to_json(), pickle.dumps(chat), chat._identifying_params, chat._get_invocation_params(), chat._get_ls_params(),
+        chat._get_llm_string(), chat.lc_attributes, chat.lc_secrets, repr(bound), dumps(bound), repr(structured),
+        repr(chat.model_copy()), repr(chat._client), chat._serialized,
+    ):  # fmt: skip
+        assert_silent(form)
+
+
+def test_no_form_of_the_llama_index_model_shows_them(llm: Kimi) -> None:
+    llm.complete("hi")
+    for form in (
+        repr(llm), str(llm), llm.to_dict(), llm.to_json(), llm.dict(), llm.model_dump(), llm.model_dump_json(),
+        llm.class_name(), llm.to_payload(), llm.metadata, pickle.dumps(llm), repr(llm.model_copy()),
+        repr(llm._client()),
+    ):  # fmt: skip
+        assert_silent(form)
+
+
+def everything_of(run: Run) -> str:
+    parts = [run.inputs, run.outputs, run.serialized, run.extra, run.error, run.events, run.tags]
+    return json.dumps(parts, default=repr) + "".join(everything_of(child) for child in run.child_runs)
+
+
+class Tracer(BaseTracer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def _persist_run(self, run: Run) -> None:
+        self.seen.append(everything_of(run))
+
+
+class Callbacks(BaseCallbackHandler):
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def on_chat_model_start(self, serialized: Any, messages: Any, **kwargs: Any) -> None:
+        self.seen.append(repr((serialized, messages, kwargs)))
+
+    def on_llm_end(self, response: Any, **kwargs: Any) -> None:
+        self.seen.append(repr((response, kwargs)))
+
+    def on_llm_error(self, error: BaseException, **kwargs: Any) -> None:
+        self.seen.append(repr((error, str(error), kwargs)))
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream", "ainvoke", "astream"])
+def test_langchains_tracers_and_callbacks_see_none(kimi: KimiEmulator, chat: ChatKimi, way: str) -> None:
+    tracer, callbacks = Tracer(), Callbacks()
+    config: Any = {"callbacks": [tracer, callbacks]}
+    kimi.script(Reply("Hi"), QUOTA, Reply("Half", cut_after=2))
+
+    async def acall() -> None:
+        await chat.ainvoke("hi", config) if way == "ainvoke" else [one async for one in chat.astream("hi", config)]
+
+    def call() -> None:
+        if way.startswith("a"):
+            asyncio.run(acall())
+        else:
+            _ = chat.invoke("hi", config) if way == "invoke" else list(chat.stream("hi", config))
+
+    call()
+    for _ in range(2):
+        with pytest.raises(KimiError):
+            call()
+    assert len(tracer.seen) == 3
+    assert len(callbacks.seen) == 6
+    assert_silent(tracer.seen + callbacks.seen)
+    assert "insufficient balance" in tracer.seen[1]
+    assert "msh-request-id" in tracer.seen[1].lower()
+    assert not any(header in "".join(tracer.seen).lower() for header in ("msh-uid", "msh-org-id", "msh-gid"))
+
+
+class Events(BaseEventHandler):
+    seen: list[str]
+
+    def handle(self, event: Any, **kwargs: Any) -> None:
+        self.seen.append(event.model_dump_json(fallback=repr) + repr(event))
+
+
+@pytest.mark.parametrize("way", ["chat", "stream_chat", "achat", "astream_chat"])
+def test_llama_indexs_events_and_callbacks_see_none(kimi: KimiEmulator, llm: Kimi, way: str) -> None:
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    llm.callback_manager = CallbackManager([debug])
+    events, handlers = Events(seen=[]), get_dispatcher().event_handlers
+    handlers.append(events)
+    kimi.script(Reply("Hi"), QUOTA)
+
+    async def acall() -> None:
+        result = await getattr(llm, way)([ChatMessage("hi")])
+        _ = [one async for one in result] if "stream" in way else None
+
+    def call() -> None:
+        if way.startswith("a"):
+            asyncio.run(acall())
+        else:
+            result = getattr(llm, way)([ChatMessage("hi")])
+            _ = list(result) if "stream" in way else None
+
+    try:
+        call()
+        with pytest.raises(KimiError):
+            call()
+    finally:
+        handlers.remove(events)
+    assert events.seen
+    assert_silent(events.seen)
+    assert_silent([repr(event.payload) for pair in debug.get_llm_inputs_outputs() for event in pair])
+
+
+FAULTS: dict[str, Callable[[], Any]] = {
+    "quota": lambda: QUOTA,
+    "key": lambda: Failure(401, f"Incorrect API key provided: {KEY}"),
+    "cut": lambda: Reply("one two three", cut_after=2),
+    "refused": lambda: None,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_tracebacks_with_variables_show_none(kimi: KimiEmulator, way: str, fault: str) -> None:
+    """As rich, pytest, Sentry and LangChain's tracers print them."""
+    base_url = "http://127.0.0.1:9/v1" if fault == "refused" else kimi.base_url
+    if (reply := FAULTS[fault]()) is not None:
+        kimi.script(reply)
+    client = KimiClient(api_key=KEY, base_url=base_url, default_headers=HEADERS, max_retries=0)
+    with pytest.raises(KimiError) as caught:
+        ask(client, way)
+    client.close()
+    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    own = [line for line in told.format() if "test_client.py" not in line and "test_secrets.py" not in line]
+    assert_silent("".join(own))
+    assert_silent("".join(traceback.format_exception(caught.value)))
+
+
+@pytest.mark.parametrize(
+    "careless",
+    [
+        lambda hidden: ChatKimi(api_key=hidden(), base_url="no url"),
+        lambda hidden: ChatKimi(api_key=hidden(), temprature=1),
+        lambda hidden: ChatKimi(api_key=hidden() + " \x00"),
+        lambda hidden: Kimi(api_key=hidden(), base_url="no url"),
+        lambda hidden: Kimi(api_key=hidden(), temprature=1),
+        lambda hidden: Kimi(api_key=hidden() + " \x00"),
+        lambda hidden: Kimi(api_key=hidden(), timeout="soon"),
+        lambda hidden: Kimi(api_key=hidden(), http_client=object()).complete("hi"),
+        lambda hidden: ChatKimi(api_key=hidden(), http_client=object()).invoke("hi"),
+    ],
+)
+def test_a_mistake_at_construction_shows_none(careless: Callable[[Any], Any]) -> None:
+    with pytest.raises(Exception) as caught:
+        careless(lambda: KEY)
+    assert_silent("".join(traceback.format_exception(caught.value)))
+    ours = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    frames = [
+        (frame.name, frame.locals)
+        for frame in ours.stack
+        if any(package in frame.filename for package in ("/kimi_wire/", "/langchain_kimi/", "/llama_index_kimi/"))
+    ]
+    assert_silent(frames)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_log_at_any_level_shows_them(kimi: KimiEmulator, caplog: pytest.LogCaptureFixture, way: str) -> None:
+    """Neither ours nor the SDK's nor the HTTP library's, at DEBUG."""
+    caplog.set_level(logging.DEBUG)
+    for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2", "kimi_wire"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    client = KimiClient(api_key=KEY, base_url=kimi.base_url, default_headers=HEADERS, max_retries=1)
+    kimi.script(Failure(500, headers={"Retry-After-Ms": "1"}), Reply("Hi"), QUOTA)
+    ask(client, way, headers=CALL_HEADERS)
+    with pytest.raises(KimiError):
+        ask(client, way, headers=CALL_HEADERS)
+    client.close()
+    assert [one.headers["x-call-key"] for one in kimi.requests] == ["call-hush-hush"] * 3
+    assert {one.name.partition(".")[0] for one in caplog.records} >= {"openai", "kimi_wire"}
+    for record in caplog.records:
+        assert_silent(record.getMessage() + repr(record.args))
+
+
+@pytest.mark.parametrize("made", [ChatKimi, Kimi])
+def test_a_url_with_a_password_is_refused_and_not_shown(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """httpx would send it in place of the key, and every repr and pickle would show it."""
+    monkeypatch.setenv("MOONSHOT_BASE_URL", "https://user:hush-hush@gateway.example/v1?token=hush-hush")
+    with pytest.raises(ValueError, match=r"'https://gateway.example/v1' has a user or password") as caught:
+        made(api_key=KEY)
+    assert_silent(str(caught.value))
+    with pytest.raises(KimiRequestError):
+        resolve_base_url("https://user@gateway.example/v1")
+
+
+def test_the_header_of_a_call_reaches_the_host_and_not_the_next_call(kimi: KimiEmulator, chat: ChatKimi) -> None:
+    chat.invoke("hi", extra_headers=CALL_HEADERS)
+    chat.invoke("hi")
+    assert "x-call-key" in kimi.requests[0].headers
+    assert "x-call-key" not in kimi.requests[1].headers
+    assert kimi.requests[1].headers["x-api-key"] == "header-hush-hush"
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_nothing_follows_a_redirect_to_another_host_over_aiohttp(kimi: KimiEmulator, status: int) -> None:
+    async def main() -> None:
+        try:
+            http_client = openai.DefaultAioHttpClient()
+        except RuntimeError:
+            pytest.skip("the SDK's aiohttp transport is not installed")
+        client = KimiClient(api_key=KEY, base_url=kimi.base_url, default_headers=HEADERS, http_async_client=http_client)
+        with pytest.raises(KimiError, match="redirects to"):
+            await client.acomplete(request())
+        await http_client.aclose()
+
+    with KimiEmulator() as other:
+        kimi.script(Failure(status, message="x", headers={"Location": f"{other.base_url}/chat/completions"}))
+        asyncio.run(main())
+        assert other.requests == []
+
+
+@pytest.mark.parametrize("made", [ChatKimi, Kimi])
+def test_headers_of_the_wrong_kind_are_not_quoted(made: Any) -> None:
+    with pytest.raises(ValueError, match="default_headers") as caught:
+        made(api_key=KEY, default_headers=["hush-hush"])
+    assert_silent(str(caught.value))
+
+
+def test_a_missing_key_names_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOONSHOT_API_KEY", f"{KEY} with spaces")
+    with pytest.raises(KimiMissingKeyError) as caught:
+        ChatKimi()
+    assert_silent(str(caught.value))
