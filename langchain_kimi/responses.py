@@ -169,8 +169,7 @@ def parse_stream_end(completion: Completion, *, v1: bool) -> ChatGenerationChunk
         tool_call_chunks=marks,
         usage_metadata=parse_usage(completion.usage),
         response_metadata=response_metadata(completion, choice) | _version(v1),
-        id=completion.id,
-        chunk_position="last",
+        chunk_position="last",  # no id of its own: a page that groups chunks by id would show two messages
     )
     return ChatGenerationChunk(message=message)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from langchain_core.language_models import BaseChatModel
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
@@ -27,8 +27,8 @@ class KimiSettings(BaseChatModel):
     model_name: str = Field(default=DEFAULT_MODEL, alias="model")
     """Model id. Families are known by pattern; ids that are not Kimi's are sent untouched."""
 
-    kimi_api_key: SecretStr = Field(default=None, alias="api_key", validate_default=True)
-    """API key; default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`."""
+    kimi_api_key: SecretStr | str = Field(default=None, alias="api_key", validate_default=True)
+    """API key; a `SecretStr`, whatever was given. Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`."""
 
     base_url: str = Field(default=None, validate_default=True)
     """The API's root; default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
@@ -193,7 +193,7 @@ class KimiSettings(BaseChatModel):
         if self.kimi_api_key is None:
             self.kimi_api_key = SecretStr(resolve_api_key(None))
         arguments = {
-            "api_key": self.kimi_api_key.get_secret_value(),
+            "api_key": cast("SecretStr", self.kimi_api_key).get_secret_value(),
             "base_url": self.base_url,
             "timeout": self.timeout,
             "stream_idle_timeout": self.stream_idle_timeout,

@@ -32,7 +32,7 @@ class KimiSettings(FunctionCallingLLM):
     """The fields of `Kimi`, which documents them, and everything that needs no server."""
 
     model: str = Field(default=DEFAULT_MODEL, description="The model's id.")
-    api_key: SecretStr | None = Field(default=None, description="The API key.", exclude=True, repr=False)
+    api_key: SecretStr | str | None = Field(default=None, description="The API key.", exclude=True, repr=False)
     api_base: str | None = Field(default=None, description="The API's root.")
     thinking: bool | None = Field(default=None, description="Whether to think; None is the model's default.")
     reasoning_effort: str | None = Field(default=None, description="low, high or max; kimi-k3 family only.")
