@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ def describe(request: RecordedRequest) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until interrupted.
+    """Serve until interrupted or told to stop, as containers are (SIGTERM).
 
     Args:
         arguments: The command line; None takes the process's own.
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     try:
         with emulator:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             print(emulator.base_url, flush=True)
             threading.Event().wait()
     except KeyboardInterrupt:

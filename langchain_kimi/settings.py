@@ -28,7 +28,8 @@ class KimiSettings(BaseChatModel):
     """Model id. Families are known by pattern; ids that are not Kimi's are sent untouched."""
 
     kimi_api_key: SecretStr | str = Field(default=None, alias="api_key", validate_default=True)
-    """API key; a `SecretStr`, whatever was given. Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`."""
+    """API key, held as a `SecretStr` whatever was given; default: the environment's `MOONSHOT_API_KEY`, else
+    `KIMI_API_KEY`."""
 
     base_url: str = Field(default=None, validate_default=True)
     """The API's root; default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else

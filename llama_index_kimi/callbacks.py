@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from llama_index.core.base.llms.base import BaseLLM
 from llama_index.core.callbacks import CallbackManager
@@ -15,7 +15,14 @@ from llama_index.core.llms import callbacks
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def when_observed(callback: Callable[[Method], Method]) -> Callable[[Method], Method]:
+class Decorator(Protocol):
+    """What leaves a method's type as it is; core's own decorators make it unknown."""
+
+    def __call__(self, method: Method, /) -> Method:
+        """Decorate a method."""
+
+
+def when_observed(callback: Callable[..., Any]) -> Decorator:
     """Apply a callback decorator of core's to the calls that somebody observes.
 
     Core makes an event for every chunk of a stream, with the whole conversation in it, which it validates: 68 us a

@@ -34,6 +34,7 @@ class KimiSettings(FunctionCallingLLM):
     model: str = Field(default=DEFAULT_MODEL, description="The model's id.")
     api_key: SecretStr | str | None = Field(default=None, description="The API key.", exclude=True, repr=False)
     api_base: str | None = Field(default=None, description="The API's root.")
+    base_url: str | None = Field(default=None, description="The same, by its other name.", exclude=True, repr=False)
     thinking: bool | None = Field(default=None, description="Whether to think; None is the model's default.")
     reasoning_effort: str | None = Field(default=None, description="low, high or max; kimi-k3 family only.")
     preserve_thinking: bool | None = Field(default=None, description="Whether the model sees its earlier thinking.")
@@ -77,9 +78,8 @@ class KimiSettings(FunctionCallingLLM):
         """Set the model up; nothing is sent. See the class for the arguments."""
         if isinstance(kwargs.get("api_key"), str):  # a traceback may be printed with its variables
             kwargs["api_key"] = SecretStr(kwargs["api_key"])
-        if "base_url" in kwargs:
-            base_url = kwargs.pop("base_url")
-            kwargs["api_base"] = kwargs.get("api_base") or base_url
+        base_url = kwargs.pop("base_url", None)
+        kwargs["api_base"] = kwargs.get("api_base") or base_url
         fields = type(self).model_fields
         for name in sorted(kwargs.keys() - fields.keys()):
             _check_single(kwargs.get("n"))

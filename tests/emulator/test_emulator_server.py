@@ -260,7 +260,10 @@ def test_stop_closes_connections(http_send: Callable[..., Any]) -> None:
     connection.close()
 
 
-def test_command_line() -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_command_line(stop: signal.Signals) -> None:
+    if signal.getsignal(stop) is signal.SIG_IGN:
+        pytest.skip(f"{stop.name} is ignored here, and so in processes started from here: a job in the background")
     command = [sys.executable, "-m", "kimi_emulator", "--port", "0"]
     root = Path(__file__).resolve().parents[2]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
@@ -271,7 +274,7 @@ def test_command_line() -> None:
         post(connection, {**HELLO, "temperature": 0}).read()
         connection.close()
         line = process.stdout.readline().strip()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         assert process.wait(10) == 0
     assert line == "POST /v1/chat/completions 400 kimi-k3 invalid temperature: only 1 is allowed for this model"
 
