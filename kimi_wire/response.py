@@ -61,10 +61,10 @@ def parse_arguments(arguments: str) -> dict[str, Any]:
     if not arguments.strip():
         return {}
     try:
-        parsed = from_json(arguments.encode())
+        parsed = from_json(arguments.encode(), allow_inf_nan=False)
     except ValueError:
         try:
-            parsed = json.loads(arguments, strict=False)
+            parsed = json.loads(arguments, strict=False, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"The arguments are not valid JSON ({error}): {arguments}") from None
     if not isinstance(parsed, dict):
@@ -77,6 +77,10 @@ def render_arguments(arguments: dict[str, Any]) -> str:
     return json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
 def replay_arguments(arguments: str) -> str:
     """Arguments as they may go back to the server: unchanged where they are a valid JSON object.
 
@@ -84,7 +88,7 @@ def replay_arguments(arguments: str) -> str:
     anew; what cannot becomes an empty object, and the tool's answer, which quotes it, stays in the conversation.
     """
     try:
-        if isinstance(from_json(arguments.encode()), dict):
+        if isinstance(from_json(arguments.encode(), allow_inf_nan=False), dict):
             return arguments
     except ValueError:
         pass
