@@ -20,7 +20,7 @@ from kimi_wire.response import parse_request_id
 log = logging.getLogger("kimi_wire")
 """Says at INFO what each attempt came to; no text, no ids of accounts, no headers."""
 
-_MAX_REDIRECTS = 5
+_MAX_REDIRECTS = 4
 
 
 class Courier:
@@ -40,15 +40,17 @@ class Courier:
 
     def send(self, request: Any, arguments: Mapping[str, Any]) -> Any:
         """Send a request; a refusal comes back read, and marked for the SDK's retries."""
-        for left in reversed(range(_MAX_REDIRECTS)):
+        hops = 0
+        while True:
             try:
                 response = self._client.send(request, **{**arguments, "follow_redirects": False})
             except Exception as error:
                 log_attempt(request, type(error).__name__)
                 raise
-            following = next_hop(request, response) if left else None
+            following = next_hop(request, response) if hops < _MAX_REDIRECTS else None
             if following is None:
                 break
+            hops += 1
             response.close()
             request = following
         if response.status_code >= 300:
@@ -59,15 +61,17 @@ class Courier:
 
     async def asend(self, request: Any, arguments: Mapping[str, Any]) -> Any:
         """The asynchronous twin of `send`."""
-        for left in reversed(range(_MAX_REDIRECTS)):
+        hops = 0
+        while True:
             try:
                 response = await self._client.send(request, **{**arguments, "follow_redirects": False})
             except Exception as error:
                 log_attempt(request, type(error).__name__)
                 raise
-            following = next_hop(request, response) if left else None
+            following = next_hop(request, response) if hops < _MAX_REDIRECTS else None
             if following is None:
                 break
+            hops += 1
             await response.aclose()
             request = following
         if response.status_code >= 300:

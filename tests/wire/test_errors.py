@@ -23,7 +23,7 @@ from kimi_emulator import Failure, KimiEmulator, Reply
 from kimi_wire import api_errors, errors
 from kimi_wire.client import KimiClient
 from kimi_wire.hints import hint_for
-from kimi_wire.refusals import mask, parse_refusal
+from kimi_wire.refusals import mask, mask_all, parse_refusal
 from langchain_kimi import errors as langchain_errors
 from tests.wire.test_client import SECRET, WAYS, ask, request
 
@@ -169,6 +169,16 @@ def test_a_body_that_cannot_be_unpacked_is_a_failed_connection(raw_server: Any, 
     client = KimiClient(api_key=SECRET, base_url=f"http://127.0.0.1:{raw_server.server_port}/v1", max_retries=0)
     assert isinstance(fail(client, way), api_errors.KimiConnectionError)
     client.close()
+
+
+def test_what_is_nested_too_deeply() -> None:
+    deep: Any = "x"
+    for _ in range(50_000):
+        deep = [deep]
+    assert "nested too deeply" in parse_refusal(400, {}, {"unknown": deep}).text
+    assert mask_all(deep, str.upper) == "(nested too deeply)"
+    assert parse_refusal(400, {}, b'{"error": [{"message": "listed"}]}').text == "listed"
+    assert parse_refusal(400, {}, b'{"error": []}').text == '{"error": []}'
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])

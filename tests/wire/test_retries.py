@@ -7,6 +7,7 @@ import email.utils
 import itertools
 import logging
 import time
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from llama_index.core.rate_limiter import BaseRateLimiter as LlamaIndexLimiter
 from kimi_emulator import Failure, KimiEmulator, Reply
 from kimi_wire import api_errors
 from kimi_wire.client import KimiClient
+from kimi_wire.connection import _made
 from kimi_wire.errors import KimiError, KimiRequestError, KimiStreamError
 from kimi_wire.refusals import advise_retry, parse_refusal
 from langchain_kimi import ChatKimi
@@ -152,7 +154,8 @@ def test_retry_after_may_be_a_date() -> None:
     assert later is not None
     assert 0 < later <= 30
     assert parse_refusal(429, {"retry-after": email.utils.formatdate(0)}, b"").retry_after == 0
-    assert parse_refusal(429, {"retry-after": "Mon, 01 Jan 0000 99:99:99"}, b"").retry_after in (None, 0)
+    for nonsense in ("Mon, 01 Jan 99999 00:00:00 GMT", "Mon, 01 Jan 0000 99:99:99"):
+        assert not parse_refusal(429, {"retry-after": nonsense}, b"").retry_after
     assert advise_retry(parse_refusal(429, {"retry-after": email.utils.formatdate(time.time() + 900)}, b"")) == {
         "x-should-retry": "false"
     }
@@ -266,6 +269,17 @@ def test_an_http_client_of_the_wrong_kind_is_refused(kimi: KimiEmulator, unfit: 
     client = KimiClient(api_key=SECRET, base_url=kimi.base_url, http_client=unfit)
     with pytest.raises(KimiRequestError, match="http_client is a"):
         client.complete(_request())
+
+
+def test_what_the_sdk_does_not_take_is_refused_without_its_options() -> None:
+    def make(**options: Any) -> None:
+        raise TypeError("Invalid `http_client` argument")
+
+    with pytest.raises(KimiRequestError, match="takes no such HTTP client: Invalid") as caught:
+        _made(make, {"api_key": SECRET}, None)
+    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert SECRET not in str([frame.locals for frame in told.stack if "connection.py" in frame.filename])
+    assert caught.value.__context__ is None
 
 
 def test_the_users_of_both_frameworks_see_the_attempts(kimi: KimiEmulator) -> None:
