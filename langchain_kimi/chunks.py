@@ -19,6 +19,11 @@ class KimiGenerationChunk(ChatGenerationChunk):
     every piece of thinking and of arguments to a copy of all before it (`merge_dicts`).
     """
 
+    @classmethod
+    def lc_id(cls) -> list[str]:
+        """That of `ChatGenerationChunk`: as such it is written down, and read again."""
+        return ChatGenerationChunk.lc_id()
+
     def __add__(self, other: ChatGenerationChunk | list[ChatGenerationChunk]) -> ChatGenerationChunk:
         """Add one chunk, or many; the result is langchain-core's."""
         if not isinstance(other, list):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.load import dumpd, load
 from langchain_core.messages import AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
@@ -142,6 +143,17 @@ def test_the_sum_of_a_list_is_langchains(stream: list[Delta], run_id: bool, cut:
     assert total.message == wanted.message
     assert (total.text, total.generation_info) == (wanted.text, wanted.generation_info)
     assert [chunk.message for chunk in made] == before
+
+
+@pytest.mark.filterwarnings("ignore:The function `load` is in beta")
+def test_a_chunk_is_written_down_as_langchains() -> None:
+    chunk = parse_delta(Delta("a", "b"), v1=False)
+    plain = validated(Delta("a", "b"), v1=False)
+    assert dumpd(chunk)["id"] == dumpd(plain)["id"]
+    assert dumpd(chunk)["kwargs"].keys() == dumpd(plain)["kwargs"].keys()
+    read = load(dumpd(chunk), allowed_objects="core")
+    assert type(read) is ChatGenerationChunk
+    assert read.message == plain.message
 
 
 def test_a_sum_with_one_chunk_is_langchains() -> None:
