@@ -196,7 +196,7 @@ def _pair_tool_messages(messages: list[JSON], *, repair: bool) -> list[JSON]:
     conversation: "tool call id write:XXX is duplicated" (openclaw/openclaw#51148). The first of its kind stays as it
     is, since changed ids make models call tools less reliably (openclaw/openclaw#70030).
     """
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     waiting: dict[str, list[JSON]] = {}  # the caller's id -> (copied) calls that are still to be answered, in order
     paired: list[JSON] = []
     for index, message in enumerate(messages):
@@ -233,18 +233,25 @@ def _answer(call: JSON, message: JSON) -> None:
         message |= {"name": name, "content": arguments}
 
 
-def _claim_id(call: JSON, taken: set[str]) -> None:
+def _claim_id(call: JSON, taken: dict[str, int]) -> None:
     """Make the id of a (copied) call unique in the conversation, the same way each time.
 
     `list_dir:0` becomes the next free `list_dir:1`, so that an id keeps the form its model writes.
+
+    Args:
+        call: The call.
+        taken: The ids so far, each with the number that was given last to another call with that id.
     """
-    unique = call["id"] or f"{call['function']['name']}:0"
-    numbered = _NUMBERED_ID.fullmatch(unique)
-    stem, number = (numbered[1], int(numbered[2])) if numbered else (f"{unique}_", 0)
-    while unique in taken:
-        number += 1
-        unique = f"{stem}{number}"
-    taken.add(unique)
+    wanted = unique = call["id"] or f"{call['function']['name']}:0"
+    if wanted in taken:
+        numbered = _NUMBERED_ID.fullmatch(wanted)
+        stem, number = (numbered[1], int(numbered[2])) if numbered else (f"{wanted}_", 0)
+        number = max(number, taken[wanted])
+        while unique in taken:
+            number += 1
+            unique = f"{stem}{number}"
+        taken[wanted] = number
+    taken[unique] = -1
     if unique != call["id"]:
         logger.debug("sent the tool call id %r as %r", call["id"], unique)
     call["id"] = unique

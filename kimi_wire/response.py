@@ -72,9 +72,12 @@ def parse_arguments(arguments: str) -> dict[str, Any]:
     return parsed
 
 
+_write_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # `dumps` makes one each time
+
+
 def render_arguments(arguments: dict[str, Any]) -> str:
     """Arguments as JSON text, the way Kimi writes them: compact, and with its letters as they are."""
-    return json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
+    return _write_compact(arguments)
 
 
 def _refuse_constant(name: str) -> None:
