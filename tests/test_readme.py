@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -24,10 +25,14 @@ SHELL = [(where, code) for where, language, code in FENCES if language == "bash"
 
 
 @pytest.mark.parametrize(("where", "code"), PYTHON, ids=[where for where, _ in PYTHON])
-def test_python_fences_run(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, where: str, code: str) -> None:
+def test_python_fences_run(
+    kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str, code: str
+) -> None:
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     if "print(" in code:
         assert done.stdout.strip()
@@ -35,17 +40,29 @@ def test_python_fences_run(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize(("where", "code"), SHELL, ids=[where for where, _ in SHELL])
-def test_shell_fences_name_what_is_there(where: str, code: str) -> None:
+def test_shell_fences_run_or_name_what_is_there(
+    kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str, code: str
+) -> None:
+    monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
+    monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "moon.md").write_text("The Moon has ice at its poles.")
     makefile = (ROOT / "Makefile").read_text("utf-8")
     extras = (ROOT / "pyproject.toml").read_text("utf-8")
     for line in code.splitlines():
-        command = line.partition("#")[0].split()
+        command = shlex.split(line, comments=True)
         if command[:1] == ["make"]:
             assert re.search(rf"^{command[1]}:", makefile, re.MULTILINE)
         elif command[:1] == ["pip"]:
             extra = re.search(r"kimi-adapters\[([\w-]+)\]", line)
             assert extra
             assert f"\n{extra[1]} = [" in extras
+        elif command[:2] == ["python", "-m"]:
+            done = subprocess.run(
+                [sys.executable, *command[1:]], capture_output=True, text=True, check=False, cwd=tmp_path
+            )
+            assert done.returncode == 0, done.stderr
+            assert done.stdout.strip()
         else:
             assert command[0] == "export"
 
