@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
@@ -362,8 +362,8 @@ class ChatKimi(KimiTokenCounting):
         parser = KimiOutputParser(output=output, from_tool=method == "function_calling")
         # LangSmith shows the schema beside the trace; langchain-core takes the argument out before it calls the model.
         if output is not None:
-            traced = {"kwargs": {"method": method, "strict": strict}, "schema": output.tool}
-            kwargs["ls_structured_output_format"] = traced
+            traced = schema if get_origin(schema) is None else output.tool  # which it cannot convert on Python 3.13
+            kwargs["ls_structured_output_format"] = {"kwargs": {"method": method, "strict": strict}, "schema": traced}
         llm = self._bind_output(output, method, strict, kwargs)
         return with_raw(llm, parser) if include_raw else llm | parser
 

@@ -110,6 +110,23 @@ TWINS = [
 ]
 
 
+TWINS += [
+    (
+        "llama_index_kimi/structured.py",
+        "KimiProgram",
+        [("__call__", "acall"), ("stream_call", "astream_call"), ("_stream", "_astream")],
+    ),
+    (
+        "llama_index_kimi/prediction.py",
+        "KimiPrediction",
+        [
+            ("structured_predict", "astructured_predict"),
+            ("_structured_stream_call", "_structured_astream_call"),
+        ],
+    ),
+]
+
+
 class _WithoutAsync(ast.NodeTransformer):
     """Writes asynchronous code as the synchronous code it stands beside."""
 
@@ -132,6 +149,7 @@ class _WithoutAsync(ast.NodeTransformer):
     def __init__(self, tree: ast.Module) -> None:
         nodes = list(ast.walk(tree))
         own = {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.alias))}
+        self._calls_objects = "call" not in own
         twins = {sync_name for _, _, pairs in TWINS for sync_name, _ in pairs}
         self._known = own | twins | self.OTHERS | {f"_{name}" for name in self.OTHERS}
 
@@ -156,6 +174,11 @@ class _WithoutAsync(ast.NodeTransformer):
 
     def visit_Await(self, node: ast.Await) -> ast.AST:
         return self.visit(node.value)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "acall" and self._calls_objects:
+            node.func = node.func.value  # objects that are called in synchronous code
+        return self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         node.attr = self._sync_name(node.attr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 from kimi_emulator import Balance, KimiEmulator
 
 Send = Callable[..., Any]
+from tests.media_samples import png
+
 COUNT = "/tokenizers/estimate-token-count"
 USER = {"role": "user", "content": "Hello"}
-IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+IMAGE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{base64.b64encode(png()).decode()}"}}
 
 
 def test_the_balance_is_the_recorded_one(kimi: KimiEmulator, http_send: Send, recordings: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +38,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     asked = [f"{path}::{case}::{test}" for case, tests in CASES.items() for test in tests]
     asked.append(f"{path}::TestOverrides::test_complete")
     noted = Results()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # `KeepsItsLoop` leaves its connections to dead loops
         patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         quiet = ["-p", "no:terminal", "-p", "no:cacheprovider", "--capture=no"]
         options: list[Any] = [*quiet, "-c", str(settings), f"--rootdir={path.parents[2]}"]
         assert pytest.main([*options, *asked], plugins=[noted]) == pytest.ExitCode.TESTS_FAILED
+        gc.collect()
     return noted
 
 

@@ -197,6 +197,7 @@ def test_what_the_server_says_about_an_answer() -> None:
     )
     response = parse_response(completion)
     assert response.additional_kwargs == {
+        "attempts": 1,
         "prompt_tokens": 3,
         "completion_tokens": 4,
         "total_tokens": 7,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import datetime as dt
 import decimal
 from collections.abc import Callable
 from contextlib import nullcontext
 from enum import Enum
-from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import pytest
@@ -28,7 +26,6 @@ from kimi_emulator import KimiEmulator, Reply, ToolCall
 from kimi_wire import KimiError
 from llama_index_kimi import Kimi, KimiRequestError, KimiStreamError, KimiStructuredOutputError, KimiWarning
 from tests.llama_index_kimi.structured import ADA, WHO, Person, Thoughts, answering
-from tests.test_architecture import ROOT, _WithoutAsync
 
 Make = Callable[..., Kimi]
 
@@ -692,34 +689,3 @@ def test_histories_with_roles_go_through_structured_llms(kimi: KimiEmulator, llm
 
 
 # --- sync and async ---
-
-TWINS = [
-    ("structured.py", "KimiProgram", "__call__", "acall"),
-    ("structured.py", "KimiProgram", "stream_call", "astream_call"),
-    ("structured.py", "KimiProgram", "_stream", "_astream"),
-    ("prediction.py", "KimiPrediction", "structured_predict", "astructured_predict"),
-    ("prediction.py", "KimiPrediction", "_structured_stream_call", "_structured_astream_call"),
-]
-
-
-class WithoutAsyncCalls(_WithoutAsync):
-    """Programs are called in synchronous code, and have `acall` for asynchronous code."""
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        if isinstance(node.func, ast.Attribute) and node.func.attr == "acall":
-            node.func = node.func.value
-        return self.generic_visit(node)
-
-
-def _shell(path: str, owner: str, name: str) -> str:
-    tree = ast.parse((Path(ROOT) / "llama_index_kimi" / path).read_text(encoding="utf-8"))
-    (found,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner]
-    (function,) = [node for node in found.body if getattr(node, "name", None) == name]
-    statements = function.body[1:] if ast.get_docstring(function) else function.body  # type: ignore[attr-defined,arg-type]
-    assert len(statements) <= 14, "a shell is a dozen lines"
-    return "\n".join(ast.dump(WithoutAsyncCalls().visit(statement)) for statement in statements)
-
-
-@pytest.mark.parametrize(("path", "owner", "sync_name", "async_name"), TWINS)
-def test_async_twins_are_the_same_code(path: str, owner: str, sync_name: str, async_name: str) -> None:
-    assert _shell(path, owner, sync_name) == _shell(path, owner, async_name)

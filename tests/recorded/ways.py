@@ -15,6 +15,7 @@ from llama_index.core.base.llms.types import ChatMessage, ThinkingBlock
 from llama_index.core.prompts import PromptTemplate
 
 from kimi_wire import KimiWarning
+from kimi_wire.refusals import mask
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 from tests.conversations import Message, collect, to_langchain, to_llama_index
@@ -312,5 +313,5 @@ def _check_error(name: str, status: int | None, heard: Heard, said: Message, req
     assert getattr(heard.error, "status_code", None) == status
     assert heard.request_id == request_id
     words = said.get("error", {})
-    assert str(words.get("message", "")) in str(heard.error)
+    assert mask(str(words.get("message", ""))) in str(heard.error)
     assert getattr(heard.error, "type", None) == words.get("type")
