@@ -6,6 +6,7 @@ a user's own too, which is not changed by it.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 import logging
@@ -44,8 +45,9 @@ class Courier:
             try:
                 response = self._client.send(request, **{**arguments, "follow_redirects": False})
             except Exception as error:
-                log_attempt(request, type(error).__name__)
-                raise
+                failure = name_failure(error, request)
+                log_attempt(request, type(failure).__name__)
+                raise failure from error.__cause__
             following = next_hop(request, response) if left else None
             if following is None:
                 break
@@ -63,8 +65,9 @@ class Courier:
             try:
                 response = await self._client.send(request, **{**arguments, "follow_redirects": False})
             except Exception as error:
-                log_attempt(request, type(error).__name__)
-                raise
+                failure = name_failure(error, request)
+                log_attempt(request, type(failure).__name__)
+                raise failure from error.__cause__
             following = next_hop(request, response) if left else None
             if following is None:
                 break
@@ -75,6 +78,25 @@ class Courier:
             mark_refusal(response)
         log_attempt(request, f"HTTP {response.status_code}", parse_request_id(response.headers))
         return response
+
+
+def name_failure(error: Exception, request: Any) -> Exception:
+    """The HTTP library's error for what happened.
+
+    httpx-aiohttp 0.2 and the SDK's copy of it take connections that were refused or lost for a `ConnectTimeout`: in
+    their table, aiohttp's `ClientConnectionError` comes first, and covers the others.
+    """
+    cause = error.__cause__
+    if type(error).__name__ != "ConnectTimeout" or isinstance(cause, asyncio.TimeoutError):
+        return error
+    kinds = [base.__name__ for base in type(cause).__mro__ if base.__module__.partition(".")[0] == "aiohttp"]
+    if not kinds:
+        return error
+    http: Any = importlib.import_module(type(error).__module__.partition(".")[0])
+    failure: Exception = (http.ConnectError if "ClientConnectorError" in kinds else http.ReadError)(
+        str(cause) or kinds[0], request=request
+    )
+    return failure
 
 
 def next_hop(request: Any, response: Any) -> Any:
