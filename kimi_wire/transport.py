@@ -84,18 +84,16 @@ def name_failure(error: Exception, request: Any) -> Exception:
     """The HTTP library's error for what happened.
 
     httpx-aiohttp 0.2 and the SDK's copy of it take connections that were refused or lost for a `ConnectTimeout`: in
-    their table, aiohttp's `ClientConnectionError` comes first, and covers the others.
+    their table, aiohttp's `ClientConnectionError` comes first, and covers the others. Its `ClientResponseError` (an
+    answer that is no HTTP) is not in it; the SDK lets that through, with the request's headers in its repr.
     """
-    cause = error.__cause__
-    if type(error).__name__ != "ConnectTimeout" or isinstance(cause, asyncio.TimeoutError):
+    origin = error.__cause__ if type(error).__name__ == "ConnectTimeout" else error
+    kinds = [base.__name__ for base in type(origin).__mro__ if base.__module__.partition(".")[0] == "aiohttp"]
+    if not kinds or isinstance(origin, asyncio.TimeoutError):
         return error
-    kinds = [base.__name__ for base in type(cause).__mro__ if base.__module__.partition(".")[0] == "aiohttp"]
-    if not kinds:
-        return error
-    http: Any = importlib.import_module(type(error).__module__.partition(".")[0])
-    failure: Exception = (http.ConnectError if "ClientConnectorError" in kinds else http.ReadError)(
-        str(cause) or kinds[0], request=request
-    )
+    http: Any = importlib.import_module(type(request).__module__.partition(".")[0])
+    kind = http.ConnectError if "ClientConnectorError" in kinds else http.ReadError
+    failure: Exception = kind(str(origin) or kinds[0], request=request)
     return failure
 
 
