@@ -159,6 +159,15 @@ def make_cases(sizes: Sizes) -> list[Case]:
         *_growing(sizes),
         Case("concurrent", crowd_title, "answer", "concurrent", "run", crowd_characters, arguments=crowd),
         Case(
+            "concurrent-httpx",
+            f"{crowd_title}, without aiohttp",
+            "answer",
+            "concurrent_httpx",
+            "run",
+            crowd_characters,
+            arguments=crowd,
+        ),
+        Case(
             "concurrent-memory",
             f"{crowd_title}, peak memory",
             "answer",

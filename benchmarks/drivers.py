@@ -11,6 +11,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 from benchmarks.contestants import COMMON_ARGUMENTS, Contestant
 from benchmarks.server import MODEL, TOOL
@@ -107,6 +108,11 @@ class Driver(ABC):
                 return await self.ainvoke(messages)
 
         return sum(await asyncio.gather(*(ask() for _ in range(calls))))
+
+    async def concurrent_httpx(self, messages: Any, calls: int, at_once: int) -> int:
+        """The same over httpx, also where the extra `aiohttp` is installed."""
+        with mock.patch("kimi_wire.aiohttp_client.is_usable", return_value=False):
+            return await self.concurrent(messages, calls, at_once)
 
 
 class OpenAIDriver(Driver):

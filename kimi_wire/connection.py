@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
+from kimi_wire import aiohttp_client
 from kimi_wire.errors import KimiMissingKeyError, KimiRequestError
 from kimi_wire.hints import public_url
 from kimi_wire.transport import with_courier
@@ -85,7 +86,8 @@ class KimiConnection:
         max_retries: How often the SDK tries again; there is no other layer of retries.
         default_headers: Headers for every request.
         http_client: A client of the HTTP library the SDK is built on, for synchronous calls.
-        http_async_client: The same for asynchronous ones; it is not closed with an event loop.
+        http_async_client: The same for asynchronous ones; it is not closed with an event loop. None is one over aiohttp
+            where the extra `aiohttp` is installed, else one of httpx.
     """
 
     def __init__(
@@ -199,9 +201,7 @@ class KimiConnection:
             for finished in [known for known in list(self._async) if known.is_closed()]:
                 if (stale := self._async.pop(finished, None)) is not None:
                     stale.detach()
-            http_client = (
-                openai.DefaultAsyncHttpxClient() if self._http_async_client is None else self._http_async_client
-            )
+            http_client = default_async_client() if self._http_async_client is None else self._http_async_client
             client = _made(openai.AsyncOpenAI, self._sdk_options(), with_courier(http_client, asynchronous=True))
             keeper = _LoopClient(client, closes=self._http_async_client is None)
             self._async[loop] = keeper
@@ -305,6 +305,13 @@ class _LoopClient:
         if not self._loop.is_closed():
             self._abandoned.add(self)
             self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self.aclose()))
+
+
+def default_async_client() -> Any:
+    """Make the HTTP client of asynchronous calls: over aiohttp where that extra is installed, else httpx."""
+    import openai
+
+    return aiohttp_client.make_client() if aiohttp_client.is_usable() else openai.DefaultAsyncHttpxClient()
 
 
 @functools.cache

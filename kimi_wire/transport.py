@@ -6,6 +6,7 @@ a user's own too, which is not changed by it.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 import logging
@@ -45,8 +46,9 @@ class Courier:
             try:
                 response = self._client.send(request, **{**arguments, "follow_redirects": False})
             except Exception as error:
-                log_attempt(request, type(error).__name__)
-                raise
+                failure = name_failure(error, request)
+                log_attempt(request, type(failure).__name__)
+                raise failure from error.__cause__
             following = next_hop(request, response) if hops < _MAX_REDIRECTS else None
             if following is None:
                 break
@@ -66,8 +68,9 @@ class Courier:
             try:
                 response = await self._client.send(request, **{**arguments, "follow_redirects": False})
             except Exception as error:
-                log_attempt(request, type(error).__name__)
-                raise
+                failure = name_failure(error, request)
+                log_attempt(request, type(failure).__name__)
+                raise failure from error.__cause__
             following = next_hop(request, response) if hops < _MAX_REDIRECTS else None
             if following is None:
                 break
@@ -79,6 +82,23 @@ class Courier:
             mark_refusal(response)
         log_attempt(request, f"HTTP {response.status_code}", parse_request_id(response.headers))
         return response
+
+
+def name_failure(error: Exception, request: Any) -> Exception:
+    """The HTTP library's error for what happened.
+
+    httpx-aiohttp 0.2 and the SDK's copy of it take connections that were refused or lost for a `ConnectTimeout`: in
+    their table, aiohttp's `ClientConnectionError` comes first, and covers the others. Its `ClientResponseError` (an
+    answer that is no HTTP) is not in it; the SDK lets that through, with the request's headers in its repr.
+    """
+    origin = error.__cause__ if type(error).__name__ == "ConnectTimeout" else error
+    kinds = [base.__name__ for base in type(origin).__mro__ if base.__module__.partition(".")[0] == "aiohttp"]
+    if not kinds or isinstance(origin, asyncio.TimeoutError):
+        return error
+    http: Any = importlib.import_module(type(request).__module__.partition(".")[0])
+    kind = http.ConnectError if "ClientConnectorError" in kinds else http.ReadError
+    failure: Exception = kind(str(origin) or kinds[0], request=request)
+    return failure
 
 
 def next_hop(request: Any, response: Any) -> Any:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from kimi_emulator import KimiEmulator
+from kimi_wire import aiohttp_client
 
 settings.register_profile("unhurried", settings(), deadline=None)  # clocks of shared machines prove nothing
 settings.load_profile("unhurried")
@@ -33,12 +36,43 @@ FAMILIES = (
 )
 """A model of every family that takes tools."""
 
+ASYNC_PARAMETERS = ("way", "mode", "call")
+"""What tests call the parameter whose asynchronous values begin with `a`, and no other."""
+
 
 @pytest.fixture(autouse=True)
 def _no_ambient_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("MOONSHOT_", "KIMI_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_")):
             monkeypatch.delenv(name)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Double the tests marked `both_transports` that talk to a server; all others use httpx, whatever is installed."""
+    marked = metafunc.definition.get_closest_marker("both_transports")
+    if marked and {"kimi", *ASYNC_PARAMETERS}.intersection(metafunc.fixturenames):
+        metafunc.parametrize("transport", ["httpx", "aiohttp"], indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the synchronous half out of what is doubled."""
+    items[:] = [item for item in items if not _is_doubled_in_vain(getattr(item, "callspec", None))]
+
+
+def _is_doubled_in_vain(spec: Any) -> bool:
+    ways = [spec.params[name] for name in ASYNC_PARAMETERS if name in spec.params] if spec else []
+    return bool(ways) and spec.params.get("transport") == "aiohttp" and not ways[0].startswith("a")
+
+
+@pytest.fixture(autouse=True)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What asynchronous calls go over: `httpx` or `aiohttp`."""
+    name: str = getattr(request, "param", "httpx")
+    if name == "aiohttp" and importlib.util.find_spec("httpx_aiohttp") is None:
+        pytest.skip("the extra `aiohttp` is not installed")
+    if name == "httpx":
+        monkeypatch.setattr(aiohttp_client, "is_usable", lambda: False)
+    return name
 
 
 @pytest.fixture(scope="session")

@@ -56,10 +56,10 @@ def read_floors(pyproject: str) -> list[str]:
     """Read the lowest version of whatever users install, as pins.
 
     Args:
-        pyproject: The text of pyproject.toml; its tables `dependencies`, `langchain`, `llama-index` and `demo` are read.
+        pyproject: The text of pyproject.toml; its `dependencies` and the extras that users install are read.
     """
     floors = []
-    for table in ("dependencies", "langchain", "llama-index", "demo"):
+    for table in ("dependencies", "langchain", "llama-index", "aiohttp", "demo"):
         found = re.search(rf"^{table} = \[(.*?)^\]", pyproject, re.MULTILINE | re.DOTALL)
         assert found, table
         for line in re.findall(r'^\s*"([^"]+)"', found[1], re.MULTILINE):

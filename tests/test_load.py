@@ -16,6 +16,8 @@ from kimi_emulator import KimiEmulator, Reply
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 
+pytestmark = pytest.mark.both_transports
+
 HELLO = [ChatMessage("hi")]
 FRAMEWORKS = ["langchain", "llama-index"]
 

@@ -20,7 +20,10 @@ from llama_index_kimi import Kimi, KimiQuotaError
 SECRET = "sk-parent-0123456789abcdef"
 WORKER = "sk-worker-0123456789abcdef"
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+pytestmark = [
+    pytest.mark.both_transports,
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
+]
 
 
 def make(framework: str, kimi: KimiEmulator, **settings: Any) -> Any:

@@ -29,6 +29,8 @@ from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 from tests.wire.test_client import WAYS, ask, request
 
+pytestmark = pytest.mark.both_transports
+
 KEY = "sk-secret-0123456789abcdef"
 HEADERS = {"X-Api-Key": "header-hush-hush", "Api-Key": "another-hush-hush"}
 CALL_HEADERS = {"X-Call-Key": "call-hush-hush"}

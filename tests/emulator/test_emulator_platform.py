@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from kimi_emulator import Balance, KimiEmulator
+from tests.media_samples import png
 
 Send = Callable[..., Any]
-from tests.media_samples import png
 
 COUNT = "/tokenizers/estimate-token-count"
 USER = {"role": "user", "content": "Hello"}

@@ -17,6 +17,8 @@ from llama_index.core.llms import ChatMessage
 from kimi_emulator import Failure, KimiEmulator, Reply
 from llama_index_kimi import Kimi, KimiError, KimiStreamError
 
+pytestmark = pytest.mark.both_transports
+
 Make = Callable[..., Kimi]
 HELLO = [ChatMessage(role="user", content="Hello")]
 

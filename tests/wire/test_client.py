@@ -24,6 +24,8 @@ from kimi_wire.response import Completion
 from kimi_wire.settings import merge_settings
 from tests.wire.recordings import load, needs_recordings
 
+pytestmark = pytest.mark.both_transports
+
 SECRET = "sk-test-secret-key-0123456789"
 
 

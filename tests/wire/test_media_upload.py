@@ -16,6 +16,8 @@ from kimi_wire.request import Request, render_request
 from kimi_wire.settings import Settings
 from tests.media_samples import MP4_URL, PNG, data_url
 
+pytestmark = pytest.mark.both_transports
+
 
 @pytest.fixture
 def client(kimi: KimiEmulator) -> Any:

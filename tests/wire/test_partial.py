@@ -19,6 +19,8 @@ from kimi_wire.response import Completion
 from kimi_wire.settings import merge_settings
 from kimi_wire.stream import Delta
 
+pytestmark = pytest.mark.both_transports
+
 HELLO = [{"role": "user", "content": "hello"}]
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
 WAYS = ["complete", "acomplete", "stream", "astream"]

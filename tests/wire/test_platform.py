@@ -19,6 +19,8 @@ from kimi_wire import Balance, KimiError, KimiMissingKeyError, KimiPlatform, Kim
 from kimi_wire.platform import parse_balance, parse_count, parse_models
 from tests.media_samples import png
 
+pytestmark = pytest.mark.both_transports
+
 SECRET = "sk-secret-0123456789abcdef"
 
 

@@ -27,6 +27,8 @@ from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 from tests.wire.test_client import SECRET, WAYS, ask
 
+pytestmark = pytest.mark.both_transports
+
 AT_ONCE = {"Retry-After-Ms": "1"}
 RPM = "Your account org-1234567<ak-12345678> request reached organization max RPM: 3, please try again after 1 seconds"
 
