@@ -1,4 +1,4 @@
-"""The SDK's client over aiohttp: a half to a third of httpx's processor time where many calls run at once."""
+"""The SDK's client over aiohttp: about half of httpx's processor time where many calls run at once."""
 
 from __future__ import annotations
 
