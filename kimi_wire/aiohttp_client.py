@@ -27,9 +27,13 @@ def is_usable() -> bool:
     return all("@" not in url and ("://" not in url or url.lower().startswith("http://")) for url in proxies)
 
 
-def make_client() -> Any:
-    """Make an asynchronous HTTP client with the SDK's defaults."""
-    return _client_class()()
+def make_client(**options: Any) -> Any:
+    """Make an asynchronous HTTP client with the SDK's defaults.
+
+    Args:
+        options: Arguments of the HTTP library's client.
+    """
+    return _client_class()(**options)
 
 
 @functools.cache

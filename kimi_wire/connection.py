@@ -185,7 +185,7 @@ class KimiConnection:
             if self._sync is None:
                 import openai
 
-                http_client = openai.DefaultHttpxClient() if self._http_client is None else self._http_client
+                http_client = default_client() if self._http_client is None else self._http_client
                 self._sync = _made(openai.OpenAI, self._sdk_options(), with_courier(http_client))
                 if self._http_client is None:
                     # Runs before the garbage collector finds the open sockets, also where this is part of a cycle.
@@ -307,21 +307,44 @@ class _LoopClient:
             self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self.aclose()))
 
 
+def default_client() -> Any:
+    """Make the HTTP client of synchronous calls."""
+    import openai
+
+    return openai.DefaultHttpxClient(verify=_ssl_context())
+
+
 def default_async_client() -> Any:
     """Make the HTTP client of asynchronous calls: over aiohttp where that extra is installed, else httpx."""
     import openai
 
-    return aiohttp_client.make_client() if aiohttp_client.is_usable() else openai.DefaultAsyncHttpxClient()
+    if aiohttp_client.is_usable():
+        return aiohttp_client.make_client(verify=_ssl_context())
+    return openai.DefaultAsyncHttpxClient(verify=_ssl_context())
+
+
+def _ssl_context() -> Any:
+    """The HTTP library's own context, made once: it reads all certificates, which takes 20 to 80 ms."""
+    return _make_ssl_context(*map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")))
+
+
+@functools.cache
+def _make_ssl_context(*_of: str | None) -> Any:
+    return _http_library().create_ssl_context()
 
 
 @functools.cache
 def response_class() -> type[Any]:
-    """The response of the library under the SDK: httpx, or httpx2 from openai 3 on."""
+    """The response of the library under the SDK."""
+    response: type[Any] = _http_library().Response
+    return response
+
+
+def _http_library() -> Any:
+    """The library under the SDK: httpx, or httpx2 from openai 3 on."""
     import openai
 
-    http = importlib.import_module(openai.DefaultHttpxClient.__bases__[0].__module__)
-    response: type[Any] = http.Response
-    return response
+    return importlib.import_module(openai.DefaultHttpxClient.__bases__[0].__module__.partition(".")[0])
 
 
 def cause_of(error: Exception) -> BaseException | None:
