@@ -16,6 +16,7 @@ from kimi_wire.connection import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_b
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.files import DEFAULT_CONCURRENCY, KimiFiles
 from kimi_wire.settings import suggest
+from llama_index_kimi.settings import plain_secret
 
 Files: TypeAlias = "str | PurePath | Sequence[str | PurePath]"
 
@@ -76,7 +77,7 @@ class KimiFileReader(BasePydanticReader):
         fields = type(self).model_fields
         for name in kwargs.keys() - fields.keys():
             raise KimiRequestError(f"{name!r} is not an argument of {type(self).__name__}. {suggest(name, fields)}")
-        key = SecretStr(resolve_api_key(_plain(api_key)))
+        key = SecretStr(resolve_api_key(plain_secret(api_key)))
         super().__init__(**{**kwargs, "api_key": key, "api_base": resolve_base_url(api_base)})
 
     @classmethod
@@ -135,7 +136,7 @@ class KimiFileReader(BasePydanticReader):
     def _connected(self) -> KimiFiles:
         if self._files is None:
             self._files = KimiFiles(
-                _plain(self.api_key),
+                plain_secret(self.api_key),
                 self.api_base,
                 max_concurrency=self.max_concurrency,
                 timeout=self.timeout,
@@ -162,10 +163,6 @@ class KimiFileReader(BasePydanticReader):
         super().__setstate__(state)
         for name in _NOT_KEPT:
             setattr(self, name, None)
-
-
-def _plain(secret: SecretStr | str | None) -> str | None:
-    return secret.get_secret_value() if isinstance(secret, SecretStr) else secret
 
 
 def _paths(file: Files) -> list[str | PurePath]:

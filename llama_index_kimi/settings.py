@@ -85,7 +85,7 @@ class KimiSettings(FunctionCallingLLM):
             _check_single(kwargs.get("n"))
             hint = "Give it with a call." if name in SETTINGS else suggest(name, fields)
             raise KimiRequestError(f"{name!r} is not an argument of {type(self).__name__}. {hint}")
-        kwargs["api_key"] = SecretStr(resolve_api_key(_plain(kwargs.get("api_key"))))
+        kwargs["api_key"] = SecretStr(resolve_api_key(plain_secret(kwargs.get("api_key"))))
         kwargs["api_base"] = resolve_base_url(kwargs.get("api_base"))
         super().__init__(model=model, **kwargs)
         check_settings(self._settings(), self.api_base or "")
@@ -129,7 +129,7 @@ class KimiSettings(FunctionCallingLLM):
     def _client(self) -> KimiClient:
         """The client for the fields as they are now: they can be assigned to."""
         options: dict[str, Any] = {
-            "api_key": resolve_api_key(_plain(self.api_key)),
+            "api_key": resolve_api_key(plain_secret(self.api_key)),
             "base_url": resolve_base_url(self.api_base),
             "timeout": self.timeout,
             "stream_idle_timeout": self.stream_idle_timeout,
@@ -147,7 +147,7 @@ class KimiSettings(FunctionCallingLLM):
         """Whether both are set up alike; connections, callbacks and warnings given do not count."""
         if not isinstance(other, KimiSettings):
             return NotImplemented
-        return self.to_dict() == other.to_dict() and _plain(self.api_key) == _plain(other.api_key)
+        return self.to_dict() == other.to_dict() and plain_secret(self.api_key) == plain_secret(other.api_key)
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """Copy the settings; the copy shares connections and callbacks, which cannot be copied."""
@@ -184,5 +184,6 @@ def _check_single(n: int | None) -> None:
         raise KimiRequestError(f"n={n} asks for several answers; a response of LlamaIndex has one.")
 
 
-def _plain(secret: SecretStr | str | None) -> str | None:
+def plain_secret(secret: SecretStr | str | None) -> str | None:
+    """The text of what may be a secret or text."""
     return secret.get_secret_value() if isinstance(secret, SecretStr) else secret
