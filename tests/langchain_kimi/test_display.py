@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -54,6 +55,8 @@ def test_an_agent_s_stream(model: ChatKimi, kimi: KimiEmulator, capsys: pytest.C
     assert message.text == "It is sunny."
 
 
+# https://docs.langchain.com/oss/python/langgraph/streaming: before 3.11, tasks do not inherit the context of callbacks.
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="LangGraph streams no messages of asynchronous nodes on 3.10")
 async def test_an_agent_s_asynchronous_stream(
     model: ChatKimi, kimi: KimiEmulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
