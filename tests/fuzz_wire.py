@@ -1,7 +1,7 @@
 """Random and broken bytes for the readers of answers: `python -m tests.fuzz_wire --seconds 60 --seed 1`.
 
 Whatever comes in, there is a result or an error of this project's; anything else is printed with its input and ends the
-run. The generators are also those of `tests/wire/test_hostile.py`.
+run. The generators are also those of `tests/test_hostile.py`.
 """
 
 from __future__ import annotations
