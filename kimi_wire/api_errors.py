@@ -13,7 +13,7 @@ from typing import Any
 
 import openai
 
-from kimi_wire.errors import KimiError, KimiRequestError, KimiStreamError, StreamedError
+from kimi_wire.errors import KimiError, KimiStreamError, StreamedError
 from kimi_wire.hints import CONTEXT_HINT, hint_for, public_url
 from kimi_wire.refusals import Refusal, mask, mask_all, parse_refusal
 from kimi_wire.response import parse_request_id
@@ -151,9 +151,6 @@ def translate_error(error: Exception) -> Exception:
         An exception that is an instance of the same openai class and of `KimiError`; any other error unchanged. Raise
         it from `cause_of(error)`.
     """
-    if isinstance(error, (UnicodeEncodeError, TypeError)):
-        # Raised where the body is written as JSON: a lone half of a surrogate pair, or an object of some other kind.
-        return KimiRequestError(f"The request cannot be written as JSON: {error}")
     if isinstance(error, KimiError) or not isinstance(error, openai.APIError):
         return error
     if isinstance(error, openai.APIStatusError):
@@ -192,7 +189,9 @@ def translate_stream_error(error: Exception, response: Any, partial: Any) -> Exc
 
 def cause_of(error: Exception) -> BaseException | None:
     """What to chain a translated error to: the HTTP library's failure, bare, and nothing of the SDK."""
-    if isinstance(error, (openai.APIStatusError, KimiError)):
+    if isinstance(error, KimiError):
+        return error.__cause__
+    if isinstance(error, openai.APIStatusError):
         return None
     return bare(error.__cause__ if isinstance(error, openai.APIConnectionError) else error)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import openai
 import pytest
+from pydantic_core import to_json
 
 from kimi_emulator import Failure, KimiEmulator, Reply
 from kimi_wire import api_errors
@@ -339,11 +340,37 @@ def test_own_http_clients(kimi: KimiEmulator) -> None:
     assert asyncio.run(asynchronous()) is False
 
 
-@pytest.mark.parametrize("settings", [{"text": "half a \ud83d"}, {"extra_body": {"x": object()}}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"text": "half a \ud83d"},
+        {"extra_body": {"x": object()}},
+        {"extra_body": {"x": float("nan")}},
+        {"extra_body": {"x": [float("-inf")]}},
+    ],
+)
 def test_what_cannot_be_written_as_json(kimi: KimiEmulator, client: KimiClient, settings: dict[str, Any]) -> None:
     with pytest.raises(KimiRequestError, match="cannot be written as JSON"):
         client.complete(request(**settings))
     assert kimi.requests == []
+
+
+def test_words_that_look_like_no_json_are_sent(kimi: KimiEmulator, client: KimiClient) -> None:
+    client.complete(request(text="Is NaN more than -Infinity?"))
+    assert kimi.requests[-1].body["messages"][-1]["content"] == "Is NaN more than -Infinity?"
+
+
+def test_a_body_is_written_once_for_all_attempts(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kimi_wire import connection
+
+    written = []
+    monkeypatch.setattr(connection, "to_json", lambda body: written.append(to_json(body)) or written[-1])
+    kimi.script(Failure(500), Failure(500))
+    client = KimiClient(api_key=SECRET, base_url=kimi.base_url)
+    client.complete(request())
+    client.close()
+    assert [len(kimi.requests), len(written)] == [3, 1]
+    assert all(one.body == json.loads(written[0]) for one in kimi.requests)
 
 
 def test_no_secret_in_sight(client: KimiClient) -> None:
