@@ -26,7 +26,7 @@ from benchmarks.report import (
 )
 from benchmarks.server import running_server
 from benchmarks.startup import STARTUP_ROWS, list_framework_modules, measure_startup
-from benchmarks.worker import Worker
+from benchmarks.worker import CLOCKS, Worker
 
 LIBRARIES = ("openai", "httpx2", "httpx", "pydantic", "langchain-core", "llama-index-core")
 
@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", choices=sorted(SIZES), help="how much is asked for; default: full")
     parser.add_argument("--only", action="append", metavar="CASE", help="cases whose names begin so; may be repeated")
     parser.add_argument("--rounds", type=int, help="how often everything is measured; default: 5")
+    parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall",
+                        help="wall: time that passes; cpu: the client's own, for a busy machine")  # fmt: skip
     parser.add_argument("--ours", action="store_true", help="leave out the other adapters")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there; default: benchmarks.json")
     parser.add_argument("--readme", type=Path, nargs="?", const=Path("README.md"), metavar="FILE",
@@ -58,11 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with running_server() as url:
         results = with_ratios(
             [
-                *_measure_cases(cases, contestants, url, sizes, rounds),
-                *(_measure_startup(startup, contestants, url, rounds) if startup else ()),
+                *_measure_cases(cases, contestants, url, sizes, rounds, options.clock),
+                *(_measure_startup(startup, contestants, url, rounds, options.clock) if startup else ()),
             ]
         )
-    machine = describe_machine(contestants)
+    machine = describe_machine(contestants, options.clock)
     line = ", ".join(f"{name} {value}" if name != "date" else str(value) for name, value in machine.items())
     print(render_report(results, f"{line}; {rounds} rounds, {sizes} sizes.", missing))
     summary = {**summarise(results, machine, missing), "rounds": rounds, "sizes": sizes}
@@ -75,12 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure_cases(
-    cases: Sequence[Case], contestants: Sequence[Contestant], url: str, sizes: str, rounds: int
+    cases: Sequence[Case], contestants: Sequence[Contestant], url: str, sizes: str, rounds: int, clock: str
 ) -> list[Result]:
     """Measure all cases round by round, and in each the contestants one after the other."""
     values: dict[tuple[str, str], list[float]] = {}
     with contextlib.ExitStack() as stack:
-        workers = [Worker(contestant, url, sizes) for contestant in contestants]
+        workers = [Worker(contestant, url, sizes, clock) for contestant in contestants]
         for worker in workers:
             stack.callback(worker.close)
         for number in range(-1, rounds):
@@ -103,13 +105,15 @@ def _measure_cases(
     ]
 
 
-def _measure_startup(names: Sequence[str], contestants: Sequence[Contestant], url: str, rounds: int) -> list[Result]:
+def _measure_startup(
+    names: Sequence[str], contestants: Sequence[Contestant], url: str, rounds: int, clock: str
+) -> list[Result]:
     """Start everybody in fresh interpreters, round by round."""
     modules = {contestant.name: list_framework_modules(contestant) for contestant in contestants}
     measured: dict[str, list[dict[str, float]]] = {contestant.name: [] for contestant in contestants}
     for number in range(rounds):
         for contestant in contestants:
-            measured[contestant.name].append(measure_startup(contestant, url, modules[contestant.name]))
+            measured[contestant.name].append(measure_startup(contestant, url, modules[contestant.name], clock))
         _say(f"start {number + 1} of {rounds}")
     return [
         Result(name, title, contestant, measure, "start", tuple(found[name] for found in rows))
@@ -119,7 +123,7 @@ def _measure_startup(names: Sequence[str], contestants: Sequence[Contestant], ur
     ]
 
 
-def describe_machine(contestants: Iterable[Contestant]) -> dict[str, Any]:
+def describe_machine(contestants: Iterable[Contestant], clock: str) -> dict[str, Any]:
     """When and on what this was measured."""
     versions = {contestant.distribution: contestant.version for contestant in contestants if not contestant.ours}
     for name in LIBRARIES:
@@ -130,6 +134,7 @@ def describe_machine(contestants: Iterable[Contestant]) -> dict[str, Any]:
         "Python": platform.python_version(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
+        "clock": clock,
         **versions,
     }
 

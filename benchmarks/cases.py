@@ -197,6 +197,15 @@ def make_cases(sizes: Sizes) -> list[Case]:
             units=few,
             arguments={"tools": tools},
         ),
+        Case(
+            "new-tools",
+            f"small invoke with {sizes.tools} new tools, their schemas normalised",
+            "answer",
+            "invoke_new_tools",
+            "call",
+            ANSWER_CHARACTERS,
+            arguments={"count": sizes.tools},
+        ),
     ]
 
 

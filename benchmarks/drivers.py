@@ -64,6 +64,7 @@ class Driver(ABC):
         self.contestant = contestant
         self.base_url = base_url
         self._conversations: dict[int, Any] = {}
+        self._tools_made = 0
 
     def conversation(self, turns: int) -> Any:
         """A conversation with `turns` tool-call turns, made once."""
@@ -98,6 +99,12 @@ class Driver(ABC):
     @abstractmethod
     def invoke_tools(self, messages: Any, tools: list[dict[str, Any]]) -> int:
         """One whole answer of a model that was given tools."""
+
+    def invoke_new_tools(self, messages: Any, count: int) -> int:
+        """One whole answer of a model that was given tools which nobody has seen before."""
+        tools = [describe_tool(self._tools_made + index) for index in range(count)]
+        self._tools_made += count
+        return self.invoke_tools(messages, tools)
 
     async def concurrent(self, messages: Any, calls: int, at_once: int) -> int:
         """Many answers, `at_once` of them at a time."""

@@ -11,11 +11,15 @@ import sys
 import time
 import tracemalloc
 import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.cases import SIZES, Case, make_cases
 from benchmarks.contestants import Contestant, find_contestant
 from benchmarks.drivers import DRIVERS, Driver
+
+CLOCKS: Mapping[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+"""The time that passes, and the processor time of the client alone, which other processes disturb less."""
 
 
 class Worker:
@@ -25,10 +29,11 @@ class Worker:
         contestant: Whom it measures.
         url: The server's root.
         sizes: The name of the sizes.
+        clock: Which of `CLOCKS`.
     """
 
-    def __init__(self, contestant: Contestant, url: str, sizes: str) -> None:
-        command = [sys.executable, "-m", "benchmarks.worker", contestant.name, url, sizes]
+    def __init__(self, contestant: Contestant, url: str, sizes: str, clock: str) -> None:
+        command = [sys.executable, "-m", "benchmarks.worker", contestant.name, url, sizes, clock]
         self.contestant = contestant
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -58,10 +63,11 @@ class _Measuring:
     Args:
         contestant: Whom it measures.
         url: The server's root.
+        clock: Gives the time in seconds.
     """
 
-    def __init__(self, contestant: Contestant, url: str) -> None:
-        self._contestant, self._url = contestant, url
+    def __init__(self, contestant: Contestant, url: str, clock: Callable[[], float]) -> None:
+        self._contestant, self._url, self._clock = contestant, url, clock
         self._drivers: dict[str, Driver] = {}
         self._loop = asyncio.new_event_loop()
 
@@ -78,10 +84,15 @@ class _Measuring:
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
             return float(peak)
-        begun = time.perf_counter()
+        begun = self._clock()
         for _ in range(case.repeats):
             self._ask(case, driver, arguments)
-        return (time.perf_counter() - begun) / case.units
+        return (self._clock() - begun) / case.units
+
+    def close(self) -> None:
+        """Close what is open in the event loop, and the loop."""
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
 
     def _ask(self, case: Case, driver: Driver, arguments: dict[str, Any]) -> None:
         answer = getattr(driver, case.ask)(**arguments)
@@ -90,17 +101,18 @@ class _Measuring:
             raise RuntimeError(f"{length} of {case.characters} characters came out")
 
 
-def main(name: str, url: str, sizes: str) -> None:
+def main(name: str, url: str, sizes: str, clock: str) -> None:
     """Measure what is asked for on stdin, until that ends."""
     warnings.simplefilter("ignore")  # of contestants, about models that they do not know
     cases = {case.name: case for case in make_cases(SIZES[sizes])}
-    measuring = _Measuring(find_contestant(name), url)
+    measuring = _Measuring(find_contestant(name), url, CLOCKS[clock])
     for line in sys.stdin:
         try:
             answer: dict[str, Any] = {"value": measuring.measure(cases[line.strip()])}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
+    measuring.close()
 
 
 if __name__ == "__main__":

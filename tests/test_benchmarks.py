@@ -77,7 +77,7 @@ def test_one_case_can_be_asked_for_and_an_unknown_one_is_an_error(tmp_path: Path
 def test_a_contestant_that_leaves_something_out_is_an_error() -> None:
     from benchmarks import worker
 
-    measuring = worker._Measuring(find_contestant("ChatKimi"), "http://127.0.0.1:9")
+    measuring = worker._Measuring(find_contestant("ChatKimi"), "http://127.0.0.1:9", worker.CLOCKS["cpu"])
     case = make_cases(SIZES["tiny"])[0]
 
     class Silent:
@@ -86,7 +86,7 @@ def test_a_contestant_that_leaves_something_out_is_an_error() -> None:
 
     with pytest.raises(RuntimeError, match="0 of 6 characters"):
         measuring._ask(case, Silent(), {"messages": []})  # type: ignore[arg-type]
-    measuring._loop.close()
+    measuring.close()
 
 
 def test_a_streamed_tool_argument_is_one_json_object() -> None:
