@@ -65,6 +65,7 @@ class Driver(ABC):
         self.base_url = base_url
         self._conversations: dict[int, Any] = {}
         self._tools_made = 0
+        self._over_httpx: Driver | None = None
 
     def conversation(self, turns: int) -> Any:
         """A conversation with `turns` tool-call turns, made once."""
@@ -117,9 +118,11 @@ class Driver(ABC):
         return sum(await asyncio.gather(*(ask() for _ in range(calls))))
 
     async def concurrent_httpx(self, messages: Any, calls: int, at_once: int) -> int:
-        """The same over httpx, also where the extra `aiohttp` is installed."""
+        """The same over httpx, also where the extra `aiohttp` is installed, with connections of its own."""
+        if self._over_httpx is None:
+            self._over_httpx = type(self)(self.contestant, self.base_url)
         with mock.patch("kimi_wire.aiohttp_client.is_usable", return_value=False):
-            return await self.concurrent(messages, calls, at_once)
+            return await self._over_httpx.concurrent(messages, calls, at_once)
 
 
 class OpenAIDriver(Driver):

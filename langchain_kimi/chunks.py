@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any, TypeVar, cast
 
 from langchain_core.messages import AIMessageChunk, InvalidToolCall, ToolCall, ToolCallChunk
@@ -123,17 +123,27 @@ def _join_runs(chunks: Iterable[ChatGenerationChunk]) -> Iterator[ChatGeneration
         yield from members if plain is None else [_join(members)]
 
 
-def _plain_id(chunk: ChatGenerationChunk) -> tuple[str | None] | None:
-    """The id of a message that has text, thinking and pieces of calls only; None for all others."""
+_TEXTS = {"text": "text", "reasoning": "reasoning", "tool_call_chunk": "args"}
+"""By type, the key of a block that is written bit by bit."""
+
+
+def _plain_id(chunk: ChatGenerationChunk) -> tuple[str | None, bool] | None:
+    """The id of a message that has text, thinking and pieces of calls only, and if in blocks; None for all others."""
     message = chunk.message
     plain = (
         isinstance(message, AIMessageChunk)
-        and isinstance(message.content, str)
-        and not (message.response_metadata or chunk.generation_info or message.usage_metadata)
-        and not (message.chunk_position or message.name)
+        and (isinstance(message.content, str) or all(map(_is_plain_block, message.content)))
+        and not (chunk.generation_info or message.usage_metadata or message.chunk_position or message.name)
+        and message.response_metadata.keys() <= {"output_version"}
         and message.additional_kwargs.keys() <= {"reasoning_content"}
     )
-    return (message.id,) if plain else None
+    return (message.id, isinstance(message.content, str)) if plain else None
+
+
+def _is_plain_block(block: Any) -> bool:
+    if not isinstance(block, dict) or block.get("type") not in _TEXTS or "index" not in block:
+        return False
+    return block.keys() <= {"type", "index", "id", "name", _TEXTS[block["type"]]}
 
 
 def _join(chunks: list[ChatGenerationChunk]) -> ChatGenerationChunk:
@@ -142,25 +152,25 @@ def _join(chunks: list[ChatGenerationChunk]) -> ChatGenerationChunk:
         return chunks[0]
     messages = [cast("AIMessageChunk", chunk.message) for chunk in chunks]
     extras = [message.additional_kwargs["reasoning_content"] for message in messages if message.additional_kwargs]
-    pieces = [piece for message in messages for piece in message.tool_call_chunks]
+    contents: list[Any] = [message.content for message in messages]
     joined = messages[0].model_copy(
         update={
-            "content": "".join([cast("str", message.content) for message in messages]),
+            "content": "".join(contents) if isinstance(contents[0], str) else _join_pieces(chain(*contents)),
             "additional_kwargs": {"reasoning_content": "".join(extras)} if extras else {},
-            "tool_call_chunks": _join_pieces(pieces),
+            "tool_call_chunks": _join_pieces(chain(*(message.tool_call_chunks for message in messages))),
         }
     )
     return chunks[0].model_copy(update={"message": joined})
 
 
-def _join_pieces(pieces: Iterable[ToolCallChunk]) -> list[ToolCallChunk]:
-    """Join arguments to the piece of the same call before them; a piece with an id or a name stays one of its own."""
-    joined: list[tuple[ToolCallChunk, list[str]]] = []
-    last: dict[int | None, list[str]] = {}
+def _join_pieces(pieces: Iterable[Any]) -> list[Any]:
+    """Join the text of a piece to the one of its index before it; a piece with an id or a name stays one of its own."""
+    joined: list[tuple[Any, str, list[str]]] = []
+    last: dict[Any, list[str]] = {}
     for piece in pieces:
-        index, arguments = piece["index"], piece["args"] or ""
-        if index not in last or piece["id"] or piece["name"]:
+        index, key = piece["index"], _TEXTS[piece["type"]]
+        if index not in last or piece.get("id") or piece.get("name"):
             last[index] = []
-            joined.append((piece, last[index]))
-        last[index].append(arguments)
-    return [{**piece, "args": "".join(arguments)} for piece, arguments in joined]
+            joined.append((piece, key, last[index]))
+        last[index].append(piece.get(key) or "")
+    return [{**piece, key: "".join(texts)} for piece, key, texts in joined]

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.cases import SIZES, make_cases
 from benchmarks.contestants import BASELINE, find_contestant
 from benchmarks.report import MARKERS, Result, growth_exponents, replace_between_markers, with_ratios
-from benchmarks.server import render_response
+from benchmarks.server import render_response, running_server
 from benchmarks.startup import STARTUP_ROWS
 
 ROOT = Path(__file__).parent.parent
@@ -87,6 +87,26 @@ def test_a_contestant_that_leaves_something_out_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="0 of 6 characters"):
         measuring._ask(case, Silent(), {"messages": []})  # type: ignore[arg-type]
     measuring.close()
+
+
+@pytest.mark.parametrize("transport", ["aiohttp"], indirect=True)
+@pytest.mark.parametrize("name", ["ChatKimi", "Kimi"])
+def test_each_transport_is_measured_over_connections_of_its_own(name: str, transport: str) -> None:
+    from benchmarks import worker
+
+    cases = {case.name: case for case in make_cases(SIZES["tiny"])}
+    with running_server() as url:
+        measuring = worker._Measuring(find_contestant(name), url, worker.CLOCKS["cpu"])
+        for case in ("concurrent", "concurrent-httpx"):
+            assert measuring.measure(cases[case]) > 0
+        driver = measuring._drivers["answer"]
+        assert driver._over_httpx is not None
+        transports = []
+        for one in (driver, driver._over_httpx):
+            (keeper,) = one.model._connection[1]._async.values()
+            transports.append(type(keeper.client._client._inner._transport).__name__)
+        measuring.close()
+    assert [transport in name.lower() for name in transports] == [True, False], transports
 
 
 def test_a_streamed_tool_argument_is_one_json_object() -> None:

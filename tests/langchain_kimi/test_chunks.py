@@ -161,7 +161,8 @@ def test_a_sum_with_one_chunk_is_langchains() -> None:
     assert total.message == AIMessageChunk("ab")
 
 
-def test_a_long_stream_is_added_up_in_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("v1", [False, True])
+def test_a_long_stream_is_added_up_in_few_steps(monkeypatch: pytest.MonkeyPatch, v1: bool) -> None:
     from langchain_core.messages import ai
 
     seen: list[int] = []
@@ -175,9 +176,11 @@ def test_a_long_stream_is_added_up_in_few_steps(monkeypatch: pytest.MonkeyPatch)
         Delta(tool_calls=(ToolCallDelta(0, "t:0" if not at else None, "t" if not at else None, text[at]),))
         for at in range(len(text))
     ]
-    total = merge_chat_generation_chunks([parse_delta(delta, v1=False) for delta in stream])
+    total = merge_chat_generation_chunks([parse_delta(delta, v1=v1) for delta in stream])
     assert total is not None
     assert isinstance(total.message, AIMessageChunk)
     assert seen == [0]
     assert total.message.tool_calls[0]["args"] == {"text": "x" * 1000}
-    assert (total.message.content, total.message.additional_kwargs) == ("b" * 500, {"reasoning_content": "a" * 500})
+    assert (total.message.text, total.message.additional_kwargs) == ("b" * 500, {"reasoning_content": "a" * 500})
+    if v1:
+        assert [block["type"] for block in total.message.content_blocks] == ["reasoning", "text", "tool_call_chunk"]
