@@ -13,7 +13,7 @@ from benchmarks.contestants import BASELINE
 MARKERS = ("<!-- benchmarks -->", "<!-- /benchmarks -->")
 """What the README's table stands between."""
 
-README_CASES = ("invoke", "stream", "astream", "stream-sum", "tool-deltas", "history")
+README_CASES = ("invoke", "stream", "astream", "stream-sum", "tool-deltas", "history", "concurrent")
 
 NOTES = (
     "Ratios are to the openai SDK's typed `chat.completions.create` in the same round, as the median of the rounds "
