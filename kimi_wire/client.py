@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
-from kimi_wire.connection import cause_of, render_body, response_class, translated
+from kimi_wire.connection import body_argument, cause_of, response_class, translated
 from kimi_wire.media_upload import MediaConnection
 from kimi_wire.partial import Answer
 from kimi_wire.request import Request
@@ -134,7 +134,7 @@ def _arguments(request: Request, options: Mapping[str, Any] | None, *, stream: b
     """
     return {
         "path": "/chat/completions",
-        **render_body(request.body),
+        **body_argument(request.body),
         "cast_to": response_class(),
         "options": dict(options or {}),
         "stream": stream,

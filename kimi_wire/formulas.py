@@ -15,7 +15,7 @@ from typing import Any
 
 from jiter import from_json
 
-from kimi_wire.connection import KimiConnection, render_body
+from kimi_wire.connection import KimiConnection, body_argument
 from kimi_wire.errors import KimiFormulaError, KimiRequestError
 from kimi_wire.response import render_arguments, text_or_none
 
@@ -291,7 +291,7 @@ def _fiber_request(tool: FormulaTool, arguments: Mapping[str, Any]) -> JSON:
         written = render_arguments(dict(arguments))
     except (TypeError, ValueError, RecursionError) as error:
         raise KimiRequestError(f"{tool.name}: the arguments cannot be written as JSON: {error}") from None
-    return {"path": f"/formulas/{tool.uri}/fibers", **render_body({"name": tool.remote_name, "arguments": written})}
+    return {"path": f"/formulas/{tool.uri}/fibers", **body_argument({"name": tool.remote_name, "arguments": written})}
 
 
 def _unknown_formula(error: Exception, uri: str) -> Exception:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from kimi_wire.connection import KimiConnection, render_body
+from kimi_wire.connection import KimiConnection, body_argument
 from kimi_wire.errors import KimiRequestError, KimiResponseError
 from kimi_wire.messages import render_each
 from kimi_wire.objects import parse_object
@@ -141,12 +141,12 @@ class KimiPlatform:
             KimiError: Whatever else goes wrong.
         """
         body = render_count(messages, model)
-        return parse_count(self._connection.request("post", COUNT_PATH, **render_body(body))) if body else 0
+        return parse_count(self._connection.request("post", COUNT_PATH, **body_argument(body))) if body else 0
 
     async def acount_tokens(self, messages: Messages, model: str = DEFAULT_MODEL) -> int:
         """The asynchronous twin of `count_tokens`."""
         body = render_count(messages, model)
-        return parse_count(await self._connection.arequest("post", COUNT_PATH, **render_body(body))) if body else 0
+        return parse_count(await self._connection.arequest("post", COUNT_PATH, **body_argument(body))) if body else 0
 
     def close(self) -> None:
         """Close the connections of synchronous calls; the next call opens new ones."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
 from typing import Any, TypeVar, cast
 
@@ -36,15 +36,20 @@ class KimiGenerationChunk(ChatGenerationChunk):
 
 
 # The fields of what `AIMessageChunk(...)` and `ChatGenerationChunk(...)` would make. Filling new objects with them, as
-# `pickle` does, takes a third of the time: what `kimi_wire` parsed needs no validation.
+# `pickle` does, takes a third of the constructors' time: what `kimi_wire` parsed needs no validation. Whatever is
+# mutable has to be given anew.
 _MESSAGE_FIELDS = dict(AIMessageChunk(content=""))
 _CHUNK_FIELDS = dict(KimiGenerationChunk(message=AIMessageChunk(content="")))
 
+_GIVEN = ("content", "additional_kwargs", "response_metadata", "tool_call_chunks")
+_GIVEN_WITH_CALLS = (*_GIVEN, "tool_calls", "invalid_tool_calls")  # a validator sets those
+_CHUNK_GIVEN = ("message", "text", "generation_info")
 
-def _fill(model: Model, fields: Mapping[str, Any], given: dict[str, Any], extra: dict[str, Any] | None) -> Model:
-    """Fill a new object; whatever is mutable has to be given."""
+
+def _fill(model: Model, fields: dict[str, Any], given: Iterable[str], extra: dict[str, Any] | None) -> Model:
+    """Fill a new object; `given` are the names that count as set."""
     state = {
-        "__dict__": {**fields, **given},
+        "__dict__": fields,
         "__pydantic_fields_set__": set(given),
         "__pydantic_extra__": extra,
         "__pydantic_private__": None,
@@ -73,21 +78,19 @@ def make_chunk(
         generation_info: The chunk's.
     """
     calls, invalid = parse_tool_call_chunks(tool_call_chunks) if tool_call_chunks else ([], [])
-    message = _fill(
-        AIMessageChunk.__new__(AIMessageChunk),
-        _MESSAGE_FIELDS,
-        {
-            "content": content,
-            "additional_kwargs": additional_kwargs,
-            "response_metadata": response_metadata,
-            "tool_calls": calls,
-            "invalid_tool_calls": invalid,
-            "tool_call_chunks": tool_call_chunks,
-        },
-        extra={},
-    )
-    given = {"message": message, "text": text, "generation_info": generation_info}
-    return _fill(KimiGenerationChunk.__new__(KimiGenerationChunk), _CHUNK_FIELDS, given, extra=None)
+    fields = {
+        **_MESSAGE_FIELDS,
+        "content": content,
+        "additional_kwargs": additional_kwargs,
+        "response_metadata": response_metadata,
+        "tool_calls": calls,
+        "invalid_tool_calls": invalid,
+        "tool_call_chunks": tool_call_chunks,
+    }
+    given = _GIVEN_WITH_CALLS if tool_call_chunks else _GIVEN
+    message = _fill(AIMessageChunk.__new__(AIMessageChunk), fields, given, extra={})
+    fields = {**_CHUNK_FIELDS, "message": message, "text": text, "generation_info": generation_info}
+    return _fill(KimiGenerationChunk.__new__(KimiGenerationChunk), fields, _CHUNK_GIVEN, extra=None)
 
 
 def parse_tool_call_chunks(pieces: Iterable[ToolCallChunk]) -> tuple[list[ToolCall], list[InvalidToolCall]]:
@@ -124,7 +127,10 @@ def _join_runs(chunks: Iterable[ChatGenerationChunk]) -> Iterator[ChatGeneration
 
 
 _TEXTS = {"text": "text", "reasoning": "reasoning", "tool_call_chunk": "args"}
-"""By type, the key of a block that is written bit by bit."""
+"""By type, the key of a block that is written bit by bit; pieces of calls have it in both of their forms."""
+
+_TEXT_KEYS = {"type", "index", "id", "name"}
+"""What else such a block has."""
 
 
 def _plain_id(chunk: ChatGenerationChunk) -> tuple[str | None, bool] | None:
@@ -134,16 +140,17 @@ def _plain_id(chunk: ChatGenerationChunk) -> tuple[str | None, bool] | None:
         isinstance(message, AIMessageChunk)
         and (isinstance(message.content, str) or all(map(_is_plain_block, message.content)))
         and not (chunk.generation_info or message.usage_metadata or message.chunk_position or message.name)
-        and message.response_metadata.keys() <= {"output_version"}
+        and message.response_metadata in ({}, {"output_version": "v1"})
         and message.additional_kwargs.keys() <= {"reasoning_content"}
     )
     return (message.id, isinstance(message.content, str)) if plain else None
 
 
 def _is_plain_block(block: Any) -> bool:
-    if not isinstance(block, dict) or block.get("type") not in _TEXTS or "index" not in block:
+    """Whether a block is one of `parse_delta`'s, each kind of which has its own indices."""
+    if not isinstance(block, dict) or block.get("type") not in _TEXTS:
         return False
-    return block.keys() <= {"type", "index", "id", "name", _TEXTS[block["type"]]}
+    return str(block.get("index")).startswith("lc_") and block.keys() <= _TEXT_KEYS | {_TEXTS[block["type"]]}
 
 
 def _join(chunks: list[ChatGenerationChunk]) -> ChatGenerationChunk:
@@ -166,11 +173,11 @@ def _join(chunks: list[ChatGenerationChunk]) -> ChatGenerationChunk:
 def _join_pieces(pieces: Iterable[Any]) -> list[Any]:
     """Join the text of a piece to the one of its index before it; a piece with an id or a name stays one of its own."""
     joined: list[tuple[Any, str, list[str]]] = []
-    last: dict[Any, list[str]] = {}
+    last: dict[tuple[str, Any], list[str]] = {}
     for piece in pieces:
-        index, key = piece["index"], _TEXTS[piece["type"]]
-        if index not in last or piece.get("id") or piece.get("name"):
-            last[index] = []
-            joined.append((piece, key, last[index]))
-        last[index].append(piece.get(key) or "")
+        place, key = (piece["type"], piece["index"]), _TEXTS[piece["type"]]
+        if place not in last or piece.get("id") or piece.get("name"):
+            last[place] = []
+            joined.append((piece, key, last[place]))
+        last[place].append(piece.get(key) or "")
     return [{**piece, key: "".join(texts)} for piece, key, texts in joined]

@@ -9,7 +9,6 @@ from langchain_core.messages import ToolCall as LangChainToolCall
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails
 from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.utils.json import parse_partial_json
 
 from kimi_wire.response import PROVIDER, Choice, Completion, ToolCall, Usage, render_arguments
 from kimi_wire.stream import Delta
@@ -162,7 +161,7 @@ def parse_stream_end(completion: Completion, *, v1: bool) -> ChatGenerationChunk
     choice = completion.choice
     kwargs = _additional_kwargs(choice)
     kwargs.pop("reasoning_content", None)  # its pieces are in the chunks before
-    marks = [mark for index, call in enumerate(choice.tool_calls) if (mark := _break_mark(index, call)) is not None]
+    marks = [mark for index, call in enumerate(choice.tool_calls) if (mark := _end_mark(index, call)) is not None]
     message = AIMessageChunk(
         content=[] if v1 else "",
         additional_kwargs=kwargs,
@@ -174,23 +173,34 @@ def parse_stream_end(completion: Completion, *, v1: bool) -> ChatGenerationChunk
     return ChatGenerationChunk(message=message)
 
 
-def _break_mark(index: int, call: ToolCall) -> ToolCallChunk | None:
+def _end_mark(index: int, call: ToolCall) -> ToolCallChunk | None:
     """A last piece of arguments that keeps langchain-core from inventing the rest of a broken call.
 
     Its sum of chunks reads `{"city": Paris}` as `{}` and `{"city": "Par` as `{"city": "Par"}`
     (`langchain_core.utils.json.parse_partial_json`), and agents then run the tool with that. A closing bracket out of
-    place makes it say that the call is invalid, as it is.
+    place makes it say that the call is invalid, as it is, and say so at once: it tries every beginning of the text.
+    Blank arguments are an empty object, and only `""` is one to it.
     """
     try:
-        call.parse()
-        return None
+        mark = "" if call.parse() or not call.arguments.isspace() else "{}"
     except ValueError:
-        pass
-    for mark in ("", "]", "}", '"]', '"}', '""]', '""}'):  # a raw backslash at the end takes one quote
-        try:
-            read = parse_partial_json(call.arguments + mark)
-        except ValueError:
-            read = None
-        if not isinstance(read, dict):
-            return tool_call_chunk(name=None, args=mark, id=None, index=index) if mark else None
-    return None
+        mark = _misplaced_bracket(call.arguments) if call.arguments.lstrip(" \t\r\n").startswith("{") else ""
+    return tool_call_chunk(name=None, args=mark, id=None, index=index) if mark else None
+
+
+def _misplaced_bracket(text: str) -> str:
+    """A bracket that closes nothing in a text, after the end of its last string; "" where the text has one already."""
+    closing: list[str] = []
+    in_string = escaped = False
+    for character in text:
+        if in_string:
+            in_string = character != '"' or escaped
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            in_string = True
+        elif character in "{[":
+            closing.append("}" if character == "{" else "]")
+        elif character in "}]" and (not closing or closing.pop() != character):
+            return ""
+    end_of_string = ('""' if escaped else '"') if in_string else ""
+    return end_of_string + ("]" if closing[-1:] == ["}"] else "}")

@@ -76,7 +76,7 @@ def assert_same_model(left: Any, right: Any) -> None:
             assert getattr(left, name) == getattr(right, name), name
     assert left.__pydantic_extra__ == right.__pydantic_extra__
     assert left.__pydantic_private__ == right.__pydantic_private__
-    assert left.model_fields_set >= right.model_fields_set
+    assert left.model_fields_set == right.model_fields_set
 
 
 @pytest.mark.parametrize("v1", [False, True])
@@ -99,8 +99,10 @@ def test_a_fragment_of_arguments_is_read_as_the_constructor_reads_it(fragment: s
 
 def test_no_two_chunks_share_anything_that_can_change() -> None:
     first, second = (parse_delta(Delta("a"), v1=False) for _ in range(2))
-    for name, value in first.message.__dict__.items():
-        assert not isinstance(value, (list, dict)) or value is not getattr(second.message, name), name
+    for one, other in ((first, second), (first.message, second.message)):
+        for name, value in one.__dict__.items():
+            assert not isinstance(value, (list, dict, set)) or value is not getattr(other, name), name
+        assert one.model_fields_set is not other.model_fields_set
     first.message.id = "mine"
     first.message.additional_kwargs["key"] = 1
     assert (second.message.id, second.message.additional_kwargs) == (None, {})
@@ -184,3 +186,73 @@ def test_a_long_stream_is_added_up_in_few_steps(monkeypatch: pytest.MonkeyPatch,
     assert (total.message.text, total.message.additional_kwargs) == ("b" * 500, {"reasoning_content": "a" * 500})
     if v1:
         assert [block["type"] for block in total.message.content_blocks] == ["reasoning", "text", "tool_call_chunk"]
+
+
+def sum_of_call(arguments: str) -> AIMessageChunk:
+    """What LangChain makes of a streamed call."""
+    call = ToolCall("call:0", "tool", arguments)
+    pieces = [Delta(tool_calls=(ToolCallDelta(0, "call:0", "tool", arguments[:5]),))]
+    pieces += [
+        Delta(tool_calls=(ToolCallDelta(0, None, None, arguments[at : at + 5]),)) for at in range(5, len(arguments), 5)
+    ]
+    end = parse_stream_end(Completion("id", "kimi-k3", [Choice("", None, [call], "tool_calls")], None), v1=False)
+    total = merge_chat_generation_chunks([*(parse_delta(delta, v1=False) for delta in pieces), end])
+    assert total is not None
+    assert isinstance(total.message, AIMessageChunk)
+    return total.message
+
+
+@given(
+    st.one_of(
+        fragments,
+        st.lists(st.sampled_from(["{", "}", "[", "]", '"', "\\", ":", ",", "a", " ", "\n", "1"])).map("".join),
+    )
+)
+def test_a_broken_call_is_invalid_in_the_sum_and_a_whole_one_is_not(arguments: str) -> None:
+    message = sum_of_call(arguments)
+    try:
+        wanted = ToolCall("call:0", "tool", arguments).parse()
+    except ValueError:
+        assert message.tool_calls == []
+        (broken,) = message.invalid_tool_calls
+        assert (broken["args"] or "").startswith(arguments)
+    else:
+        assert [call["args"] for call in message.tool_calls] == [wanted]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '{"a": 1} ' + "x" * 3000,
+        '{"a":1}{"b":"' + "x" * 3000 + '"}',
+        '{"a": Paris' + "x" * 3000,
+        '{"a": "\\' + "x" * 3000 + "\\",
+    ],
+)
+def test_a_broken_call_is_not_read_again_and_again(monkeypatch: pytest.MonkeyPatch, arguments: str) -> None:
+    read = []
+    loads = json.loads
+    monkeypatch.setattr(json, "loads", lambda text, **kwargs: read.append(text) or loads(text, **kwargs))
+    assert sum_of_call(arguments).tool_calls == []
+    whole = [text for text in read if len(text) > 2000]
+    assert 0 < len(whole) < 10
+
+
+def test_blocks_of_others_are_added_up_as_langchain_does() -> None:
+    def chunk(block: Any, metadata: dict[str, Any]) -> ChatGenerationChunk:
+        message = AIMessageChunk(content=[block], response_metadata=metadata)
+        return type(parse_delta(Delta("a"), v1=False))(message=message)
+
+    for blocks in (
+        [{"type": "text", "text": "a", "index": "abc"}, {"type": "text", "text": "b", "index": "abc"}],
+        [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
+        [{"type": "text", "text": "a", "index": 0}, {"type": "reasoning", "reasoning": "b", "index": 0}],
+        [{"type": "image", "url": "a", "index": "lc_1"}, {"type": "text", "text": "b", "index": "lc_1"}],
+        ["a", "b"],
+    ):
+        made = [chunk(block, {"output_version": "v1"}) for block in blocks]
+        plain = [ChatGenerationChunk(message=one.message) for one in made]
+        total, wanted = merge_chat_generation_chunks(made), merge_chat_generation_chunks(plain)
+        assert total is not None
+        assert wanted is not None
+        assert total.message == wanted.message

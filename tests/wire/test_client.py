@@ -12,7 +12,7 @@ from typing import Any
 
 import openai
 import pytest
-from pydantic_core import to_json
+from pydantic import SecretStr
 
 from kimi_emulator import Failure, KimiEmulator, Reply
 from kimi_wire import api_errors
@@ -347,6 +347,10 @@ def test_own_http_clients(kimi: KimiEmulator) -> None:
         {"extra_body": {"x": object()}},
         {"extra_body": {"x": float("nan")}},
         {"extra_body": {"x": [float("-inf")]}},
+        {"extra_body": {"x": {1}}},
+        {"extra_body": {"x": b"1"}},
+        {"extra_body": {(1, 2): 3}},
+        {"safety_identifier": SecretStr("u")},
     ],
 )
 def test_what_cannot_be_written_as_json(kimi: KimiEmulator, client: KimiClient, settings: dict[str, Any]) -> None:
@@ -364,7 +368,8 @@ def test_a_body_is_written_once_for_all_attempts(kimi: KimiEmulator, monkeypatch
     from kimi_wire import connection
 
     written = []
-    monkeypatch.setattr(connection, "to_json", lambda body: written.append(to_json(body)) or written[-1])
+    write = connection._write_json
+    monkeypatch.setattr(connection, "_write_json", lambda body: written.append(write(body)) or written[-1])
     kimi.script(Failure(500), Failure(500))
     client = KimiClient(api_key=SECRET, base_url=kimi.base_url)
     client.complete(request())
