@@ -88,9 +88,7 @@ def _measure_cases(
         for number in range(-1, rounds):
             for case in cases:
                 if case.measure == "bytes" and number != 0:
-                    continue  # the same every time
-                if case.series and number < 0:
-                    continue  # warm from the cases before
+                    continue  # tracing every allocation takes minutes, and they differ little
                 for worker in workers:
                     if worker.contestant.framework in case.frameworks:
                         value = worker.measure(case)

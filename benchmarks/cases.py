@@ -110,12 +110,13 @@ def make_cases(sizes: Sizes) -> list[Case]:
     tools = [describe_tool(index) for index in range(sizes.tools)]
     crowd = {"calls": sizes.concurrent, "at_once": sizes.at_once}
     crowd_title = f"{sizes.concurrent} async calls, {sizes.at_once} at a time"
+    over_aiohttp = "over aiohttp where that is installed"
     crowd_characters = ANSWER_CHARACTERS * sizes.concurrent
     return [
         Case("invoke", "small invoke", "answer", "invoke", "call", ANSWER_CHARACTERS, 0, sizes.calls, sizes.calls),
         Case("ainvoke", "small ainvoke", "answer", "ainvoke", "call", ANSWER_CHARACTERS, 0, sizes.calls, sizes.calls),
         Case("stream", "stream", text, "stream", "chunk", text_characters, units=sizes.chunks),
-        Case("astream", "astream", text, "astream", "chunk", text_characters, units=sizes.chunks),
+        Case("astream", f"astream, {over_aiohttp}", text, "astream", "chunk", text_characters, units=sizes.chunks),
         Case("stream-sum", "stream, summed", text, "stream_sum", "chunk", text_characters, units=sizes.chunks),
         Case(
             "tool-deltas",
@@ -157,14 +158,24 @@ def make_cases(sizes: Sizes) -> list[Case]:
             units=sizes.chunks_after_turns,
         ),
         *_growing(sizes),
-        Case("concurrent", crowd_title, "answer", "concurrent", "run", crowd_characters, arguments=crowd),
+        Case(
+            "concurrent",
+            f"{crowd_title}, {over_aiohttp}",
+            "answer",
+            "concurrent",
+            "call",
+            crowd_characters,
+            units=sizes.concurrent,
+            arguments=crowd,
+        ),
         Case(
             "concurrent-httpx",
-            f"{crowd_title}, without aiohttp",
+            f"{crowd_title}, over httpx",
             "answer",
             "concurrent_httpx",
-            "run",
+            "call",
             crowd_characters,
+            units=sizes.concurrent,
             arguments=crowd,
         ),
         Case(

@@ -258,16 +258,16 @@ class LlamaIndexDriver(Driver):
         return len((await self.model.achat(messages)).message.content or "")
 
     def stream(self, messages: Any) -> int:  # noqa: D102
-        response = None
+        length, response = 0, None
         for response in self.model.stream_chat(messages):
-            _ = response.delta
-        return _response_length(response)
+            length += len(response.delta or "")
+        return length + _calls_length(response)
 
     async def astream(self, messages: Any) -> int:  # noqa: D102
-        response = None
+        length, response = 0, None
         async for response in await self.model.astream_chat(messages):
-            _ = response.delta
-        return _response_length(response)
+            length += len(response.delta or "")
+        return length + _calls_length(response)
 
     def stream_sum(self, messages: Any) -> int:  # noqa: D102
         return self.stream(messages)
@@ -276,17 +276,11 @@ class LlamaIndexDriver(Driver):
         return len(self.model.chat(messages, tools=tools).message.content or "")
 
 
-def _response_length(response: Any) -> int:
-    from llama_index.core.base.llms.types import TextBlock, ToolCallBlock
+def _calls_length(response: Any) -> int:
+    from llama_index.core.base.llms.types import ToolCallBlock
 
-    length = 0
-    for block in response.message.blocks:
-        if isinstance(block, TextBlock):
-            length += len(block.text)
-        elif isinstance(block, ToolCallBlock):
-            arguments = block.tool_kwargs
-            length += len(arguments if isinstance(arguments, str) else json.dumps(arguments))
-    return length
+    calls = [block.tool_kwargs for block in response.message.blocks if isinstance(block, ToolCallBlock)]
+    return sum(len(arguments if isinstance(arguments, str) else json.dumps(arguments)) for arguments in calls)
 
 
 DRIVERS: dict[str, type[Driver]] = {

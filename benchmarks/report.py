@@ -13,7 +13,7 @@ from benchmarks.contestants import BASELINE
 MARKERS = ("<!-- benchmarks -->", "<!-- /benchmarks -->")
 """What the README's table stands between."""
 
-README_CASES = ("invoke", "stream", "astream", "stream-sum", "tool-deltas", "history", "concurrent")
+README_CASES = ("invoke", "stream", "astream", "stream-sum", "tool-deltas", "history", "concurrent", "concurrent-httpx")
 
 NOTES = (
     "Ratios are to the openai SDK's typed `chat.completions.create` in the same round, as the median of the rounds "
@@ -26,8 +26,11 @@ NOTES = (
     "Adding LangChain chunks to one another is langchain-core's: each `+` copies the text so far, and reads all of a "
     "tool call's arguments so far (`parse_partial_json`), which makes the sum of a streamed argument quadratic in "
     "every adapter. What langchain-core itself adds up at the end of a stream, it adds up at once.",
-    "Each response of a LlamaIndex stream holds everything so far: kept, they take memory quadratic in its length.",
-    "At many calls at a time, half of the time is the connection pool of httpx.",
+    "Each response of a LlamaIndex stream holds everything so far, which core's interface asks for: kept, they take "
+    "memory quadratic in its length, and the copying shows in the time from about 1 MB on.",
+    "At many calls at a time, half of the time is the connection pool of httpx. The SDK is measured over httpx, its "
+    "default; the adapters over aiohttp where that extra is installed, and over httpx as well.",
+    "The SDK makes its HTTP client when it is constructed, the adapters with the first call: compare the sums.",
     "ChatOpenAI, ChatDeepSeek, OpenAILike and DeepSeek send the long conversation without its thinking, which is a "
     "third of its bytes.",
 )
@@ -80,7 +83,7 @@ def _divide(values: Sequence[float], others: Sequence[float]) -> tuple[float, ..
 
 
 def growth_exponents(results: Iterable[Result]) -> dict[str, dict[str, float]]:
-    """By series and contestant, the power of the length that the time grows with: 1 is linear."""
+    """By series and contestant, the power of the length that the time of the last doubling grows with: 1 is linear."""
     points: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for result in results:
         if result.series:
@@ -89,7 +92,8 @@ def growth_exponents(results: Iterable[Result]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for (series, contestant), pairs in points.items():
         if len(pairs) > 1:
-            found.setdefault(series, {})[contestant] = statistics.linear_regression(*zip(*pairs, strict=True)).slope
+            (length, time), (longer, later) = sorted(pairs)[-2:]
+            found.setdefault(series, {})[contestant] = (later - time) / (longer - length)
     return found
 
 
@@ -126,11 +130,16 @@ def ratio_table(results: Sequence[Result], *, spread: bool = True) -> str:
 
 def _absolute_table(results: Sequence[Result]) -> str:
     def cell(result: Result) -> str:
-        low, high = (_quantity(pick(result.values), result.measure) for pick in (min, max))
-        middle = _quantity(statistics.median(result.values), result.measure)
-        return middle if low == high else f"{middle} ({low} to {high})"
+        ratio = f", ratio {_number(statistics.median(result.ratios))}" if result.ratios else ""
+        return _spread(result) + (ratio if result.contestant != BASELINE else "")
 
     return _table(results, cell)
+
+
+def _spread(result: Result) -> str:
+    low, high = (_quantity(pick(result.values), result.measure) for pick in (min, max))
+    middle = _quantity(statistics.median(result.values), result.measure)
+    return middle if low == high else f"{middle} ({low} to {high})"
 
 
 def _growth_table(results: Sequence[Result]) -> str:
@@ -140,11 +149,12 @@ def _growth_table(results: Sequence[Result]) -> str:
         by_row.setdefault((result.series or "", result.contestant), []).append(result)
     rows = []
     for (series, contestant), found in by_row.items():
-        medians = {result.length: _quantity(statistics.median(result.values), "seconds") for result in found}
-        times = ", ".join(f"{length}: {median}" for length, median in medians.items())
+        times = ", ".join(f"{result.length}: {_spread(result)}" for result in found)
+        ratios = ", ".join(_number(statistics.median(result.ratios)) for result in found if result.ratios)
         exponent = exponents.get(series, {}).get(contestant)
-        rows.append([series, contestant, times, "" if exponent is None else f"{exponent:.2f}"])
-    return _render_table(["series", "contestant", "number of chunks: time", "exponent"], rows) if rows else ""
+        rows.append([series, contestant, times, ratios, "" if exponent is None else f"{exponent:.2f}"])
+    head = ["series", "contestant", "number of chunks: time", "ratios", "exponent of the last doubling"]
+    return _render_table(head, rows) if rows else ""
 
 
 def _table(results: Sequence[Result], cell: Any) -> str:

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import inspect
 import json
+import os
+import re
 import subprocess
 import sys
 import time
@@ -21,6 +23,9 @@ from benchmarks.drivers import DRIVERS, Driver
 CLOCKS: Mapping[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 """The time that passes, and the processor time of the client alone, which other processes disturb less."""
 
+_LISTENERS = re.compile(r"LANGCHAIN_|LANGSMITH_|OPENAI_LOG|.*_proxy$", re.IGNORECASE)
+"""Names of the environment's variables that attach somebody, or lead elsewhere."""
+
 
 class Worker:
     """A running worker process.
@@ -34,8 +39,9 @@ class Worker:
 
     def __init__(self, contestant: Contestant, url: str, sizes: str, clock: str) -> None:
         command = [sys.executable, "-m", "benchmarks.worker", contestant.name, url, sizes, clock]
+        quiet = {name: value for name, value in os.environ.items() if not _LISTENERS.match(name)}
         self.contestant = contestant
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet)
 
     def measure(self, case: Case) -> float:
         """Measure a case once; seconds per unit, or bytes.
