@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import BaseModel
 
 from kimi_emulator import Failure, Reply
@@ -28,11 +30,20 @@ CITY = {
     "properties": {"name": {"type": "string"}, "country": {"type": "string"}},
     "required": ["name", "country"],
 }
+CITY_TOOL = {
+    "type": "function",
+    "function": {
+        "name": "City",
+        "description": "A city.",
+        "parameters": {key: value for key, value in CITY.items() if key != "description"},
+    },
+}
 HELLO = ask("Hello!")
 PARIS = ask("What is the weather in Paris?")
 TOWER = ask("Where is the Eiffel tower?")
 TO_WEATHER = (("get_weather", {"city": "Paris"}),)
 A_CITY = Expect(parsed={"name": r"\w", "country": r"\w"})
+A_CALL = replace(A_CITY, finish=("stop", "tool_calls"), says=None, calls=(("City", {"name": r"\w", "country": r"\w"}),))
 GREETED = {"model": "kimi-k3", "messages": [HELLO]}
 STORY = "Once upon a time a cat lived by the sea. " * 12
 LONG = ask("You keep the log of a ship. " * 80 + "Which is larger, 9.11 or 9.9?")
@@ -147,12 +158,31 @@ CHATS = {
         },
         schema=City,
         method="function_calling",
-        expect=A_CITY,
+        expect=A_CALL,
+        left_out={"llama_index": "core's FunctionCallingProgram sends other parameters: function-calling-program"},
+    ),
+    "function-calling-program": Scenario(
+        {"model": "kimi-k3", "messages": [TOWER], "tools": [CITY_TOOL], "tool_choice": "required"},
+        schema=City,
+        method="function_calling",
+        expect=A_CALL,
+        modes=("chat",),
+        left_out={"langchain": "LangChain's tool has the description in its parameters too: function-calling"},
+    ),
+    # Core's `stream_call` requires no call, so that the model must want to make it.
+    "function-calling-program-stream": Scenario(
+        {"model": "kimi-k3", "messages": [ask("Call City with the city that has the Eiffel tower.")], "tools": [CITY_TOOL]},
+        schema=City,
+        method="function_calling",
+        expect=A_CALL,
+        modes=("stream",),
+        left_out={"langchain": "LangChain requires the call in streams too: function-calling"},
     ),
     "json-mode": Scenario(
         {
             "model": "kimi-k3",
-            "messages": [ask('Answer as JSON with the keys "name" and "country": where is the Eiffel tower?')],
+            # As LlamaIndex's output parser writes it: the form of the answer after an empty line.
+            "messages": [ask('Where is the Eiffel tower?\n\nAnswer as JSON with the keys "name" and "country".')],
             "response_format": {"type": "json_object"},
         },
         schema=City,
