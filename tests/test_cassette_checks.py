@@ -16,7 +16,7 @@ from vcr.request import Request
 
 from kimi_emulator import Failure, KimiEmulator, Reply, endpoints
 from kimi_emulator.calls import Answer, Call
-from kimi_wire import KimiError
+from kimi_wire import KimiError, api_errors
 from tests import record
 from tests.conversations import ask
 from tests.recorded import checks
@@ -265,6 +265,20 @@ async def test_another_object_than_the_one_said_is_noticed(name: str, parsed: An
         heard = await play(scenario, "chat", ways_of(scenario, "chat")[0], NOBODY, KEY)
     with pytest.raises(AssertionError):
         check_outcome(scenario, [replace(heard[-1], parsed=parsed)], read_file(path)[1])
+
+
+async def test_an_endpoint_whose_error_is_another_or_none_is_noticed() -> None:
+    path = FOLDER / "error-401-balance" / "call.yaml"
+    scenario, balance = SCENARIOS["error-401-balance"], SCENARIOS["balance"]
+    with playing(path):
+        raised = await play(scenario, "call", "balance", NOBODY, KEY)
+    _, exchanges = read_file(path)
+    check_outcome(scenario, raised, exchanges)
+    for wrong in (Heard(), Heard(error=KimiError("401")), object()):
+        with pytest.raises(AssertionError):
+            check_outcome(scenario, wrong, exchanges)
+    with pytest.raises(AssertionError, match="raised KimiAuthenticationError"):
+        check_outcome(balance, raised, exchanges)
 
 
 @pytest.mark.parametrize(
@@ -612,3 +626,13 @@ def test_every_adapter_plays_every_kind_of_structured_answer() -> None:
         }
         methods = ("json_schema", "function_calling", "json_mode")
         assert played == {(method, mode) for method in methods for mode in ("chat", "stream")}
+
+
+def test_every_error_of_a_status_has_a_row() -> None:
+    """Its own class, and not one that it is derived from."""
+    kinds = [api_errors.KimiStatusError]
+    for kind in kinds:
+        kinds += [derived for derived in kind.__subclasses__() if derived.__module__ == api_errors.__name__]
+    assert len(kinds) > 10
+    rows = {it.expect.error if isinstance(it, Scenario) else it.error for it in SCENARIOS.values()}
+    assert {kind.__name__ for kind in kinds} <= rows

@@ -19,6 +19,7 @@ from tests.recorded.tape import Exchange
 Way = Callable[[str, str], Any]
 
 NOTES = b"Bonjour from Paris.\n"
+BLANK = b" \n"
 
 
 def _ways(
@@ -159,6 +160,22 @@ ENDPOINTS = {
         _ways(KimiPlatform, "balance", lambda it: it.balance(), lambda it: it.abalance()),
         _expect_balance,
         left_out=NO_ACCOUNT,
+    ),
+    "error-401-balance": Endpoint(
+        [{"method": "GET", "path": "/v1/users/me/balance"}],
+        _ways(KimiPlatform, "balance", lambda it: it.balance(), lambda it: it.abalance()),
+        _expect_balance,
+        key="sk-wrong",
+        error="KimiAuthenticationError",
+        status=401,
+        left_out=NO_ACCOUNT,
+    ),
+    "error-400-file": Endpoint(  # refused at the upload, as a picture without text: RightNow-AI/librefang#5290
+        [_upload(BLANK)],
+        _file_ways(BLANK),
+        _expect_text,
+        error="KimiBadRequestError",
+        status=400,
     ),
     "token-count": Endpoint(
         [

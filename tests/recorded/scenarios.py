@@ -230,6 +230,8 @@ def _fault(failure: Failure, error: str) -> Scenario:
     return Scenario(GREETED, script=[failure], expect=Expect(error=error, status=failure.status))
 
 
+# Every error that is an answer. A timeout and a connection that fails are none: a cassette has what was answered, and
+# nothing was. tests/test_errors.py and tests/test_retries.py bring them about with the emulator.
 ERRORS = {
     "error-400-temperature": Scenario(
         {**GREETED, "temperature": 0},
@@ -246,12 +248,16 @@ ERRORS = {
         Failure(400, "Invalid request: Your request exceeded model token limit: 262144 (requested: 274613)"),
         "KimiContextLengthError",
     ),
+    # The API's words where the key has expired or is none; error-401 has those for a key it doesn't know.
+    "error-401-type": _fault(Failure(401, type="invalid_authentication_error"), "KimiAuthenticationError"),
     "error-401": Scenario(GREETED, key="sk-wrong", expect=Expect(error="KimiAuthenticationError", status=401)),
     "error-403": _fault(Failure(403), "KimiPermissionDeniedError"),
     "error-404": Scenario(
         {"model": "kimi-not-exist", "messages": [HELLO]}, expect=Expect(error="KimiNotFoundError", status=404)
     ),
+    "error-409": _fault(Failure(409, "The request conflicts with another one"), "KimiConflictError"),
     "error-413": _fault(Failure(413, "Request exceeds the maximum size"), "KimiStatusError"),
+    "error-422": _fault(Failure(422, "Unprocessable entity"), "KimiUnprocessableEntityError"),
     "error-429-rate": _fault(Failure(429), "KimiRateLimitError"),
     "error-429-overloaded": _fault(Failure(429, type="engine_overloaded_error"), "KimiRateLimitError"),
     "error-429-quota": _fault(Failure(429, type="exceeded_current_quota_error"), "KimiQuotaError"),
