@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,17 @@ import pytest
 import yaml
 from vcr.request import Request
 
-from kimi_emulator import Failure, KimiEmulator, Reply
-from kimi_wire import KimiError
+from kimi_emulator import Failure, KimiEmulator, Reply, endpoints
+from kimi_emulator.calls import Answer, Call
+from kimi_wire import KimiError, api_errors
 from tests import record
 from tests.conversations import ask
 from tests.recorded import checks
+from tests.recorded.heard import Heard, check_heard, check_outcome
 from tests.recorded.scenario import KEY, Endpoint, Expect, Scenario, read_answer
 from tests.recorded.scenarios import SCENARIOS
-from tests.recorded.tape import FOLDER, normalised, playing, read_file, same_request, write_file
-from tests.recorded.ways import Heard, check_heard, play
+from tests.recorded.tape import FOLDER, canonical, normalised, playing, read_file, same_request, write_file
+from tests.recorded.ways import ADAPTERS, CHAT_WAYS, NOBODY, play, ways_of, why_left_out
 
 HELLO = Scenario({"model": "kimi-k3", "messages": [ask("Hello!")]})
 
@@ -106,17 +109,65 @@ def test_a_cassette_of_other_requests_is_stale(folder: Path, change: Any, how: A
     assert where in found
 
 
+@pytest.mark.parametrize(("recorded", "golden"), [(1, 1.0), (1.0, 1), (1, True), (0, False), (False, 0.0)])
+def test_values_that_python_takes_for_the_same_are_not(recorded: Any, golden: Any) -> None:
+    scenario = Scenario({"model": "kimi-k3", "temperature": golden})
+    request = {"method": "POST", "path": "/v1/chat/completions", "json": {"model": "kimi-k3", "temperature": recorded}}
+    answer = {"status": 500, "headers": {}}
+    found = checks.explain_stale(scenario, "chat", [{"request": request, "response": answer}])
+    assert found == f"request 0.json.temperature is recorded as {recorded!r}, the scenario has {golden!r}"
+    first, second = (
+        Request("POST", "https://a.invalid/v1", f'{{"a":[{json.dumps(value)}]}}', {"content-type": "application/json"})
+        for value in (recorded, golden)
+    )
+    same_request(first, first)
+    with pytest.raises(AssertionError):
+        same_request(first, second)
+
+
 def test_the_order_of_keys_makes_nothing_stale(folder: Path, change: Any) -> None:
     change(_other_key_order)
     assert checks.find_stale(folder, FEW) == []
 
 
 @pytest.mark.parametrize(
-    "source", ["somewhere", "live", "emulator (scripted), 2026-11-20, 127.0.0.1", "emulator, yesterday, 127.0.0.1"]
+    ("source", "why"),
+    [
+        ("somewhere", "is neither of"),
+        ("a proxy, 2026-11-20, 127.0.0.1", "is neither of"),
+        ("live", "none of the hosts"),
+        ("live, 2026-11-20, 127.0.0.1", "none of the hosts"),
+        ("live, 2026-11-20, api.moonshot.ai.evil.example", "none of the hosts"),
+        ("live, 2026-11-20, openrouter.ai", "none of the hosts"),
+        ("emulator, 2026-11-20, api.moonshot.ai", "none of the hosts"),
+        ("emulator, yesterday, 127.0.0.1", "is no date"),
+        ("emulator, 2026-02-30, 127.0.0.1", "is no date"),
+        ("emulator, 2126-11-20, 127.0.0.1", "no day up to today"),
+        ("emulator (scripted), 2026-11-20, 127.0.0.1", "what is scripted says so"),
+    ],
 )
-def test_a_cassette_must_say_where_it_is_from(folder: Path, change: Any, source: str) -> None:
+def test_a_cassette_must_say_where_it_is_from(folder: Path, change: Any, source: str, why: str) -> None:
     change(lambda _, exchanges: (source, exchanges))
-    assert checks.find_unsourced(folder, FEW) == [f"tool-round-trip/chat.yaml: {source}"]
+    (found,) = checks.find_unsourced(folder, FEW)
+    assert found.startswith("tool-round-trip/chat.yaml: ")
+    assert why in found
+
+
+@pytest.mark.parametrize("day", ["20261120", "2026-W47-5", "26-11-20", ""])
+def test_a_date_is_written_in_one_way(day: str) -> None:
+    assert checks.explain_source(HELLO, f"emulator, {day}, 127.0.0.1") is not None
+
+
+def test_only_the_real_api_is_live_and_only_where_it_can_be_asked() -> None:
+    scripted, retired = SCENARIOS["error-429-rate"], SCENARIOS["forced-choice-k2-thinking"]
+    for host in ("api.moonshot.ai", "api.moonshot.cn"):
+        live = f"live, 2026-11-20, {host}"
+        assert checks.explain_source(HELLO, live) is None
+        for scenario in (scripted, retired):
+            assert "only the emulator" in str(checks.explain_source(scenario, live))
+    assert "what is scripted says so" in str(checks.explain_source(scripted, "emulator, 2026-11-20, 127.0.0.1"))
+    assert checks.explain_source(scripted, "emulator (scripted), 2026-11-20, 127.0.0.1") is None
+    assert checks.explain_source(retired, "emulator, 2026-11-20, 127.0.0.1") is None
 
 
 @pytest.mark.parametrize(
@@ -161,7 +212,23 @@ async def test_a_request_that_is_not_recorded_reaches_nobody(kimi: KimiEmulator,
     assert kimi.requests == []
 
 
-@pytest.mark.parametrize("name", ["chat", "thinking", "tool-call", "partial-mode", "continuation", "cache-hit"])
+HEARD = [
+    *(
+        (name, "chat", "langchain")
+        for name in ("chat", "thinking", "tool-call", "partial-mode", "continuation", "cache-hit")
+    ),
+    *(
+        (name, mode, way)
+        for name in SCENARIOS
+        if name.startswith(("json-", "function-"))
+        for mode in SCENARIOS[name].modes
+        for way in ways_of(SCENARIOS[name], mode)
+        if not way.endswith("-async")
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "mode", "way"), HEARD)
 @pytest.mark.parametrize(
     "damage",
     [
@@ -176,17 +243,42 @@ async def test_a_request_that_is_not_recorded_reaches_nobody(kimi: KimiEmulator,
     ],
     ids=lambda damage: next(iter(damage)),
 )
-async def test_what_was_not_said_is_noticed(name: str, damage: dict[str, Any]) -> None:
-    scenario, path = SCENARIOS[name], FOLDER / name / "chat.yaml"
-    assert isinstance(scenario, Scenario)
+async def test_what_was_not_said_is_noticed(name: str, mode: str, way: str, damage: dict[str, Any]) -> None:
+    scenario, path = SCENARIOS[name], FOLDER / name / f"{mode}.yaml"
     with playing(path):
-        heard = await play(scenario, "chat", "langchain", "http://127.0.0.1:9/v1", KEY)
-    responses = [exchange["response"] for exchange in read_file(path)[1]]
-    told = [read_answer(response) for response in responses]
-    ids = [response["headers"]["msh-request-id"] for response in responses]
-    check_heard(scenario, heard, told, ids)
+        heard = await play(scenario, mode, way, NOBODY, KEY)
+    _, exchanges = read_file(path)
+    check_outcome(scenario, heard, exchanges)
     with pytest.raises(AssertionError):
-        check_heard(scenario, [*heard[:-1], replace(heard[-1], **damage)], told, ids)
+        check_outcome(scenario, [*heard[:-1], replace(heard[-1], **damage)], exchanges)
+
+
+@pytest.mark.parametrize("name", ["json-schema", "function-calling", "function-calling-program", "json-mode"])
+@pytest.mark.parametrize(
+    "parsed",
+    [{"name": "zzz", "country": "zzz"}, {"name": "zzz"}, {}, None],
+    ids=["other values", "a field less", "nothing in it", "none"],
+)
+async def test_another_object_than_the_one_said_is_noticed(name: str, parsed: Any) -> None:
+    scenario, path = SCENARIOS[name], FOLDER / name / "chat.yaml"
+    with playing(path):
+        heard = await play(scenario, "chat", ways_of(scenario, "chat")[0], NOBODY, KEY)
+    with pytest.raises(AssertionError):
+        check_outcome(scenario, [replace(heard[-1], parsed=parsed)], read_file(path)[1])
+
+
+async def test_an_endpoint_whose_error_is_another_or_none_is_noticed() -> None:
+    path = FOLDER / "error-401-balance" / "call.yaml"
+    scenario, balance = SCENARIOS["error-401-balance"], SCENARIOS["balance"]
+    with playing(path):
+        raised = await play(scenario, "call", "balance", NOBODY, KEY)
+    _, exchanges = read_file(path)
+    check_outcome(scenario, raised, exchanges)
+    for wrong in (Heard(), Heard(error=KimiError("401")), object()):
+        with pytest.raises(AssertionError):
+            check_outcome(scenario, wrong, exchanges)
+    with pytest.raises(AssertionError, match="raised KimiAuthenticationError"):
+        check_outcome(balance, raised, exchanges)
 
 
 @pytest.mark.parametrize(
@@ -296,10 +388,13 @@ def test_ids_follow_each_other_into_later_requests() -> None:
 
 
 @pytest.fixture
-def keys(monkeypatch: pytest.MonkeyPatch, kimi: KimiEmulator) -> Iterator[KimiEmulator]:
-    """An API for which there is a key."""
+def keys(monkeypatch: pytest.MonkeyPatch, kimi: KimiEmulator) -> KimiEmulator:
+    """An API for which there is a key, and which counts as Moonshot's own."""
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-somebodys")
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
+    monkeypatch.setattr(checks, "HOSTS", {**checks.HOSTS, "live": ("127.0.0.1",)})
+    monkeypatch.setattr(record, "PAUSE", 0)
+    monkeypatch.setattr(record.record_live, "__defaults__", (0,))
     return kimi
 
 
@@ -323,7 +418,8 @@ def test_the_repository_has_what_the_emulator_says_now(tmp_path: Path) -> None:
     held, now = snapshot(FOLDER), snapshot(tmp_path)
     for name, text in now.items():
         if "source: live" not in held[name]:
-            assert yaml.safe_load(held[name])["exchanges"] == yaml.safe_load(text)["exchanges"], name
+            was, said = (canonical(yaml.safe_load(it)["exchanges"]) for it in (held[name], text))
+            assert was == said, name
 
 
 def test_a_date_changes_only_with_what_was_said(tmp_path: Path) -> None:
@@ -334,7 +430,7 @@ def test_a_date_changes_only_with_what_was_said(tmp_path: Path) -> None:
     write_file(path, "emulator, 2026-01-01, 127.0.0.1", exchanges)
     assert record.main(["chat"], tmp_path) == 0
     assert read_file(path)[0] == "emulator, 2026-01-01, 127.0.0.1"
-    write_file(path, "live, 2026-01-01, api.moonshot.ai", exchanges)
+    write_file(path, "live, 2026-01-01, 127.0.0.1", exchanges)
     assert record.main(["chat"], tmp_path) == 0
     assert read_file(path)[0] == source
 
@@ -361,6 +457,95 @@ def test_live_recording_waits_for_its_turn(kimi: KimiEmulator) -> None:
     assert len(kimi.requests) == 3
 
 
+def test_another_host_than_moonshots_is_not_recorded(
+    tmp_path: Path, keys: KimiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(checks, "HOSTS", {**checks.HOSTS, "live": ("api.moonshot.ai",)})
+    with pytest.raises(SystemExit) as left:
+        record.main(["chat"], tmp_path)
+    assert left.value.code == 2
+    assert "is not Moonshot's" in capsys.readouterr().err
+    assert keys.requests == []
+    assert snapshot(tmp_path) == {}
+
+
+@pytest.fixture
+def fail(keys: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Has the next requests fail; of the endpoints that aren't chat too, which the emulator's script leaves alone."""
+    queue: list[Failure] = []
+    route = endpoints.route
+
+    def refuse(call: Call) -> Answer:
+        if not queue:
+            return route(call)
+        step = queue.pop(0)
+        return Answer(step.body if step.body is not None else {"error": step.error}, step.status)
+
+    monkeypatch.setattr(endpoints, "route", refuse)
+
+    def fail(name: str, *steps: Failure) -> None:
+        if isinstance(SCENARIOS[name], Endpoint):
+            queue.extend(steps)
+        else:
+            keys.script(*steps)
+
+    return fail
+
+
+LIMITED = [Failure(429)] * record.ATTEMPTS
+FAULTS = {
+    "a limit that stays": (LIMITED, "met a rate limit"),
+    "an error": ([Failure(500, "Internal error")], "raised Kimi"),
+    "a refused key": ([Failure(401)], "raised Kimi"),
+    "an exhausted account": ([Failure(429, type="exceeded_current_quota_error")] * record.ATTEMPTS, "met a rate limit"),
+    "another form": ([Failure(200, body={})], "not heard as it must be"),
+    "no choices": ([Failure(200, body={"choices": [], "data": None})], "not heard as it must be"),
+    "a page": ([Failure(200, body="<html></html>")], "not heard as it must be"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [("thinking", "chat"), ("models", "call"), ("balance", "call"), ("file-extraction", "call")]
+)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_error_never_takes_the_place_of_a_good_cassette(
+    tmp_path: Path,
+    fail: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    mode: str,
+    fault: str,
+) -> None:
+    shutil.copytree(FOLDER / name, tmp_path / name)
+    held = snapshot(tmp_path)
+    script, why = FAULTS[fault]
+    fail(name, *script)
+    assert record.main([name, "chat"], tmp_path) == 1
+    out = capsys.readouterr().out
+    assert f"{name}/{mode}: NOT WRITTEN" in out
+    assert why in out
+    assert "chat/chat: written (live)" in out  # the rest goes on
+    after = snapshot(tmp_path)
+    assert after[f"{name}/{mode}.yaml"] == held[f"{name}/{mode}.yaml"]
+
+
+def test_an_answer_that_is_not_what_is_expected_is_not_written(
+    tmp_path: Path, keys: KimiEmulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys.script(Reply("I cannot multiply.", reasoning="Hm."))
+    assert record.main(["thinking"], tmp_path) == 1
+    assert "expect.says" in capsys.readouterr().out
+    assert list(snapshot(tmp_path)) == ["thinking/stream.yaml"]
+
+
+@pytest.mark.parametrize("name", ["models", "balance", "token-count", "file-extraction", "tool-round-trip"])
+def test_a_limit_that_passes_is_waited_for_everywhere(tmp_path: Path, fail: Callable[..., None], name: str) -> None:
+    fail(name, Failure(429), Failure(429))
+    assert record.main([name], tmp_path) == 0
+    for path in snapshot(tmp_path):
+        assert all(exchange["response"]["status"] == 200 for exchange in read_file(tmp_path / path)[1])
+
+
 def test_only_listed_headers_are_recorded(kimi: KimiEmulator) -> None:
     kimi.script(Reply("Hello!", headers={"Set-Cookie": "__cf_bm=1", "Server": "cloudflare"}))
     (said,) = record.record(HELLO, "chat", kimi.base_url, "sk-test")
@@ -376,7 +561,7 @@ def test_a_secret_is_not_written(tmp_path: Path, kimi: KimiEmulator, reply: Repl
     kimi.script(reply)
     said = record.record(HELLO, "chat", kimi.base_url, "sk-test")
     with pytest.raises(ValueError, match=why):
-        record.keep(tmp_path, "hello", HELLO, "chat", "emulator, {day}, here", said)
+        record.keep(tmp_path, "hello", HELLO, "chat", "emulator, {day}, 127.0.0.1", said)
     assert snapshot(tmp_path) == {}
 
 
@@ -384,9 +569,11 @@ def test_other_requests_than_the_golden_ones_are_not_written(tmp_path: Path, kim
     said = record.record(HELLO, "chat", kimi.base_url, "sk-test")
     other = replace(HELLO, golden={**HELLO.golden, "model": "kimi-k2.6"})
     with pytest.raises(ValueError, match=r"request 0\.json\.model"):
-        record.keep(tmp_path, "hello", other, "chat", "emulator, {day}, here", said)
+        record.keep(tmp_path, "hello", other, "chat", "emulator, {day}, 127.0.0.1", said)
+    with pytest.raises(ValueError, match="none of the hosts of live"):
+        record.keep(tmp_path, "hello", HELLO, "chat", "live, {day}, 127.0.0.1", said)
     with pytest.raises(ValueError, match="nothing was said"):
-        record.keep(tmp_path, "hello", HELLO, "chat", "emulator, {day}, here", [])
+        record.keep(tmp_path, "hello", HELLO, "chat", "emulator, {day}, 127.0.0.1", [])
     assert snapshot(tmp_path) == {}
 
 
@@ -406,6 +593,46 @@ def test_what_cannot_be_recorded_is_reported(
         record.main(["nothing-of-that-name"], tmp_path)
 
 
-def test_every_row_is_played_by_both_shells() -> None:
-    for scenario in SCENARIOS.values():
-        assert not isinstance(scenario, Endpoint) or len(scenario.ways) >= 2
+# The rows.
+
+
+ROWS = [(name, mode) for name, scenario in SCENARIOS.items() for mode in scenario.modes]
+
+
+@pytest.mark.parametrize(("name", "mode"), ROWS)
+def test_a_row_is_played_in_every_way_or_says_why_not(name: str, mode: str) -> None:
+    scenario = SCENARIOS[name]
+    played = ways_of(scenario, mode)
+    if isinstance(scenario, Endpoint):
+        missing = {"langchain", "langchain-async", "llama_index", "llama_index-async"} - set(played)
+        reasons = {way: scenario.left_out.get(way) or scenario.left_out.get(way.partition("-")[0]) for way in missing}
+        assert not set(scenario.left_out) & set(played)
+        assert len(played) >= 2
+    else:
+        reasons = {way: why_left_out(scenario, mode, way) for way in set(CHAT_WAYS) - set(played)}
+        assert set(scenario.left_out) <= {way.partition("-")[0] for way in ADAPTERS}
+        assert any(not way.endswith("-async") for way in played)
+    assert all(reason and len(reason.split()) >= 4 for reason in reasons.values()), reasons
+
+
+def test_every_adapter_plays_every_kind_of_structured_answer() -> None:
+    for adapter in ("langchain", "llama_index"):
+        played = {
+            (scenario.method, mode)
+            for scenario in SCENARIOS.values()
+            if isinstance(scenario, Scenario) and scenario.method
+            for mode in scenario.modes
+            if adapter in ways_of(scenario, mode)
+        }
+        methods = ("json_schema", "function_calling", "json_mode")
+        assert played == {(method, mode) for method in methods for mode in ("chat", "stream")}
+
+
+def test_every_error_of_a_status_has_a_row() -> None:
+    """Its own class, and not one that it is derived from."""
+    kinds = [api_errors.KimiStatusError]
+    for kind in kinds:
+        kinds += [derived for derived in kind.__subclasses__() if derived.__module__ == api_errors.__name__]
+    assert len(kinds) > 10
+    rows = {it.expect.error if isinstance(it, Scenario) else it.error for it in SCENARIOS.values()}
+    assert {kind.__name__ for kind in kinds} <= rows

@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from tests.recorded.scenario import Endpoint, Scenario
-from tests.recorded.tape import Exchange, read_file
+from tests.recorded.tape import Exchange, canonical, read_file
 
 Scenarios = Mapping[str, Scenario | Endpoint]
 
-SOURCE = re.compile(r"(emulator|emulator \(scripted\)|live), \d{4}-\d\d-\d\d, [\w.:-]+")
+HOSTS = {
+    "emulator": ("127.0.0.1",),
+    "emulator (scripted)": ("127.0.0.1",),
+    "live": ("api.moonshot.ai", "api.moonshot.cn"),
+}
+"""The hosts of each kind of source. What a proxy or another host's model says is nobody's recording of Moonshot."""
 
 _SECRETS = {
     "an API key": re.compile(r"\b(?:sk|ak)-(?!MASKED\b)\w"),
@@ -70,8 +76,10 @@ def _difference(sent: Any, wanted: Any, where: str) -> str | None:
         keys: Iterable[Any] = sent
     elif isinstance(sent, list) and isinstance(wanted, list) and len(sent) == len(wanted):
         keys = range(len(sent))
+    elif canonical(sent) == canonical(wanted):
+        return None
     else:
-        return None if sent == wanted else f"{where} is recorded as {sent!r}, the scenario has {wanted!r}"
+        return f"{where} is recorded as {sent!r}, the scenario has {wanted!r}"
     return next((found for key in keys if (found := _difference(sent[key], wanted[key], f"{where}.{key}"))), None)
 
 
@@ -80,10 +88,37 @@ def find_unsourced(folder: Path, scenarios: Scenarios) -> list[str]:
     found = []
     for name in sorted(expected_files(scenarios) - set(find_missing(folder, scenarios))):
         source, _ = read_file(folder / name)
-        scenario = scenarios[name.partition("/")[0]]
-        if not SOURCE.fullmatch(source) or bool(scenario.script) != source.startswith("emulator (scripted)"):
-            found.append(f"{name}: {source}")
+        if reason := explain_source(scenarios[name.partition("/")[0]], source):
+            found.append(f"{name}: {reason}")
     return found
+
+
+def explain_source(scenario: Scenario | Endpoint, source: str) -> str | None:
+    """What is wrong with the line that says where a cassette is from; None if nothing is."""
+    kind, _, rest = source.partition(", ")
+    day, _, host = rest.partition(", ")
+    if kind not in HOSTS:
+        return f"{source!r} is neither of {', '.join(HOSTS)}"
+    if host not in HOSTS[kind]:
+        return f"{source!r}: {host!r} is none of the hosts of {kind}: {', '.join(HOSTS[kind])}"
+    try:
+        # Python 3.11 and later read "20261120" and "2026-W47-5" too.
+        future = date.fromisoformat(day) > datetime.now(timezone.utc).date() or len(day) != 10 or "W" in day
+    except ValueError:
+        return f"{source!r}: {day!r} is no date"
+    if future:
+        return f"{source!r}: {day!r} is no day up to today, written as 2026-11-20"
+    if kind == "live" and scenario.emulator_only:
+        return f"{source!r}: only the emulator can be made to say this"
+    if (kind == "emulator (scripted)") != bool(scenario.script) and kind != "live":
+        return f"{source!r}: what is scripted says so, and nothing else does"
+    return None
+
+
+def explain_limit(scenario: Scenario | Endpoint, exchanges: Iterable[Exchange]) -> str | None:
+    """Which request met a rate limit where the emulator was not told to have one; None if none did."""
+    limited = [position for position, exchange in enumerate(exchanges) if exchange["response"]["status"] == 429]
+    return f"request {limited[0]} met a rate limit" if limited and not scenario.script else None
 
 
 def find_secrets(texts: Iterable[tuple[str, str]], keys: Iterable[str] = _KEYS) -> list[str]:

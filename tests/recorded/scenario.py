@@ -28,7 +28,7 @@ class Expect:
         calls: The tools called, in order, each with a pattern for each of its arguments.
         cached: Whether prompt tokens came from the cache.
         parsed: The fields of the structured answer, each with a pattern.
-        error: A class of `kimi_wire` that the error is an instance of.
+        error: The narrowest class of `kimi_wire` that the error is an instance of.
         status: The HTTP status of the error.
         warns: A pattern to find in the one warning; None where there is none.
     """
@@ -62,6 +62,7 @@ class Scenario:
         retired: Whether only the emulator still serves the model.
         key: The API key, where it is not a good one.
         modes: `chat`, `stream` or both.
+        left_out: The adapters it is not played through, each with the reason.
     """
 
     golden: Message
@@ -76,6 +77,7 @@ class Scenario:
     retired: bool = False
     key: str | None = None
     modes: tuple[str, ...] = ("chat", "stream")
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def messages(self) -> Sequence[Message]:
@@ -139,23 +141,26 @@ class Endpoint:
         golden: The requests, in order: method, path, and the body as a cassette has it; or a function that gives them,
             where they have ids of recorded answers.
         ways: Each way to make them, by name: a function (or coroutine function) of the API's root and the key.
-        expect: Raises unless the outcome fits the recorded exchanges.
-        script: What the emulator is told to answer.
+        expect: Raises unless the outcome fits the recorded exchanges. Not asked where there is an `error`.
         key: The API key, where it is not a good one.
         modes: Always `call`.
+        error: A class of `kimi_wire` that the error is of.
+        status: The HTTP status of the error.
+        left_out: The adapters and shells it is not played through, each with the reason.
     """
 
     golden: Sequence[Exchange] | Callable[[Sequence[Exchange]], Sequence[Exchange]]
     ways: Mapping[str, Callable[[str, str], Any]]
     expect: Callable[[Any, Sequence[Exchange]], None]
-    script: Sequence[Step] = ()
     key: str | None = None
     modes: tuple[str, ...] = ("call",)
+    error: str | None = None
+    status: int | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def emulator_only(self) -> bool:
-        """Whether it cannot be recorded from the real API."""
-        return bool(self.script)
+    # The emulator is scripted for chat only.
+    script = ()
+    emulator_only = False
 
     def requests(self, mode: str, exchanges: Sequence[Exchange]) -> list[Exchange]:
         """The requests that must have been sent."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import BaseModel
 
 from kimi_emulator import Failure, Reply
@@ -28,11 +30,20 @@ CITY = {
     "properties": {"name": {"type": "string"}, "country": {"type": "string"}},
     "required": ["name", "country"],
 }
+CITY_TOOL = {
+    "type": "function",
+    "function": {
+        "name": "City",
+        "description": "A city.",
+        "parameters": {key: value for key, value in CITY.items() if key != "description"},
+    },
+}
 HELLO = ask("Hello!")
 PARIS = ask("What is the weather in Paris?")
 TOWER = ask("Where is the Eiffel tower?")
 TO_WEATHER = (("get_weather", {"city": "Paris"}),)
 A_CITY = Expect(parsed={"name": r"\w", "country": r"\w"})
+A_CALL = replace(A_CITY, finish=("stop", "tool_calls"), says=None, calls=(("City", {"name": r"\w", "country": r"\w"}),))
 GREETED = {"model": "kimi-k3", "messages": [HELLO]}
 STORY = "Once upon a time a cat lived by the sea. " * 12
 LONG = ask("You keep the log of a ship. " * 80 + "Which is larger, 9.11 or 9.9?")
@@ -147,12 +158,31 @@ CHATS = {
         },
         schema=City,
         method="function_calling",
-        expect=A_CITY,
+        expect=A_CALL,
+        left_out={"llama_index": "core's FunctionCallingProgram sends other parameters: function-calling-program"},
+    ),
+    "function-calling-program": Scenario(
+        {"model": "kimi-k3", "messages": [TOWER], "tools": [CITY_TOOL], "tool_choice": "required"},
+        schema=City,
+        method="function_calling",
+        expect=A_CALL,
+        modes=("chat",),
+        left_out={"langchain": "LangChain's tool has the description in its parameters too: function-calling"},
+    ),
+    # Core's `stream_call` requires no call, so that the model must want to make it.
+    "function-calling-program-stream": Scenario(
+        {"model": "kimi-k3", "messages": [ask("Call City with the city that has the Eiffel tower.")], "tools": [CITY_TOOL]},
+        schema=City,
+        method="function_calling",
+        expect=A_CALL,
+        modes=("stream",),
+        left_out={"langchain": "LangChain requires the call in streams too: function-calling"},
     ),
     "json-mode": Scenario(
         {
             "model": "kimi-k3",
-            "messages": [ask('Answer as JSON with the keys "name" and "country": where is the Eiffel tower?')],
+            # As LlamaIndex's output parser writes it: the form of the answer after an empty line.
+            "messages": [ask('Where is the Eiffel tower?\n\nAnswer as JSON with the keys "name" and "country".')],
             "response_format": {"type": "json_object"},
         },
         schema=City,
@@ -200,6 +230,8 @@ def _fault(failure: Failure, error: str) -> Scenario:
     return Scenario(GREETED, script=[failure], expect=Expect(error=error, status=failure.status))
 
 
+# Every error that is an answer. A timeout and a connection that fails are none: a cassette has what was answered, and
+# nothing was. tests/test_errors.py and tests/test_retries.py bring them about with the emulator.
 ERRORS = {
     "error-400-temperature": Scenario(
         {**GREETED, "temperature": 0},
@@ -216,12 +248,16 @@ ERRORS = {
         Failure(400, "Invalid request: Your request exceeded model token limit: 262144 (requested: 274613)"),
         "KimiContextLengthError",
     ),
+    # The API's words where the key has expired or is none; error-401 has those for a key it doesn't know.
+    "error-401-type": _fault(Failure(401, type="invalid_authentication_error"), "KimiAuthenticationError"),
     "error-401": Scenario(GREETED, key="sk-wrong", expect=Expect(error="KimiAuthenticationError", status=401)),
     "error-403": _fault(Failure(403), "KimiPermissionDeniedError"),
     "error-404": Scenario(
         {"model": "kimi-not-exist", "messages": [HELLO]}, expect=Expect(error="KimiNotFoundError", status=404)
     ),
+    "error-409": _fault(Failure(409, "The request conflicts with another one"), "KimiConflictError"),
     "error-413": _fault(Failure(413, "Request exceeds the maximum size"), "KimiStatusError"),
+    "error-422": _fault(Failure(422, "Unprocessable entity"), "KimiUnprocessableEntityError"),
     "error-429-rate": _fault(Failure(429), "KimiRateLimitError"),
     "error-429-overloaded": _fault(Failure(429, type="engine_overloaded_error"), "KimiRateLimitError"),
     "error-429-quota": _fault(Failure(429, type="exceeded_current_quota_error"), "KimiQuotaError"),

@@ -81,6 +81,11 @@ def write_body(described: Exchange) -> bytes:
     return b"" if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def canonical(value: Any) -> str:
+    """A value as JSON, in which the order of keys doesn't count and 1, 1.0 and true are three values."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
 # From what vcrpy has to what a cassette has, and back.
 
 
@@ -122,10 +127,10 @@ def same_request(first: Any, second: Any) -> None:
     assert _identity(first) == _identity(second)
 
 
-def _identity(request: Any) -> Exchange:
+def _identity(request: Any) -> str:
     described = describe_request(request)
     described.pop("headers", None)
-    return described
+    return canonical(described)
 
 
 # What varies from one recording to the next, and what is nobody's business.

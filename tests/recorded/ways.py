@@ -1,60 +1,37 @@
-"""The ways through which every scenario is played: two adapters, synchronous and asynchronous, streamed or not."""
+"""Ways through a scenario: both adapters, synchronous and asynchronous, streamed or not, by messages or by a prompt."""
 
 from __future__ import annotations
 
 import inspect
 import json
-import re
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import openai
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import ToolMessage
 from llama_index.core.base.llms.types import ChatMessage, ThinkingBlock
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.instrumentation.events.llm import LLMChatEndEvent
+from llama_index.core.output_parsers import PydanticOutputParser
+from llama_index.core.program import FunctionCallingProgram, LLMTextCompletionProgram
 from llama_index.core.prompts import PromptTemplate
 
 from kimi_wire import KimiWarning
-from kimi_wire.refusals import mask
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 from tests.conversations import Message, collect, to_langchain, to_llama_index
-from tests.recorded.scenario import Endpoint, Scenario
+from tests.recorded.heard import COUNTS, Heard, check_outcome
+from tests.recorded.scenario import KEY, Endpoint, Scenario
+from tests.recorded.tape import playing, read_file
 
-COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
-
-
-@dataclass
-class Heard:
-    """One answer, in neither framework's words.
-
-    Attributes:
-        text: The visible text.
-        reasoning: The thinking; None where there is none.
-        calls: The tool calls: names and parsed arguments.
-        finish: The finish reason.
-        usage: The counts by Kimi's names, those not reported left out.
-        request_id: The server's id of the request.
-        parsed: The structured answer, as a dict.
-        error: What was raised instead.
-        warned: What was warned of.
-    """
-
-    text: str = ""
-    reasoning: str | None = None
-    calls: list[tuple[str, Any]] = field(default_factory=list)
-    finish: str | None = None
-    usage: dict[str, int] = field(default_factory=dict)
-    request_id: str | None = None
-    parsed: Any = None
-    error: Exception | None = None
-    warned: list[str] = field(default_factory=list)
-
-    @property
-    def error_classes(self) -> list[str]:
-        """The names of the error's classes that both adapters share."""
-        shared = (kind for kind in type(self.error).__mro__ if kind.__module__.partition(".")[0] == "kimi_wire")
-        return [kind.__name__ for kind in shared]
+NOBODY = "http://127.0.0.1:9/v1"
+"""Where requests go that no cassette answers."""
 
 
 def result_of(results: Mapping[str, str | None], name: str, arguments: Any) -> str:
@@ -63,28 +40,45 @@ def result_of(results: Mapping[str, str | None], name: str, arguments: Any) -> s
     return json.dumps(arguments) if result is None else result
 
 
+class Ends(BaseCallbackHandler):
+    """LangChain's messages behind structured answers."""
+
+    def __init__(self) -> None:
+        self.answers: list[Any] = []
+
+    def on_llm_end(self, response: Any, **kwargs: Any) -> None:
+        self.answers.append(response.generations[0][0].message)
+
+
 class LangChainWay:
-    """`ChatKimi`."""
+    """`ChatKimi`, by `invoke` and `stream`."""
 
     def __init__(self, scenario: Scenario, base_url: str, key: str, **client: Any) -> None:
         self.llm = ChatKimi(model=scenario.golden["model"], base_url=base_url, api_key=key, max_retries=0, **client)
 
     convert = staticmethod(to_langchain)
 
-    async def ask(self, messages: Sequence[Any], settings: Message, stream: bool, asynchronous: bool) -> Any:
-        if stream:
-            chunks = self.llm.astream(messages, **settings) if asynchronous else self.llm.stream(messages, **settings)
-            first, *rest = await collect(chunks) if asynchronous else list(chunks)  # type: ignore[arg-type]
-            return sum(rest, start=first)
-        return await self.llm.ainvoke(messages, **settings) if asynchronous else self.llm.invoke(messages, **settings)
+    @staticmethod
+    def why_not(scenario: Scenario, mode: str) -> str | None:
+        return None
 
-    async def ask_for(self, scenario: Scenario, stream: bool, asynchronous: bool) -> Any:
+    async def ask(self, messages: Sequence[Any], settings: Message, stream: bool, asynchronous: bool) -> Any:
+        return await self._run(self.llm, messages, stream, asynchronous, **settings)
+
+    async def ask_for(self, scenario: Scenario, stream: bool, asynchronous: bool) -> Heard:
+        """A structured answer, and the message it was read from."""
+        ends = Ends()
         chain = self.llm.with_structured_output(scenario.schema, method=scenario.method)  # type: ignore[arg-type]
         asked = [to_langchain(message) for message in scenario.messages]
-        if stream:
-            parts = await collect(chain.astream(asked)) if asynchronous else list(chain.stream(asked))
-            return parts[-1]
-        return await chain.ainvoke(asked) if asynchronous else chain.invoke(asked)
+        parsed = await self._run(chain, asked, stream, asynchronous, config={"callbacks": [ends]})
+        (answer,) = ends.answers
+        return replace(self.hear(answer), parsed=parsed if isinstance(parsed, dict) else parsed.model_dump())
+
+    async def _run(self, chain: Any, asked: Any, stream: bool, asynchronous: bool, **options: Any) -> Any:
+        if not stream:
+            return await chain.ainvoke(asked, **options) if asynchronous else chain.invoke(asked, **options)
+        parts = await collect(chain.astream(asked, **options)) if asynchronous else list(chain.stream(asked, **options))
+        return sum(parts[1:], start=parts[0]) if chain is self.llm else parts[-1]
 
     def hear(self, answer: Any) -> Heard:
         given = answer.usage_metadata or {}
@@ -112,13 +106,51 @@ class LangChainWay:
         return [answer, *made] if made else []
 
 
+class LangChainBatchWay(LangChainWay):
+    """`ChatKimi`, by `batch`."""
+
+    @staticmethod
+    def why_not(scenario: Scenario, mode: str) -> str | None:
+        return "a batch is not streamed" if mode == "stream" else None
+
+    async def _run(self, chain: Any, asked: Any, stream: bool, asynchronous: bool, **options: Any) -> Any:
+        (answer,) = await chain.abatch([asked], **options) if asynchronous else chain.batch([asked], **options)
+        return answer
+
+
+@contextmanager
+def chat_ends() -> Iterator[list[Any]]:
+    """LlamaIndex's responses behind structured answers."""
+    answers: list[Any] = []
+
+    class Ends(BaseEventHandler):
+        @classmethod
+        def class_name(cls) -> str:
+            return "Ends"
+
+        def handle(self, event: Any, **kwargs: Any) -> None:
+            if isinstance(event, LLMChatEndEvent):
+                answers.append(event.response)
+
+    handler, handlers = Ends(), get_dispatcher().event_handlers
+    handlers.append(handler)
+    try:
+        yield answers
+    finally:
+        handlers.remove(handler)
+
+
 class LlamaIndexWay:
-    """`Kimi`."""
+    """`Kimi`, by `chat` and `stream_chat`."""
 
     def __init__(self, scenario: Scenario, base_url: str, key: str, **client: Any) -> None:
         self.llm = Kimi(scenario.golden["model"], api_base=base_url, api_key=key, max_retries=0, **client)
 
     convert = staticmethod(to_llama_index)
+
+    @staticmethod
+    def why_not(scenario: Scenario, mode: str) -> str | None:
+        return None
 
     async def ask(self, messages: Sequence[Any], settings: Message, stream: bool, asynchronous: bool) -> Any:
         if stream and asynchronous:
@@ -127,23 +159,37 @@ class LlamaIndexWay:
             return list(self.llm.stream_chat(messages, **settings))[-1]
         return await self.llm.achat(messages, **settings) if asynchronous else self.llm.chat(messages, **settings)
 
-    async def ask_for(self, scenario: Scenario, stream: bool, asynchronous: bool) -> Any:
-        """A structured answer: by schema as LlamaIndex asks for one, otherwise by what its programs send."""
-        if scenario.method != "json_schema":
-            messages = [to_llama_index(message) for message in scenario.messages]
-            names = ("tools", "tool_choice", "response_format")
-            settings = {name: scenario.golden[name] for name in names if name in scenario.golden}
-            response = await self.ask(messages, settings, stream, asynchronous)
-            calls = self.llm.get_tool_calls_from_response(response, error_on_no_tool_call=False)
-            return calls[0].tool_kwargs if calls else json.loads(response.message.content)
-        assert scenario.schema is not None
+    async def ask_for(self, scenario: Scenario, stream: bool, asynchronous: bool) -> Heard:
+        """A structured answer, and the response it was read from."""
+        asks = {
+            "json_schema": self._predict,
+            "function_calling": self._call_program,
+            "json_mode": self._text_program,
+        }
         (question,) = scenario.messages
-        given = (scenario.schema, PromptTemplate(question["content"]))
+        with chat_ends() as answers:
+            parsed = await asks[scenario.method or ""](scenario.schema, question["content"], stream, asynchronous)
+        (answer,) = answers
+        return replace(self.hear(answer), parsed=parsed.model_dump())
+
+    async def _predict(self, schema: Any, question: str, stream: bool, asynchronous: bool) -> Any:
+        given = (schema, PromptTemplate(question))
         if stream and asynchronous:
             return (await collect(await self.llm.astream_structured_predict(*given)))[-1]
         if stream:
             return list(self.llm.stream_structured_predict(*given))[-1]
         return await self.llm.astructured_predict(*given) if asynchronous else self.llm.structured_predict(*given)
+
+    async def _call_program(self, schema: Any, question: str, stream: bool, asynchronous: bool) -> Any:
+        program = FunctionCallingProgram.from_defaults(schema, prompt_template_str=question, llm=self.llm)
+        return await _run_program(program, {}, stream, asynchronous)
+
+    async def _text_program(self, schema: Any, question: str, stream: bool, asynchronous: bool) -> Any:
+        """Core's program for text, whose parser writes under the question what form the answer has."""
+        question, _, form = question.partition("\n\n")
+        parser = PydanticOutputParser(schema, pydantic_format_tmpl=form)
+        program: Any = LLMTextCompletionProgram.from_defaults(parser, prompt_template_str=question, llm=self.llm)
+        return await _run_program(program, {"response_format": {"type": "json_object"}}, stream, asynchronous)
 
     def hear(self, answer: Any) -> Heard:
         given = answer.additional_kwargs
@@ -167,13 +213,69 @@ class LlamaIndexWay:
         return [answer.message, *made] if made else []
 
 
-ADAPTERS = {"langchain": LangChainWay, "llama_index": LlamaIndexWay}
-CHAT_WAYS = ("langchain", "langchain-async", "llama_index", "llama_index-async")
+async def _run_program(program: Any, settings: Message, stream: bool, asynchronous: bool) -> Any:
+    if stream and asynchronous:
+        return (await collect(await program.astream_call(llm_kwargs=settings)))[-1]
+    if stream:
+        return list(program.stream_call(llm_kwargs=settings))[-1]
+    return await program.acall(llm_kwargs=settings) if asynchronous else program(llm_kwargs=settings)
 
 
-def ways_of(scenario: Scenario | Endpoint) -> tuple[str, ...]:
+class LlamaIndexCompleteWay(LlamaIndexWay):
+    """`Kimi`, by `complete` and `stream_complete`."""
+
+    @staticmethod
+    def why_not(scenario: Scenario, mode: str) -> str | None:
+        if scenario.schema is not None:
+            return "core's programs chat with a chat model"
+        if "tools" in scenario.golden:
+            return "a completion has no tool calls"
+        messages = scenario.messages
+        if len(messages) != 1 or messages[0]["role"] != "user" or not isinstance(messages[0]["content"], str):
+            return "a prompt is one text"
+        return None
+
+    async def ask(self, messages: Sequence[Any], settings: Message, stream: bool, asynchronous: bool) -> Any:
+        (message,) = messages
+        prompt = message.content
+        if stream and asynchronous:
+            return (await collect(await self.llm.astream_complete(prompt, **settings)))[-1]
+        if stream:
+            return list(self.llm.stream_complete(prompt, **settings))[-1]
+        return await self.llm.acomplete(prompt, **settings) if asynchronous else self.llm.complete(prompt, **settings)
+
+    def hear(self, answer: Any) -> Heard:
+        given = answer.additional_kwargs
+        return Heard(
+            text=answer.text,
+            reasoning=given.get("thinking"),
+            finish=given["finish_reason"],
+            usage={name: given[name] for name in COUNTS if name in given},
+            request_id=given.get("request_id"),
+        )
+
+
+ADAPTERS: Mapping[str, Any] = {
+    "langchain": LangChainWay,
+    "langchain-batch": LangChainBatchWay,
+    "llama_index": LlamaIndexWay,
+    "llama_index-complete": LlamaIndexCompleteWay,
+}
+CHAT_WAYS = tuple(f"{name}{shell}" for name in ADAPTERS for shell in ("", "-async"))
+
+
+def why_left_out(scenario: Scenario, mode: str, way: str) -> str | None:
+    """Why a scenario is not played in a way; None if it is."""
+    name = way.removesuffix("-async")
+    reason: str | None = scenario.left_out.get(name.partition("-")[0]) or ADAPTERS[name].why_not(scenario, mode)
+    return reason
+
+
+def ways_of(scenario: Scenario | Endpoint, mode: str) -> tuple[str, ...]:
     """The names of the ways in which a scenario is played."""
-    return tuple(scenario.ways) if isinstance(scenario, Endpoint) else CHAT_WAYS
+    if isinstance(scenario, Endpoint):
+        return tuple(scenario.ways)
+    return tuple(way for way in CHAT_WAYS if why_left_out(scenario, mode, way) is None)
 
 
 async def play(scenario: Scenario | Endpoint, mode: str, way: str, base_url: str, key: str, **client: Any) -> Any:
@@ -188,28 +290,34 @@ async def play(scenario: Scenario | Endpoint, mode: str, way: str, base_url: str
         client: Arguments for the model object.
 
     Returns:
-        What was heard to each question, a list of `Heard`; of an endpoint whatever its way returns.
+        What was heard to each question, a list of `Heard`; of an endpoint whatever its way returns, or a `Heard` with
+        the error it raises.
     """
     if isinstance(scenario, Endpoint):
-        outcome = scenario.ways[way](base_url, scenario.key or key)
-        return await outcome if inspect.isawaitable(outcome) else outcome
-    name, _, asynchronous = way.partition("-")
-    adapter = ADAPTERS[name](scenario, base_url, scenario.key or key, **client)
+        try:
+            outcome = scenario.ways[way](base_url, scenario.key or key)
+            return await outcome if inspect.isawaitable(outcome) else outcome
+        except Exception as error:
+            return _raised(error)
+    adapter = ADAPTERS[way.removesuffix("-async")](scenario, base_url, scenario.key or key, **client)
     heard: list[Heard] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", KimiWarning)
         try:
-            await _converse(adapter, scenario, mode == "stream", bool(asynchronous), heard)
+            await _converse(adapter, scenario, mode == "stream", way.endswith("-async"), heard)
         except Exception as error:
-            heard.append(Heard(error=error, request_id=getattr(error, "request_id", None)))
+            heard.append(_raised(error))
     heard[-1].warned = [str(warning.message) for warning in caught]
     return heard
 
 
+def _raised(error: Exception) -> Heard:
+    return Heard(error=error, request_id=getattr(error, "request_id", None))
+
+
 async def _converse(adapter: Any, scenario: Scenario, stream: bool, asynchronous: bool, heard: list[Heard]) -> None:
     if scenario.schema is not None:
-        parsed = await adapter.ask_for(scenario, stream, asynchronous)
-        heard.append(Heard(parsed=parsed if isinstance(parsed, dict) else parsed.model_dump()))
+        heard.append(await adapter.ask_for(scenario, stream, asynchronous))
         return
     messages = [adapter.convert(message) for message in scenario.messages]
     for _ in range(scenario.repeat):
@@ -222,96 +330,21 @@ async def _converse(adapter: Any, scenario: Scenario, stream: bool, asynchronous
             following = [*messages, *replayed] if replayed else []
 
 
-def check_heard(
-    scenario: Scenario, heard: Sequence[Heard], told: Sequence[Message], request_ids: Sequence[Any]
-) -> None:
-    """Hold what was heard to what the server said and to what the scenario expects.
-
-    Args:
-        scenario: The scenario.
-        heard: What was heard to each question.
-        told: What the server said in each answer, see `tests.recorded.scenario.read_answer`.
-        request_ids: The server's id of each request.
+async def check_cassette(scenario: Scenario | Endpoint, mode: str, way: str, path: Path) -> None:
+    """Play a scenario from a cassette in one way, and hold what is heard to what the cassette says.
 
     Raises:
-        AssertionError: Something was lost, invented, or not as expected.
+        AssertionError: Something else went out, an exchange was not played, or something was lost, invented, or not as
+            expected.
     """
-    expect, last = scenario.expect, heard[-1]
-    assert len(last.warned) == (expect.warns is not None), last.warned
-    assert expect.warns is None or re.search(expect.warns, last.warned[0]), last.warned
-    if expect.error is not None:
-        _check_error(expect.error, expect.status, last, told[-1], request_ids[-1])
-        return
-    if last.error is not None:
-        raise AssertionError(f"raised {last.error!r}") from last.error
-    if expect.parsed is not None:
-        assert set(last.parsed) == set(expect.parsed)
-        for name, pattern in expect.parsed.items():
-            assert re.search(pattern, last.parsed[name]), last.parsed
-        return
-    if "continue_on_length" in scenario.settings:
-        assert len(told) > 1, "nothing was continued"
-        told, request_ids = [_joined(told)], request_ids[-1:]
-    assert len(heard) == len(told)
-    for one, said, request_id in zip(heard, told, request_ids, strict=True):
-        _check_said(scenario, one, said)
-        assert one.request_id == request_id
-    assert last.finish in expect.finish
-    assert re.search(expect.says, last.text) if expect.says else last.text == ""
-    assert expect.thinks is None or bool(last.reasoning) == expect.thinks
-    assert [name for name, _ in last.calls] == [name for name, _ in expect.calls]
-    for (_, arguments), (_, patterns) in zip(last.calls, expect.calls, strict=True):
-        assert set(arguments) == set(patterns)
-        assert all(re.search(pattern, arguments[name]) for name, pattern in patterns.items()), arguments
-    assert bool(last.usage.get("cached_tokens")) or not expect.cached
+    client = _unverified(way) if isinstance(scenario, Scenario) else {}
+    with playing(path):
+        outcome = await play(scenario, mode, way, NOBODY, KEY, **client)
+    check_outcome(scenario, outcome, read_file(path)[1])
 
 
-def _check_said(scenario: Scenario, heard: Heard, said: Message) -> None:
-    """Nothing the server said may be lost, and nothing be added but the prefix the caller gave."""
-    text = scenario.settings.get("prefix", "") + said["content"]
-    calls = [
-        (made["function"]["name"], json.loads(made["function"]["arguments"])) for made in said.get("tool_calls", ())
-    ]
-    finish = said["finish_reason"]
-    if scenario.golden.get("tool_choice") == "none":  # the call was written as JSON, under the tool's schema
-        text, calls = "", [(scenario.settings["tool_choice"], json.loads(text))]
-        finish = "tool_calls"
-    assert heard.text == text
-    assert heard.reasoning == said.get("reasoning_content")
-    assert heard.calls == calls
-    assert heard.finish == finish
-    assert heard.usage == read_usage(said["usage"])
-
-
-def read_usage(usage: Message) -> dict[str, int]:
-    """The counts of a usage object by the names in `COUNTS`."""
-    details = {
-        "cached_tokens": usage.get("prompt_tokens_details", {}).get("cached_tokens", usage.get("cached_tokens")),
-        "reasoning_tokens": usage.get("completion_tokens_details", {}).get("reasoning_tokens"),
-    }
-    counts = {**usage, **details}
-    return {name: counts[name] for name in COUNTS if counts.get(name) is not None}
-
-
-def _joined(told: Sequence[Message]) -> Message:
-    """An answer that took several requests, as one."""
-    counts = [read_usage(said["usage"]) for said in told]
-    thoughts = [said["reasoning_content"] for said in told if "reasoning_content" in said]
-    names = {name for count in counts for name in count}
-    usage: Message = {name: sum(count.get(name, 0) for count in counts) for name in names}
-    if "reasoning_tokens" in usage:
-        usage["completion_tokens_details"] = {"reasoning_tokens": usage.pop("reasoning_tokens")}
-    joined: Message = {"content": "".join(said["content"] for said in told), "usage": usage}
-    if thoughts:
-        joined["reasoning_content"] = "".join(thoughts)
-    return {**joined, "finish_reason": told[-1]["finish_reason"]}
-
-
-def _check_error(name: str, status: int | None, heard: Heard, said: Message, request_id: Any) -> None:
-    assert heard.error is not None, "nothing was raised"
-    assert name in heard.error_classes, heard.error_classes
-    assert getattr(heard.error, "status_code", None) == status
-    assert heard.request_id == request_id
-    words = said.get("error", {})
-    assert mask(str(words.get("message", ""))) in str(heard.error)
-    assert getattr(heard.error, "type", None) == words.get("type")
+def _unverified(way: str) -> dict[str, Any]:
+    """A client that loads no certificates, which takes longer than the rest of a test: nothing leaves the machine."""
+    if way.endswith("-async"):
+        return {"http_async_client": openai.DefaultAsyncHttpxClient(verify=False)}
+    return {"http_client": openai.DefaultHttpxClient(verify=False)}
