@@ -6,10 +6,12 @@ scripted answers and faults, and otherwise answers on its own.
 Example:
     ```python
     from kimi_emulator import KimiEmulator, Reply, ToolCall
+    from openai import OpenAI
 
     with KimiEmulator() as kimi:
         kimi.script(Reply(tool_calls=[ToolCall("get_weather", {"city": "Paris"})]))
-        ...  # point a client at kimi.base_url with any key that begins with "sk-"
+        client = OpenAI(base_url=kimi.base_url, api_key="sk-test")  # any key that begins with "sk-"
+        client.chat.completions.create(model="kimi-k3", messages=[{"role": "user", "content": "How is the weather?"}])
         print(kimi.requests[-1].body)
     ```
 """

@@ -27,6 +27,9 @@ class KimiEmulator:
 
     Example:
         ```python
+        from kimi_emulator import Failure, KimiEmulator, Reply
+        from openai import OpenAI
+
         with KimiEmulator() as kimi:
             kimi.script(Reply("Hello!", reasoning="A greeting."), Failure(429, type="engine_overloaded_error"))
             client = OpenAI(base_url=kimi.base_url, api_key="sk-test")
@@ -124,7 +127,11 @@ class KimiEmulator:
             self._cache.clear()
 
     def start(self) -> KimiEmulator:
-        """Listen in a background thread."""
+        """Listen in a background thread.
+
+        Returns:
+            The emulator itself.
+        """
         if self._server is None:
             self._server = Server(self._address, self)
             threading.Thread(target=self._server.serve_forever, args=(0.02,), name="kimi-emulator", daemon=True).start()
@@ -149,17 +156,28 @@ class KimiEmulator:
         self.stop()
 
     def next_step(self) -> Step | None:
-        """Take the next scripted step off the queue."""
+        """Take the next scripted step off the queue.
+
+        Returns:
+            The step; None where the queue is empty.
+        """
         with self._lock:
             return self._steps.popleft() if self._steps else None
 
     def served_models(self) -> list[Model]:
-        """Return the models that ``GET /v1/models`` lists."""
+        """Return the models that ``GET /v1/models`` lists.
+
+        Returns:
+            The emulator's own, and after them the extra ones.
+        """
         own = [model for model in MODELS if model.listed and (self.serve_retired or not model.family.retired)]
         return own + [Model(id, FAMILIES[family]) for id, family in self.extra_models.items()]
 
     def keep_upload(self, upload: Upload) -> None:
         """Keep a file.
+
+        Args:
+            upload: The file.
 
         Raises:
             Rejected: If there is no room for it.
@@ -170,6 +188,12 @@ class KimiEmulator:
 
     def decide(self, body: Any) -> tuple[ChatRequest, Reply | Failure]:
         """Check a chat request and choose its answer.
+
+        Args:
+            body: The request's parsed JSON.
+
+        Returns:
+            The request as the rules read it, and what to answer.
 
         Raises:
             Rejected: If a rule refuses the request.
@@ -190,5 +214,13 @@ class KimiEmulator:
         return request, step if isinstance(step, Failure) else answering.fit(step, request)
 
     def account(self, request: ChatRequest, reply: Reply) -> dict[str, Any]:
-        """Return the usage of an answer, the prefix cache consulted."""
+        """Return the usage of an answer, the prefix cache consulted.
+
+        Args:
+            request: The request.
+            reply: Its answer.
+
+        Returns:
+            The API's ``usage`` object: counts in tokens.
+        """
         return answering.usage(reply, request, self._cache.remember(request.body, request.family))

@@ -61,6 +61,7 @@ class Upload:
         data: The bytes.
         text: What was extracted; empty for other purposes than ``file-extract``.
         title: The document's title, where it has one.
+        created: Unix time of the upload, in seconds.
     """
 
     id: str

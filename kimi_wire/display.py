@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import os
+import re
 import sys
 import time
 from typing import Any, ClassVar, Literal, Protocol
@@ -15,6 +16,26 @@ Kind = Literal["thinking", "text", "call", "result"]
 
 # Redrawing a fold for each token is what makes a notebook's page stutter.
 _SECONDS_BETWEEN_DRAWINGS = 0.1
+
+_FOLDED = (
+    "white-space: pre-wrap; overflow-wrap: anywhere; font-family: inherit; opacity: 0.7; margin: 0.3em 0 0.6em 1.2em"
+)
+
+# Dollars, apart from those in code and those around mathematics: as Pandoc has it, those are next to no space on the
+# inside, and nothing is written to the second one ("$5 to $10").
+_DOLLAR = re.compile(
+    r"""
+    (?P<kept>
+        (?<!`)(?P<ticks>`+)(?!`) .*? (?<!`)(?P=ticks)(?!`)
+        | ``` .* \Z
+        | \$\$ .+? \$\$
+        | \$(?![\s$]) (?:\\.|[^$\n\\])+? (?<!\s)\$(?!\w)
+        | \\[^$]
+    )
+    | \\?\$
+    """,
+    re.DOTALL | re.VERBOSE,
+)
 
 
 class Transcript:
@@ -101,20 +122,36 @@ class _Notebook:
     def _draw(self, *, finished: bool) -> None:
         from IPython import display
 
-        text = "".join(self._pieces)
-        kind, source = ("Markdown", text) if self._kind == "text" else ("HTML", self._fold(text, finished=finished))
-        drawing = getattr(display, kind)(source)
+        drawing = self._bundle("".join(self._pieces), finished=finished)
         if self._handle is None:
-            self._handle = display.display(drawing, display_id=True)  # type: ignore[no-untyped-call]
+            self._handle = display.display(drawing, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:
-            self._handle.update(drawing)
+            self._handle.update(drawing, raw=True)
         self._drawn = time.monotonic()
 
+    def _bundle(self, text: str, *, finished: bool) -> dict[str, str]:
+        """What is shown, by media type: each page takes the richest that it knows."""
+        if self._kind == "text":
+            return {"text/markdown": _without_mathematics(text), "text/plain": text}
+        return {
+            "text/html": self._fold(text, finished=finished),
+            "text/plain": f"{self._NAMES[self._kind].format(self._title)}: {text}",
+        }
+
     def _fold(self, text: str, *, finished: bool) -> str:
+        """A fold; MathJax leaves `<pre>` and `<code>` alone, and GitHub, which takes styles away, keeps their lines."""
         name = self._NAMES[self._kind].format(f"<code>{html.escape(self._title)}</code>")
         state = " open" if self._kind == "thinking" and not finished else ""
-        style = "white-space: pre-wrap; opacity: 0.7; margin: 0.3em 0 0.6em 1.2em"
-        return f'<details{state}><summary>{name}</summary><div style="{style}">{html.escape(text)}</div></details>'
+        return f'<details{state}><summary>{name}</summary><pre style="{_FOLDED}">{html.escape(text)}</pre></details>'
+
+
+def _without_mathematics(markdown: str) -> str:
+    """Markdown whose dollars are dollars, unless they stand around mathematics.
+
+    JupyterLab typesets between any two dollars, and between two with a backslash too, once Markdown has read those
+    (jupyterlab/jupyterlab#8645); from one element to another it does not.
+    """
+    return _DOLLAR.sub(lambda found: found["kept"] or r"<span>\$</span>", markdown)
 
 
 def _in_notebook() -> bool:

@@ -108,6 +108,9 @@ class KimiFiles:
             name: The name to upload it by; bytes need one. The server tells the type by its ending.
             purpose: `file-extract` for text, `image` or `video` for `ms://` references in chat, `batch`.
 
+        Returns:
+            The file, with the `id` that the other calls take.
+
         Raises:
             KimiRequestError: The server would refuse it; see `kimi_wire.documents.read_document`.
             KimiError: Whatever else goes wrong.
@@ -127,6 +130,9 @@ class KimiFiles:
     def list(self) -> FileList:
         """List the uploaded files.
 
+        Returns:
+            The files of all purposes, in the server's order.
+
         Raises:
             KimiError: Whatever goes wrong.
         """
@@ -138,6 +144,12 @@ class KimiFiles:
 
     def get(self, id: str) -> FileInfo:
         """Describe an uploaded file.
+
+        Args:
+            id: The file's id, with or without `ms://`.
+
+        Returns:
+            What the server knows of it, without its content.
 
         Raises:
             KimiNotFoundError: There is no such file.
@@ -151,6 +163,9 @@ class KimiFiles:
 
     def delete(self, id: str) -> None:
         """Delete an uploaded file.
+
+        Args:
+            id: The file's id, with or without `ms://`.
 
         Raises:
             KimiNotFoundError: There is no such file.
@@ -167,6 +182,12 @@ class KimiFiles:
 
         That is a JSON object with the text for `file-extract` (see `text`), and JSON lines for a batch.
 
+        Args:
+            id: The file's id, with or without `ms://`.
+
+        Returns:
+            The bytes of the server's answer.
+
         Raises:
             KimiNotFoundError: There is no such file.
             KimiError: Whatever else goes wrong.
@@ -181,6 +202,12 @@ class KimiFiles:
 
     def text(self, id: str) -> str:
         """Fetch the text of a file uploaded for extraction.
+
+        Args:
+            id: The file's id, with or without `ms://`.
+
+        Returns:
+            The text; what is no JSON object with one, as it is.
 
         Raises:
             KimiNotFoundError: There is no such file.
@@ -200,6 +227,9 @@ class KimiFiles:
         Args:
             file: A path, the bytes, or a file object opened in binary mode.
             name: The name to upload it by; bytes need one. The server tells the type by its ending.
+
+        Returns:
+            The text.
 
         Raises:
             KimiRequestError: The server would refuse the file; see `kimi_wire.documents.read_document`.

@@ -92,7 +92,14 @@ class KimiPlatform:
 
     @classmethod
     def over(cls, connection: KimiConnection) -> KimiPlatform:
-        """Make one that sends its requests through a connection there is already."""
+        """Make one that sends its requests through a connection there is already.
+
+        Args:
+            connection: The connection, with its key and host.
+
+        Returns:
+            The platform of the connection's host.
+        """
         platform = cls.__new__(cls)
         platform._connection = connection
         return platform
@@ -105,6 +112,9 @@ class KimiPlatform:
     def models(self) -> list[ModelInfo]:
         """List the models that the key may use.
 
+        Returns:
+            The models, in the server's order.
+
         Raises:
             KimiError: Whatever goes wrong.
         """
@@ -116,6 +126,9 @@ class KimiPlatform:
 
     def balance(self) -> Balance:
         """Ask for the account's balance.
+
+        Returns:
+            The balance, in the currency of the host.
 
         Raises:
             KimiError: Whatever goes wrong; other hosts than Moonshot's have no such endpoint.
@@ -134,7 +147,10 @@ class KimiPlatform:
 
         Args:
             messages: Messages in the API's form, or the text of a user's message. None at all are 0 tokens.
-            model: The model that counts.
+            model: The model that counts. Default: `kimi-k3`.
+
+        Returns:
+            The number of tokens of the prompt.
 
         Raises:
             KimiRequestError: A message has no form in the API.

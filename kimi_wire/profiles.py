@@ -119,7 +119,14 @@ class Profile:
         return self.thinking in (Thinking.FORCED, Thinking.SWITCHABLE, Thinking.EFFORT)
 
     def is_retired(self, today: date) -> bool:
-        """Whether Moonshot's own platform no longer serves the family on a day."""
+        """Whether Moonshot's own platform no longer serves the family on a day.
+
+        Args:
+            today: The day.
+
+        Returns:
+            True from the day `retired` on; False where none is known.
+        """
         return self.retired is not None and self.retired <= today
 
 

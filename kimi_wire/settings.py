@@ -26,6 +26,23 @@ _NOT_KIMI: Mapping[str, str] = {
     "verbosity": "",
 }
 
+# Names of the constructors that no single call can change.
+_OF_THE_OBJECT = frozenset(
+    {
+        "api_base",
+        "api_key",
+        "base_url",
+        "context_window",
+        "default_headers",
+        "http_async_client",
+        "http_client",
+        "kimi_api_key",
+        "stream_idle_timeout",
+        "streaming",
+        "token_counting",
+    }
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
@@ -120,7 +137,14 @@ _CALL_OPTIONS = {"timeout": "timeout", "max_retries": "max_retries", "extra_head
 
 
 def split_options(call: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part what one call gives into options for the SDK (`timeout`, `max_retries`, `headers`) and settings."""
+    """Part what one call gives into options for the SDK (`timeout`, `max_retries`, `headers`) and settings.
+
+    Raises:
+        KimiRequestError: `max_retries` is less than 0.
+    """
+    retries = call.get("max_retries")
+    if isinstance(retries, int) and retries < 0:  # the SDK would raise a bare `ValueError`
+        raise KimiRequestError(f"max_retries={retries} is no number of retries; 0 sends each request once.")
     options = {name: call[given] for given, name in _CALL_OPTIONS.items() if call.get(given) is not None}
     return options, {name: value for name, value in call.items() if name not in _CALL_OPTIONS}
 
@@ -136,7 +160,7 @@ def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Se
         The settings, and a notice for each one that is not Kimi's.
 
     Raises:
-        KimiRequestError: A name that is nobody's, most likely mistyped.
+        KimiRequestError: A name that is nobody's, most likely mistyped, or one of the model object's alone.
     """
     merged = dict(base)
     notices = []
@@ -149,6 +173,8 @@ def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Se
         elif name in _NOT_KIMI:
             if not (name == "parallel_tool_calls" and value is True):  # what the server does anyway
                 notices.append(Notice(name, f"{name} is left out of the request. {_NOT_KIMI[name]}".rstrip()))
+        elif name in _OF_THE_OBJECT:
+            raise KimiRequestError(f"{given!r} cannot be given with a call. It belongs to the model object.")
         else:
             raise KimiRequestError(f"{given!r} is not a setting. {suggest(given, (*SETTINGS, *_ALIASES))}")
     return Settings(**merged), notices

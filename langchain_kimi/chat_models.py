@@ -125,6 +125,12 @@ class ChatKimi(KimiTokenCounting):
 
     Images and videos:
         ```python
+        import base64
+        from pathlib import Path
+
+        from langchain_core.messages import HumanMessage
+
+        data = Path("picture.png").read_bytes()
         image = {"type": "image", "base64": base64.b64encode(data).decode(), "mime_type": "image/png"}
         model.invoke([HumanMessage(content_blocks=[{"type": "text", "text": "What is it?"}, image])])
         ```
@@ -349,8 +355,14 @@ class ChatKimi(KimiTokenCounting):
             strict: Whether the server holds the answer to the schema; its default is True.
             kwargs: Any setting of a request.
 
+        Returns:
+            A runnable that takes what the model takes. With `include_raw`, it gives the dict above.
+
         Raises:
-            ValueError: `schema` is missing, or `method` is none of the three.
+            ValueError: `schema` is missing, or `method` is none of the three; at once. The runnable raises, unless
+                `include_raw` is set, langchain-core's `OutputParserException` where an answer is cut, is no JSON or
+                does not fit the schema; and, with it too, `KimiToolChoiceError` where a forced call does not come, and
+                whatever `invoke` raises.
         """
         if method not in get_args(StructuredMethod):
             raise ValueError(f"method={method!r} is not one of {', '.join(get_args(StructuredMethod))}.")

@@ -35,7 +35,7 @@ class KimiFileParser(BaseBlobParser):
         from langchain_kimi import KimiFileParser
 
         parser = KimiFileParser()  # reads MOONSHOT_API_KEY
-        documents = parser.parse(Blob.from_path("report.pdf"))
+        documents = parser.parse(Blob.from_path("report.md"))
         ```
 
     Args:
@@ -167,7 +167,7 @@ class KimiFileLoader(BaseLoader):
                 self._pass_over(path, error)
 
     async def alazy_load(self) -> AsyncIterator[Document]:
-        """Load the files, some at a time, in the same order as `lazy_load`."""
+        """The asynchronous twin of `lazy_load`: some files at a time, in the same order."""
         paths = iter(self._shown(await asyncio.to_thread(self._find)))
         loading = deque(asyncio.create_task(self._aload_one(path)) for path in _take(paths, self._max_concurrency))
         try:

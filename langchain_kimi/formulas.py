@@ -21,6 +21,11 @@ class KimiFormulaTool(BaseTool):
     A run that fails raises a `ToolException` with the server's words, which becomes an answer to the model unless
     `handle_tool_error` says otherwise. Errors that no model can mend (the key, the permission, the balance) are raised.
     The result is text; an encrypted one goes on to the model as it is.
+
+    Args:
+        formulas: The endpoint that runs it.
+        tool: Its name, description and parameters, as Moonshot has them.
+        handle_tool_error: See `KimiFormulaToolkit`.
     """
 
     _formulas: KimiFormulas = PrivateAttr()
@@ -120,6 +125,9 @@ class KimiFormulaToolkit(BaseToolkit):
 
     def get_tools(self) -> list[BaseTool]:
         """Fetch the formulas' tools, or give those fetched before.
+
+        Returns:
+            A `KimiFormulaTool` for each tool of each formula.
 
         Raises:
             KimiFormulaError: A formula does not exist.

@@ -123,7 +123,7 @@ class KimiSettings(BaseChatModel):
     stream_idle_timeout: float | None = None
     """Seconds a stream may be silent before it counts as broken. Default: as `timeout`."""
 
-    max_retries: int = DEFAULT_MAX_RETRIES
+    max_retries: int = Field(default=DEFAULT_MAX_RETRIES, ge=0)
     """How often the openai SDK sends a failed request again; there is no other layer of retries."""
 
     default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)

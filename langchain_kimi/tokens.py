@@ -26,6 +26,9 @@ class KimiTokenCounting(KimiSettings):
 
         Args:
             text: The text.
+
+        Returns:
+            The ids, one for each token.
         """
         if self.custom_get_token_ids is not None:
             return self.custom_get_token_ids(text)
@@ -36,6 +39,9 @@ class KimiTokenCounting(KimiSettings):
 
         Args:
             text: The text. The server counts it as a user's message, with what surrounds that in a prompt.
+
+        Returns:
+            The number of tokens.
 
         Raises:
             KimiError: The server was asked, and something went wrong.
@@ -53,6 +59,9 @@ class KimiTokenCounting(KimiSettings):
             messages: The messages. None at all are 0 tokens.
             tools: Functions, Pydantic classes, tools or declarations that go with them; always estimated, as the server
                 counts no tools.
+
+        Returns:
+            The number of tokens of the prompt.
 
         Raises:
             KimiError: A message has no form in the API, or the server was asked, and something went wrong.

@@ -25,14 +25,18 @@ class KimiWebSearch(BaseTool):
         from langchain_kimi import ChatKimi, KimiWebSearch
 
         agent = create_agent(ChatKimi(), [KimiWebSearch()])
-        agent.invoke({"messages": [{"role": "user", "content": "What is new about Kimi?"}]})
+        result = agent.invoke({"messages": [{"role": "user", "content": "What is new about Kimi?"}]})
         ```
 
     The server wants each call answered with the arguments it wrote, byte for byte; `ChatKimi` sees to that, whatever
     becomes of this tool's answer on its way. What was found is not shown to the client. The artifact of the tool
     message is the parsed arguments, with the number of tokens that the results add to the next prompt:
         ```python
-        message.artifact["usage"]["total_tokens"]
+        from langchain_core.messages import ToolMessage
+
+        for message in result["messages"]:
+            if isinstance(message, ToolMessage):
+                print(message.artifact["usage"]["total_tokens"])
         ```
     """
 

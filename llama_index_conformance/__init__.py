@@ -7,6 +7,7 @@ not at wording, so that it runs against a real API as well as against a fake one
 # test_my_llm.py, run by pytest
 from typing import Any
 
+import pytest
 from llama_index.core.llms import LLM, MockLLM
 from llama_index_conformance import LLMConformance
 
@@ -25,17 +26,18 @@ class TestMyLLM(LLMConformance):
     supports_structured_output = False
     follows_instructions = False
     returns_usage = False
-    supports_streaming = False  # each of its chunks has the whole text
-```
 
-All hooks and flags are properties of `ConformanceBase`, each with its meaning in its docstring. A test that your LLM
-cannot pass stays in your class as an expected failure with its reason:
+    # A test that this LLM cannot pass stays as an expected failure with its reason.
+    @pytest.mark.xfail(reason="Each of its chunks has the whole text.")
+    def test_stream_chat(self, llm: Any, call: Any) -> None:
+        super().test_stream_chat(llm, call)
 
-```python
-    @pytest.mark.xfail(reason="The text of a chunk is the whole text.")
+    @pytest.mark.xfail(reason="Each of its chunks has the whole text.")
     def test_stream_complete(self, llm: Any, call: Any) -> None:
         super().test_stream_complete(llm, call)
 ```
+
+All hooks and flags are properties of `ConformanceBase`, each with its meaning in its docstring.
 """
 
 import pytest

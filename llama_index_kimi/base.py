@@ -169,6 +169,9 @@ class Kimi(KimiPrediction):
             messages: The conversation.
             **kwargs: Settings of this call.
 
+        Returns:
+            The answer: thinking, text and tool calls as blocks of `message`, the token counts in `additional_kwargs`.
+
         Raises:
             KimiError: Whatever goes wrong.
         """
@@ -209,6 +212,9 @@ class Kimi(KimiPrediction):
             prompt: The prompt.
             formatted: Whether it went through `completion_to_prompt` already.
             **kwargs: Settings of this call.
+
+        Returns:
+            The answer's text, with the token counts in `additional_kwargs`.
 
         Raises:
             KimiError: Whatever goes wrong.

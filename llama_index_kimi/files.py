@@ -40,6 +40,7 @@ class KimiFileReader(BasePydanticReader):
         default_headers: Headers for every request.
         http_client: A client of the HTTP library that the openai SDK is built on, for synchronous calls.
         http_async_client: The same for asynchronous calls.
+        **kwargs: All of these but the first two, by name.
 
     Raises:
         KimiMissingKeyError: There is no API key.
@@ -108,13 +109,26 @@ class KimiFileReader(BasePydanticReader):
     def load_data(
         self, file: Files, extra_info: Mapping[str, Any] | None = None, fs: Any = None, **kwargs: Any
     ) -> list[Document]:
-        """Extract the text of files; see `lazy_load_data`."""
+        """Extract the text of files, one after the other.
+
+        Args:
+            file: A path, or several.
+            extra_info: Metadata for every document, over the reader's own.
+            fs: The fsspec file system that the paths are of. Defaults to None: the local one.
+            **kwargs: Not used.
+
+        Returns:
+            One document for each file, with `file_name` in its metadata.
+
+        Raises:
+            KimiError: A file cannot be read or the server refuses it; the message says why.
+        """
         return list(self.lazy_load_data(file, extra_info, fs))
 
     async def aload_data(
         self, file: Files, extra_info: Mapping[str, Any] | None = None, fs: Any = None, **kwargs: Any
     ) -> list[Document]:
-        """Extract the text of files, `max_concurrency` at a time; see `lazy_load_data`."""
+        """The asynchronous twin of `load_data`: `max_concurrency` files at a time, in the same order."""
         tasks = [asyncio.create_task(self._aload_one(path, extra_info, fs)) for path in _paths(file)]
         try:
             return list(await asyncio.gather(*tasks))
@@ -126,7 +140,7 @@ class KimiFileReader(BasePydanticReader):
     async def alazy_load_data(
         self, file: Files, extra_info: Mapping[str, Any] | None = None, fs: Any = None, **kwargs: Any
     ) -> Iterable[Document]:
-        """As `aload_data`; core's readers return an iterable here and not an asynchronous one."""
+        """The asynchronous twin of `lazy_load_data`; like core's it returns all at once, as `aload_data`."""
         return await self.aload_data(file, extra_info, fs)
 
     async def _aload_one(self, path: str | PurePath, extra_info: Mapping[str, Any] | None, fs: Any) -> Document:

@@ -84,7 +84,8 @@ class KimiFormulaToolSpec(BaseToolSpec):
     Args:
         uris: The formulas, such as `moonshot/web-search:latest`, `moonshot/date:latest`, `moonshot/fetch:latest`.
         api_key: The API key. Defaults to `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
-        base_url: The API's root; `api_base` is taken too. Defaults as `Kimi`'s.
+        base_url: The API's root. Defaults as `Kimi`'s.
+        api_base: The same, by its other name.
         **options: `timeout`, `max_retries`, `default_headers`, `http_client`, `http_async_client`, as `Kimi`'s.
 
     Raises:
@@ -117,6 +118,13 @@ class KimiFormulaToolSpec(BaseToolSpec):
 
     def to_tool_list(self, *args: Any, **kwargs: Any) -> list[AsyncBaseTool]:  # type: ignore[override]
         """Fetch the formulas' tools, or give those fetched before.
+
+        Args:
+            *args: Not used.
+            **kwargs: Not used.
+
+        Returns:
+            A tool for each of each formula.
 
         Raises:
             KimiFormulaError: A formula does not exist.

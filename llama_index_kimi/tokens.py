@@ -62,11 +62,27 @@ class KimiTokenizer:
         return list(range(self.count(text)))
 
     def encode(self, text: str) -> list[int]:
-        """As a call, for those who want an object with this method."""
+        """As a call, for those who want an object with this method.
+
+        Args:
+            text: The text.
+
+        Returns:
+            A list with one item for each token; the items are positions.
+
+        Raises:
+            KimiError: The server was asked, and something went wrong.
+        """
         return self(text)
 
     def count(self, text: str) -> int:
         """Count the tokens of a text.
+
+        Args:
+            text: The text.
+
+        Returns:
+            The number of tokens.
 
         Raises:
             KimiError: The server was asked, and something went wrong.

@@ -81,5 +81,13 @@ class KimiWebSearchToolSpec(BaseToolSpec):
     """
 
     def to_tool_list(self, *args: Any, **kwargs: Any) -> list[AsyncBaseTool]:  # type: ignore[override]
-        """Give the one tool; there is nothing to choose from."""
+        """Give the one tool; there is nothing to choose from.
+
+        Args:
+            *args: Not used.
+            **kwargs: Not used.
+
+        Returns:
+            A list of one `KimiWebSearchTool`.
+        """
         return [KimiWebSearchTool()]

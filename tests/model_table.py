@@ -55,7 +55,7 @@ def _row(profile: Profile) -> str:
 def render_table() -> str:
     """Write the table: a row for each family, in the order in which they are looked up."""
     head = (
-        "| family | context | most output | input | thinking | sampling | forced tool call | retired | source |\n"
+        "| family | context | most output | input | thinking | sampling | forced tool call | served until | source of the context |\n"
         "|---|---:|---:|---|---|---|---|---|---|"
     )
     return "\n".join([head, *(_row(profile) for profile in FAMILIES)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,14 +12,16 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 
-FOLDER = Path(__file__).parent.parent / "notebooks"
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
 def execute(path: Path) -> Any:
     """Run a notebook from a clean kernel, in its folder; returns it with its outputs."""
     book = nbformat.read(path, as_version=4)
-    NotebookClient(book, timeout=120, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    client = NotebookClient(book, timeout=120, resources={"metadata": {"path": str(FOLDER)}})
+    client.execute(env={**os.environ, "PYTHONPATH": str(ROOT)})  # the packages of this checkout
     for cell in book.cells:
         cell.metadata.pop("execution", None)  # when each cell ran
         if cell.cell_type == "code":

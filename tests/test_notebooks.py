@@ -32,7 +32,7 @@ def test_what_is_kept_is_fit_to_be_read(path: Path) -> None:
     text = path.read_text("utf-8")
     assert "made with the built-in emulator" in book.cells[0].source
     assert "built-in emulator, not Kimi" in book.cells[1].outputs[0].text
-    for unwanted in ("Warning", "Traceback", "/home/", "/root/", "/work/", "site-packages"):
+    for unwanted in ("Warning", "Traceback", "/home/", "/root/", "/work/", "site-packages", "<IPython", '"stderr"'):
         assert unwanted not in text
     assert len(text) < 200_000
 

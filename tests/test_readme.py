@@ -9,30 +9,67 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+import kimi_wire
+import langchain_kimi
+import llama_index_kimi
 from kimi_emulator import KimiEmulator
+from kimi_wire.settings import SETTINGS
+from tests.examples import ROOT, fences, is_conftest, is_test, run, run_tests
 from tests.model_table import insert
 
-ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-FENCES = [
-    (f"{page.name}:{number}", language, code)
-    for page in PAGES
-    for number, (language, code) in enumerate(re.findall(r"```(\w+)\n(.*?)```", page.read_text("utf-8"), re.DOTALL))
+FENCES = {
+    f"{page.name}:{number}": fence for page in PAGES for number, fence in enumerate(fences(page.read_text("utf-8")))
+}
+LANGUAGES = {"python", "bash", "yaml"}
+PYTHON = {where: fence for where, fence in FENCES.items() if fence.language == "python"}
+PROGRAMS = [
+    (where, fence.code)
+    for where, fence in PYTHON.items()
+    if not fence.compiled_only and not is_test(fence.code) and not is_conftest(fence.code)
 ]
-PYTHON = [(where, code) for where, language, code in FENCES if language == "python"]
-SHELL = [(where, code) for where, language, code in FENCES if language == "bash"]
+TESTS = [(where, fence.code) for where, fence in PYTHON.items() if is_test(fence.code)]
+SHELL = [(where, fence.code) for where, fence in FENCES.items() if fence.language == "bash"]
 
 
-@pytest.mark.parametrize(("where", "code"), PYTHON, ids=[where for where, _ in PYTHON])
+def section(page: Path, title: str) -> str:
+    """What stands under a heading of a page."""
+    return page.read_text("utf-8").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_every_fence_is_in_a_language_that_is_checked() -> None:
+    assert {where: fence.language for where, fence in FENCES.items() if fence.language not in LANGUAGES} == {}
+    marks = sum(page.read_text("utf-8").count("```") for page in PAGES)
+    assert marks == 2 * len(FENCES)
+
+
+def test_yaml_fences_can_be_read() -> None:
+    found = [yaml.safe_load(fence.code) for fence in FENCES.values() if fence.language == "yaml"]
+    assert found
+    assert all(found)
+
+
+@pytest.mark.parametrize(("where", "code"), [(where, fence.code) for where, fence in PYTHON.items()], ids=list(PYTHON))
+def test_python_fences_compile(where: str, code: str) -> None:
+    compile(code, where, "exec")
+
+
+@pytest.mark.parametrize(("where", "code"), TESTS, ids=[where for where, _ in TESTS])
+def test_fences_that_are_tests_pass(tmp_path: Path, where: str, code: str) -> None:
+    page = where.partition(":")[0]
+    beside = [fence.code for name, fence in PYTHON.items() if name.startswith(f"{page}:") and is_conftest(fence.code)]
+    run_tests(code, "\n".join(beside), tmp_path)
+
+
+@pytest.mark.parametrize(("where", "code"), PROGRAMS, ids=[where for where, _ in PROGRAMS])
 def test_python_fences_run(
     kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str, code: str
 ) -> None:
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path
-    )
+    done = run(["-c", code], tmp_path)
     assert done.returncode == 0, done.stderr
     if "print(" in code:
         assert done.stdout.strip()
@@ -54,13 +91,12 @@ def test_shell_fences_run_or_name_what_is_there(
         if command[:1] == ["make"]:
             assert re.search(rf"^{command[1]}:", makefile, re.MULTILINE)
         elif command[:1] == ["pip"]:
-            extra = re.search(r"kimi-adapters\[([\w-]+)\]", line)
-            assert extra
-            assert f"\n{extra[1]} = [" in extras
+            named = re.findall(r"\[([\w-]+)\]", line)
+            assert named
+            for extra in named:
+                assert f"\n{extra} = [" in extras
         elif command[:2] == ["python", "-m"]:
-            done = subprocess.run(
-                [sys.executable, *command[1:]], capture_output=True, text=True, check=False, cwd=tmp_path
-            )
+            done = run(command[1:], tmp_path)
             assert done.returncode == 0, done.stderr
             assert done.stdout.strip()
         else:
@@ -69,8 +105,12 @@ def test_shell_fences_run_or_name_what_is_there(
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text("utf-8")):
-        assert (page.parent / target).exists(), target
+    for target, _, heading in re.findall(r"\]\((?!https?://)([^)#]*)(#([^)]+))?\)", page.read_text("utf-8")):
+        found = page.parent / target if target else page
+        assert found.exists(), target
+        if heading:
+            titles = re.findall(r"^#+ (.+)$", found.read_text("utf-8"), re.MULTILINE)
+            assert heading in [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
 def test_every_page_is_found_from_the_readme() -> None:
@@ -82,6 +122,22 @@ def test_every_page_is_found_from_the_readme() -> None:
 def test_the_table_of_models_is_what_the_profiles_say() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     assert insert(readme) == readme, "make tables"
+
+
+def test_the_settings_are_all_in_the_readme() -> None:
+    text = section(ROOT / "README.md", "Settings")
+    by_methods = {"tools", "tool_choice", "response_format"}  # bind_tools, chat_with_tools, with_structured_output
+    for name in (*SETTINGS, "timeout", "max_retries", "extra_headers"):
+        assert name in by_methods or re.search(rf"`{name}[`=]", text), name
+
+
+def test_the_errors_are_all_on_their_page() -> None:
+    text = (ROOT / "docs" / "errors.md").read_text("utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `Kimi")]
+    named = set(re.findall(r"`(Kimi\w+)`", " ".join(line.split(" | ")[0] for line in rows)))
+    exported = {name for package in (kimi_wire, langchain_kimi, llama_index_kimi) for name in package.__all__}
+    errors = {name for name in exported if re.fullmatch(r"Kimi\w*(Error|Warning)", name)} - {"KimiError"}
+    assert named == errors
 
 
 def test_both_commands_stand_in_the_first_screen() -> None:

@@ -292,6 +292,8 @@ def test_bad_arguments_are_named(make: Any) -> None:
         make(thinking=False, strict=True)
     with pytest.raises(ValidationError, match="is not a URL"):
         make(base_url="api.moonshot.ai")
+    with pytest.raises(ValidationError, match="max_retries"):
+        make(max_retries=-1)
     with pytest.raises(ValidationError) as caught:
         make(max_tokens="many")
     assert SECRET not in str(caught.value)

@@ -7,28 +7,33 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kimi_wire import display
 from kimi_wire.display import Transcript
 
+Page = dict[str, list[dict[str, str]]]
+
 
 @pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The outputs of a notebook's cell: for each, everything it showed, the last last."""
-    outputs: list[list[str]] = []
+def page(monkeypatch: pytest.MonkeyPatch) -> Page:
+    """The outputs of a notebook's cell: for each, everything it showed by media type, the last last."""
+    outputs: dict[str, list[dict[str, str]]] = {}
 
-    class Handle:
-        def __init__(self, drawing: Any) -> None:
-            self.shown = [drawing.data]
-            outputs.append(self.shown)
+    def publish(data: dict[str, str], metadata: Any, *, transient: Any, update: bool = False, **_: Any) -> None:
+        assert update == (transient["display_id"] in outputs)
+        outputs.setdefault(transient["display_id"], []).append(data)
 
-        def update(self, drawing: Any) -> None:
-            self.shown.append(drawing.data)
-
-    import IPython.display
+    import IPython.core.display_functions as functions
+    from IPython.core.interactiveshell import InteractiveShell
 
     monkeypatch.setattr("IPython.get_ipython", lambda: SimpleNamespace(kernel=object()))
-    monkeypatch.setattr(IPython.display, "display", lambda drawing, display_id: Handle(drawing))
+    monkeypatch.setattr(functions, "publish_display_data", publish)
+    monkeypatch.setattr(InteractiveShell, "initialized", lambda: True)
+    monkeypatch.setattr(
+        InteractiveShell, "instance", lambda: SimpleNamespace(display_formatter=SimpleNamespace(format=None))
+    )
     return outputs
 
 
@@ -66,30 +71,68 @@ def test_a_terminal_with_colours(capsys: pytest.CaptureFixture[str], monkeypatch
     assert capsys.readouterr().out == "\033[2;3mHm.\033[0m\n\033[0mYes.\033[0m\n"
 
 
-def test_a_notebook_folds_the_thinking_once_it_is_done(page: list[list[str]]) -> None:
+def test_a_notebook_folds_the_thinking_once_it_is_done(page: Page) -> None:
     hold(Transcript())
-    thinking, first_call, second_call, result, text = page
-    assert thinking[0].startswith("<details open>")
-    assert thinking[-1].startswith("<details><summary>Thinking</summary>")
-    assert "Is &lt;it&gt; so?" in thinking[-1]
-    assert "<code>look_up</code>" in first_call[-1]
-    assert "{&quot;city&quot;: &quot;Paris&quot;}" in second_call[-1]
-    assert "Sunny &amp; warm" in result[-1]
-    assert text[-1] == "It is **so**."
+    thinking, first_call, second_call, result, text = page.values()
+    assert thinking[0]["text/html"].startswith("<details open>")
+    assert thinking[-1]["text/html"].startswith("<details><summary>Thinking</summary><pre ")
+    assert "Is &lt;it&gt; so?</pre>" in thinking[-1]["text/html"]
+    assert "<code>look_up</code>" in first_call[-1]["text/html"]
+    assert "{&quot;city&quot;: &quot;Paris&quot;}" in second_call[-1]["text/html"]
+    assert "Sunny &amp; warm" in result[-1]["text/html"]
+    assert text[-1]["text/markdown"] == "It is **so**."
 
 
-def test_a_notebook_draws_at_a_pace_that_eyes_can_follow(
-    page: list[list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pages_without_html_say_what_a_fold_holds(page: Page) -> None:
+    hold(Transcript())
+    assert [shown[-1]["text/plain"] for shown in page.values()] == [
+        "Thinking: Is <it> so?",
+        "Calls look_up: {}",
+        'Calls get_weather: {"city": "Paris"}',
+        "Result of get_weather: Sunny & warm",
+        "It is **so**.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("It is $5 and $10.", r"It is <span>\$</span>5 and <span>\$</span>10."),
+        (r"It is \$5 and \$10.", r"It is <span>\$</span>5 and <span>\$</span>10."),
+        ("$web_search says: US$5-$10", r"<span>\$</span>web_search says: US<span>\$</span>5-<span>\$</span>10"),
+        ("So $x^2 + 1$ is even, and $$\n\\sum_i i\n$$ too.", None),
+        ("Set `$HOME` or ``a ` $b`` first.", None),
+        ("```bash\necho $HOME $PATH\n```\nDone.", None),
+        ("```bash\necho $HOME and", None),
+        ("A \\* b", None),
+        ("One $ alone, 5 $ more", r"One <span>\$</span> alone, 5 <span>\$</span> more"),
+    ],
+)
+def test_dollars_are_dollars_unless_they_stand_around_mathematics(page: Page, said: str, shown: str | None) -> None:
+    transcript = Transcript()
+    transcript.add("text", said)
+    transcript.close()
+    ((*_, last),) = page.values()
+    assert last == {"text/markdown": said if shown is None else shown, "text/plain": said}
+
+
+@settings(max_examples=200)
+@given(st.text(st.sampled_from("`$\\ a1\n")))
+def test_nothing_but_dollars_is_touched(said: str) -> None:
+    shown = display._without_mathematics(said)
+    assert shown.replace("<span>", "").replace("</span>", "").replace("\\$", "$") == said.replace("\\$", "$")
+
+
+def test_a_notebook_draws_at_a_pace_that_eyes_can_follow(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(number / 100 for number in range(1000, 100000))
     monkeypatch.setattr(display, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     transcript = Transcript()
     for _ in range(500):
         transcript.add("text", "word ")
     transcript.close()
-    (shown,) = page
+    (shown,) = page.values()
     assert 5 < len(shown) < 80
-    assert shown[-1] == "word " * 500
+    assert shown[-1]["text/markdown"] == "word " * 500
 
 
 def test_a_kernel_less_ipython_is_a_terminal(

@@ -1,0 +1,71 @@
+"""Fences of documentation, and how they are run."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+_FENCE = re.compile(r"^(?P<mark><!-- compiled only: [^\n]+ -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```", re.M | re.S)
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A fence of a page or a docstring.
+
+    Attributes:
+        language: Its language; empty where it has none.
+        code: What it holds.
+        compiled_only: Whether the page says that it cannot run in the tests.
+    """
+
+    language: str
+    code: str
+    compiled_only: bool
+
+
+def fences(text: str) -> list[Fence]:
+    """The fences of a text, in order; each is as a reader would copy it."""
+    return [
+        Fence(found["language"], found["code"], compiled_only=found["mark"] is not None)
+        for found in _FENCE.finditer(text)
+    ]
+
+
+def is_test(code: str) -> bool:
+    """Whether some code only defines tests: to run it as a program would show nothing."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return any(isinstance(node, kinds) and node.name.lower().startswith("test") for node in ast.parse(code).body)
+
+
+def is_conftest(code: str) -> bool:
+    """Whether some code goes into a conftest.py."""
+    return "pytest_plugins" in code
+
+
+def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python in a folder, with the packages of this repository."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def run_tests(code: str, conftest: str, folder: Path) -> None:
+    """Run code that defines tests as a user would, and expect that some pass and none fails."""
+    (folder / "conftest.py").write_text(conftest, "utf-8")
+    (folder / "test_example.py").write_text(code, "utf-8")
+    done = run(["-m", "pytest", "-q"], folder)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"\b[1-9]\d* passed", done.stdout)
