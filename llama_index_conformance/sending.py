@@ -48,10 +48,14 @@ class SendingTests(ConformanceBase):
     @needs("follows_instructions")
     @pytest.mark.parametrize("endpoint", CHATS)
     def test_every_block_is_sent(self, llm: LLM, call: Caller, endpoint: str) -> None:
-        """A question in two text blocks, which has no answer without either."""
-        blocks = [TextBlock(text="What is 317"), TextBlock(text=" + 414?")]
-        message = ChatMessage(role=MessageRole.USER, blocks=blocks)
-        assert "731" in self._text(llm, call, endpoint, [message])
+        """The first of two text blocks, without which the one question has no answer, and the last one."""
+        for said, asked, answer in (
+            (f"My name is {NAME}.", "What is my name?", NAME),
+            ("I have a question. ", "What is 317 + 414?", "731"),
+        ):
+            blocks = [TextBlock(text=said), TextBlock(text=asked)]
+            message = ChatMessage(role=MessageRole.USER, blocks=blocks)
+            assert answer in self._text(llm, call, endpoint, [message])
 
     @needs("follows_instructions", "supports_system_prompt")
     @pytest.mark.parametrize("endpoint", CHATS)
