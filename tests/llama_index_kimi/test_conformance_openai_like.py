@@ -87,10 +87,6 @@ class TestOpenAILike(EmulatorConformance):
     def test_one_event_loop_after_another(self, llm: Any) -> None:
         super().test_one_event_loop_after_another(llm)
 
-    @pytest.mark.xfail(reason="Its client stays bound to the first event loop (run-llama/llama_index#20433).")
-    def test_streams_in_one_event_loop_after_another(self, llm: Any) -> None:
-        super().test_streams_in_one_event_loop_after_another(llm)
-
     @pytest.mark.xfail(
         reason="The client of a call is copied with it: cannot pickle '_thread.RLock' object.", strict=True
     )
