@@ -1,7 +1,8 @@
 """A conformance suite for LLMs of LlamaIndex, to subclass as one does with langchain-tests.
 
 It checks what core's agents, engines, programs, memories and observers ask of an LLM. It looks at shapes and behaviour,
-not at wording, so that it runs against a real API as well as against a fake one.
+and at single words or numbers of an answer where the LLM follows instructions, so that it runs against a real API as
+well as against a fake one.
 
 ```python
 # test_my_llm.py, run by pytest
@@ -56,6 +57,7 @@ pytest.register_assert_rewrite(
             "observing",
             "pipelines",
             "prediction",
+            "sending",
             "settings",
             "structured",
             "tooling",

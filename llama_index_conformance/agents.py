@@ -43,6 +43,8 @@ class AgentTests(ConformanceBase):
         assert [(result.tool_name, result.tool_output.raw_output) for result in results] == [("multiply", 42)]
         assert isinstance(output, AgentOutput)
         assert str(output)
+        if self.follows_instructions:
+            assert "42" in str(output)
         assert [call.tool_name for call in output.tool_calls] == ["multiply"]
 
     @needs("is_function_calling", "supports_streaming")
@@ -76,6 +78,19 @@ class AgentTests(ConformanceBase):
         assert kept.count("tool_call") == 1
         if self.supports_thinking:
             assert "thinking" in kept
+
+    @needs("is_function_calling", "follows_instructions")
+    @pytest.mark.parametrize("streaming", [True, False])
+    def test_function_agents_know_what_was_said(self, llm: LLM, run: Runner, streaming: bool) -> None:
+        """A second run with the same memory answers from the first one."""
+        memory = ChatMemoryBuffer.from_defaults(token_limit=20_000)
+
+        async def talk() -> str:
+            agent = self._agent(llm, streaming)
+            await agent.run("My name is Ada.", memory=memory)
+            return str(await agent.run("What is my name?", memory=memory))
+
+        assert "Ada" in run(talk())
 
     @needs("is_function_calling")
     @pytest.mark.parametrize("streaming", [True, False])
@@ -175,7 +190,9 @@ class AgentTests(ConformanceBase):
         """Core makes a `FunctionAgent` of an LLM that calls tools."""
         workflow = AgentWorkflow.from_tools_or_functions([multiply], llm=llm)
         assert all(isinstance(agent, FunctionAgent) for agent in workflow.agents.values())
-        assert str(run(_result(workflow, self.questions.tool)))
+        output = run(_result(workflow, self.questions.tool))
+        assert [call.tool_name for call in output.tool_calls] == ["multiply"]
+        assert str(output)
 
     @needs("follows_instructions")
     @pytest.mark.parametrize("streaming", [True, False])

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import pytest
 from llama_index.core.bridge.pydantic import SecretStr
-from llama_index.core.llms import LLM
+from llama_index.core.callbacks.token_counting import get_tokens_from_response
+from llama_index.core.llms import LLM, ChatResponse
 from llama_index.core.llms.custom import CustomLLM
 
 from llama_index_conformance.calling import Caller, Runner
@@ -21,6 +22,8 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 @dataclass(frozen=True)
 class Questions:
     """What the suite asks. Replace a question if the model needs other words to do the same.
+
+    Besides these, `SendingTests` tells the model a name or a code word and asks for it.
 
     Attributes:
         plain: Gets a short answer and calls no tool.
@@ -77,9 +80,13 @@ class ConformanceBase:
         """Arguments that make an object of the class; each test makes its own objects."""
         return {}
 
-    def make_llm(self) -> LLM:
-        """Make an LLM. Override it where calling `llm_class` with `llm_params` is not enough."""
-        return self.llm_class(**self.llm_params)
+    def make_llm(self, **given: Any) -> LLM:
+        """Make an LLM. Override it where calling `llm_class` with `llm_params` is not enough.
+
+        Args:
+            **given: Further arguments for the constructor, which win over `llm_params`.
+        """
+        return self.llm_class(**{**self.llm_params, **given})
 
     def make_failing_llm(self) -> LLM | None:
         """Make an LLM whose every call fails: a wrong key, a closed port. None skips the tests of errors."""
@@ -111,6 +118,24 @@ class ConformanceBase:
     def environment(self) -> Mapping[str, str]:
         """Variables that are set while a pickle is loaded, where the class leaves its key out of pickles."""
         return {}
+
+    @property
+    def limiting_kwargs(self) -> Mapping[str, Any]:
+        """Keyword arguments of a call that cut the answer to `questions.long`. An empty dict skips the test.
+
+        Default: `max_tokens` of 16, the least that some servers take; for an LLM that does not follow instructions,
+        nothing.
+        """
+        return {"max_tokens": 16} if self.follows_instructions else {}
+
+    def image_was_seen(self, with_image: ChatResponse, without_image: ChatResponse) -> bool:
+        """Whether these answers to one question tell that the picture arrived. Override it where they tell otherwise.
+
+        Default: its prompt has more tokens, or where no usage is returned, the answer is another one.
+        """
+        if self.returns_usage:
+            return get_tokens_from_response(with_image)[0] > get_tokens_from_response(without_image)[0]
+        return with_image.message.content != without_image.message.content
 
     @property
     def _secret_params(self) -> dict[str, Any]:
@@ -197,6 +222,15 @@ class ConformanceBase:
         return self.returns_usage and self.supports_streaming
 
     @property
+    def is_asynchronous(self) -> bool:
+        """Asynchronous methods let other tasks run while they wait.
+
+        Core's `CustomLLM` calls the synchronous ones instead, so that its subclasses block the event loop unless they
+        write their own.
+        """
+        return not issubclass(self.llm_class, CustomLLM)
+
+    @property
     def nests_endpoints(self) -> bool:
         """`chat` calls the public `complete` or the other way, so that observers see two calls.
 
@@ -219,8 +253,9 @@ class ConformanceBase:
     @pytest.fixture(autouse=True)
     def _skip_what_does_not_apply(self, request: pytest.FixtureRequest) -> None:
         for flag in getattr(request.function, "needed_flags", ()):
-            if not getattr(self, flag):
-                pytest.skip(f"{flag} is False")
+            value = getattr(self, flag)
+            if not value:
+                pytest.skip(f"{flag} is {value!r}")
         self.prepare(request.node.name)
 
     @pytest.fixture

@@ -50,13 +50,18 @@ class EngineTests(ConformanceBase):
         asked = recorder.asked()
         assert "built in 1811 by Ada Stone" in asked
         assert "room for forty boats" in asked
+        if self.follows_instructions:
+            assert "Ada Stone" in str(response)
 
     @needs("supports_streaming")
     @pytest.mark.parametrize("mode", ["compact", "refine", "tree_summarize"])
     def test_query_engines_stream(self, llm: LLM, call: Caller, mode: str) -> None:
         """The tokens add up to an answer."""
         engine = SummaryIndex(nodes()).as_query_engine(llm=llm, response_mode=mode, streaming=True)
-        assert call.text(call.result(engine, "query", QUESTION)).strip() not in EMPTY
+        text = call.text(call.result(engine, "query", QUESTION))
+        assert text.strip() not in EMPTY
+        if self.follows_instructions:
+            assert "Ada Stone" in text
 
     @needs("supports_structured_output")
     @pytest.mark.parametrize("mode", ["compact", "tree_summarize"])

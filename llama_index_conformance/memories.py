@@ -62,6 +62,15 @@ class MemoryTests(ConformanceBase):
         messages = [*history, user(self.questions.plain)] if self.supports_system_prompt else history[1:]
         assert llm.chat(messages).message.content
 
+    @needs("follows_instructions")
+    def test_memories_bring_back_what_was_said(self, llm: LLM) -> None:
+        """The messages of a memory, and a question about the first of them."""
+        memory = ChatMemoryBuffer.from_defaults(llm=llm)
+        memory.put(user("My name is Ada."))
+        memory.put(llm.chat(memory.get()).message)
+        memory.put(user("What is my name?"))
+        assert "Ada" in (llm.chat(memory.get()).message.content or "")
+
     @needs("is_chat_model")
     def test_memory_blocks(self, llm: LLM, run: Runner, recorder: Recorder) -> None:
         """Facts are asked of the LLM when messages leave the queue; blocks come back inside of messages."""

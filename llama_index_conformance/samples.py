@@ -99,6 +99,7 @@ TEXTS = (
     "The harbour of Alba has room for forty boats. Most of them catch herring.",
 )
 QUESTION = "Who built the lighthouse of Alba?"
+LONG_TEXT = " ".join(TEXTS * 8)
 
 
 def nodes() -> list[TextNode]:

@@ -51,7 +51,7 @@ class SettingsTests(ConformanceBase):
         assert llm.class_name() not in _GENERIC
 
     def test_the_constructor_takes_what_every_llm_takes(self) -> None:
-        """The fields of core's `LLM` can be given."""
+        """The fields of core's `LLM` can be given to `make_llm`."""
         manager = CallbackManager([LlamaDebugHandler(print_trace_on_end=False)])
         given: dict[str, Any] = {
             "callback_manager": manager,
@@ -60,7 +60,7 @@ class SettingsTests(ConformanceBase):
             "messages_to_prompt": repr,
             "pydantic_program_mode": PydanticProgramMode.LLM,
         }
-        llm = self.llm_class(**{**self.llm_params, **given})
+        llm = self.make_llm(**given)
         assert llm.callback_manager is manager
         assert llm.system_prompt == "Be brief."
         assert llm.completion_to_prompt is given["completion_to_prompt"]

@@ -11,6 +11,7 @@ from llama_index_conformance.memories import MemoryTests
 from llama_index_conformance.observing import ObservationTests
 from llama_index_conformance.pipelines import PipelineTests
 from llama_index_conformance.prediction import PredictionTests
+from llama_index_conformance.sending import SendingTests
 from llama_index_conformance.settings import SettingsTests
 from llama_index_conformance.structured import StructuredTests
 from llama_index_conformance.tooling import ToolTests
@@ -20,6 +21,7 @@ class LLMConformance(
     EndpointTests,
     SettingsTests,
     PredictionTests,
+    SendingTests,
     StructuredTests,
     ToolTests,
     BlockTests,

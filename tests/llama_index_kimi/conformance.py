@@ -81,8 +81,8 @@ class KimiConformance(EmulatorConformance):
     def llm_params(self) -> dict[str, Any]:
         return {**super().llm_params, "max_retries": 0}
 
-    def make_llm(self) -> Kimi:
-        self.made.append(self.llm_class(**self.llm_params))
+    def make_llm(self, **given: Any) -> Kimi:
+        self.made.append(self.llm_class(**{**self.llm_params, **given}))
         return self.made[-1]
 
 

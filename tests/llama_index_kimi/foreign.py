@@ -1,7 +1,7 @@
 """An LLM that is not ours: what anybody writes for a server that speaks OpenAI's protocol.
 
-It stands in for `llama_index.llms.openai_like.OpenAILike`, which wants openai<3 and so cannot be installed here. It does
-less: no thinking, no images, nothing of any one server.
+It is written for the tests, so that each broken LLM of broken.py differs from a whole one in one place. It does little: no
+thinking, no images, nothing of any one server. A published class is in test_conformance_openai_like.py.
 """
 
 from __future__ import annotations

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from llama_index_conformance import LLMConformance
 from tests.llama_index_kimi import broken
 
 CASES = {f"Test{llm.__name__}": tests for llm, tests in broken.FAULTS.items()}
 CASES["TestOverrides"] = ["test_no_test_is_overridden"]
+PARTS = [base for base in LLMConformance.__mro__ if any(name.startswith("test_") for name in vars(base))]
 
 
 class Results:
@@ -51,6 +53,12 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 @pytest.mark.parametrize("case", CASES)
 def test_a_fault_is_found(results: Results, case: str) -> None:
     assert {test for name, test in results.failed if name == case} == set(CASES[case])
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_of_the_suite_can_fail(part: type) -> None:
+    found = {test for tests in CASES.values() for test in tests}
+    assert {name for name in vars(part) if name.startswith("test_")} & found
 
 
 def test_what_is_whole_passes(results: Results) -> None:
