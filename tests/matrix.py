@@ -174,13 +174,13 @@ ENVIRONMENTS = (
 
 
 def read_requirements(pyproject: str) -> list[Requirement]:
-    """Read what users install: `dependencies` and the extras that are for them, not those for tests.
+    """Read what the adapters, the suite for LLMs and the demo need: not what notebooks and tests do.
 
     Args:
         pyproject: The text of pyproject.toml.
     """
     requirements = []
-    for table in ("dependencies", "langchain", "llama-index", "aiohttp", "conformance", "demo", "notebooks"):
+    for table in ("dependencies", "langchain", "llama-index", "aiohttp", "conformance", "demo"):
         found = re.search(rf"^{table} = \[(.*?)^\]", pyproject, re.MULTILINE | re.DOTALL)
         assert found, table
         requirements += [Requirement(line) for line in re.findall(r'^\s*"([^"]+)"', found[1], re.MULTILINE)]
@@ -188,7 +188,7 @@ def read_requirements(pyproject: str) -> list[Requirement]:
 
 
 def read_floors(pyproject: str) -> list[str]:
-    """Read the lowest version of whatever users install, as pins; of pytest, the row `wheel-conformance` has it.
+    """Read the lowest version of what `read_requirements` names, as pins; of pytest, the row `wheel-conformance` has it.
 
     Args:
         pyproject: The text of pyproject.toml.

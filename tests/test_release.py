@@ -215,11 +215,12 @@ def test_the_matrix_runs_the_pythons_of_the_classifiers(metadata: Message) -> No
     assert [f"python{version}" for version in classifiers] == list(matrix.SUPPORTED)
 
 
-def test_the_matrix_reads_every_floor_of_what_users_install(metadata: Message) -> None:
+def test_the_matrix_reads_every_floor_of_the_adapters_the_suite_and_the_demo(metadata: Message) -> None:
     wanted = set()
+    read = {*EXTRAS} - {"notebooks"}
     for line in metadata.get_all("Requires-Dist", []):
         item = Requirement(line)
-        if item.marker is None or any(item.marker.evaluate({"extra": extra}) for extra in EXTRAS):
+        if item.marker is None or any(item.marker.evaluate({"extra": extra}) for extra in read):
             wanted |= {f"{item.name}=={floor.version}" for floor in item.specifier if floor.operator == ">="}
     pins = {*matrix.read_floors((ROOT / "pyproject.toml").read_text("utf-8"))}
     assert pins | {pin for row in matrix.ENVIRONMENTS if row.archive for pin in row.pins} == wanted
