@@ -11,7 +11,7 @@ DEV    := $(VENV)/.dev
 help:
 	@echo "make demo         a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
 	@echo "make test         all tests"
-	@echo "make test-matrix  all tests on the lowest and the newest versions, and with each extra alone"
+	@echo "make test-matrix  all tests on the lowest and newest versions; wheel and sdist with each extra"
 	@echo "make lint         ruff"
 	@echo "make types        mypy"
 	@echo "make format       let ruff reformat"

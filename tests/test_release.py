@@ -14,29 +14,95 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
 
 import kimi_wire
+import langchain_kimi
+from tests import matrix
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = {"kimi_wire", "langchain_kimi", "llama_index_kimi", "kimi_emulator", "llama_index_conformance"}
 
+# The distributions that each extra for users brings, and the extras that are for this repository alone.
+EXTRAS = {
+    "langchain": {"langchain-core"},
+    "llama-index": {"llama-index-core"},
+    "aiohttp": {"httpx-aiohttp", "openai"},
+    "all": {"langchain-core", "llama-index-core"},
+    "conformance": {"llama-index-core", "pytest"},
+    "demo": {"langchain", "langchain-core", "llama-index-core", "llama-index-retrievers-bm25"},
+    "notebooks": {
+        *("ipykernel", "matplotlib", "pandas", "tqdm"),
+        *("langchain", "langchain-core", "llama-index-core", "llama-index-retrievers-bm25"),
+    },
+}
+OWN_EXTRAS = {"dev", "test", "test-langchain", "test-llama-index"}
+
 USER_CODE = """
+import asyncio
+from typing import Any
+
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.runnables import Runnable
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse
+from llama_index.core.prompts import PromptTemplate
+from llama_index.core.tools import FunctionTool
+from pydantic import BaseModel
 from typing_extensions import assert_type
 
-from langchain_core.messages import AIMessage
-from llama_index.core.base.llms.types import ChatMessage, ChatResponse
-
 from kimi_emulator import KimiEmulator, Reply
-from kimi_wire import Profile, profile_for
+from kimi_wire import KimiFiles, KimiPlatform, ModelInfo, Profile, profile_for
 from langchain_kimi import ChatKimi, KimiRateLimitError
+from llama_index_conformance import LLMConformance
 from llama_index_kimi import Kimi
+
+
+class Person(BaseModel):
+    name: str
+
+
+def get_weather(city: str) -> str:
+    "Get the weather of a city."
+    return "snow"
+
+
+class Suite(LLMConformance):
+    llm_class = Kimi
+
+
+async def stream(model: ChatKimi, llm: Kimi) -> None:
+    async for chunk in model.astream("hello"):
+        assert_type(chunk, AIMessageChunk)
+    async for part in await llm.astream_chat([ChatMessage("hello")]):
+        assert_type(part, ChatResponse)
+
 
 with KimiEmulator() as kimi:
     kimi.script(Reply("Hello!"))
     model = ChatKimi(model="kimi-k3", base_url=kimi.base_url, api_key="sk-test", reasoning_effort="low")
     assert_type(model.invoke("hello"), AIMessage)
+    for chunk in model.stream("hello"):
+        assert_type(chunk, AIMessageChunk)
+    asking = model.with_structured_output(Person)
+    assert_type(asking, Runnable[LanguageModelInput, dict[str, Any] | BaseModel])
+    kimi.script(Reply('{"name": "Ada"}'))
+    assert asking.invoke("Who is it?") == Person(name="Ada")
+    assert_type(model.bind_tools([get_weather]).invoke("hello"), AIMessage)
+
     llm = Kimi(model="kimi-k2.6", base_url=kimi.base_url, api_key="sk-test", thinking=False)
     assert_type(llm.chat([ChatMessage("hello")]), ChatResponse)
+    for part in llm.stream_chat([ChatMessage("hello")]):
+        assert_type(part, ChatResponse)
+    kimi.script(Reply('{"name": "Ada"}'))
+    assert_type(llm.structured_predict(Person, PromptTemplate("Who is it?")), Person)
+    assert_type(llm.chat_with_tools([FunctionTool.from_defaults(get_weather)], user_msg="hello"), ChatResponse)
+    asyncio.run(stream(model, llm))
+
+    assert_type(KimiPlatform(api_key="sk-test", base_url=kimi.base_url).models(), list[ModelInfo])
+    assert_type(KimiFiles(api_key="sk-test", base_url=kimi.base_url).extract(b"# Notes", name="notes.md"), str)
+assert Suite().llm_class is Kimi
 assert_type(profile_for("kimi-k3"), Profile)
 assert issubclass(KimiRateLimitError, Exception)
 print("it runs")
@@ -89,7 +155,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(python: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([python, *arguments], capture_output=True, text=True, check=False, cwd=cwd, timeout=300)
+    return subprocess.run([python, *arguments], capture_output=True, text=True, check=False, cwd=cwd, timeout=900)
 
 
 def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
@@ -127,12 +193,57 @@ def test_the_metadata_says_what_the_registries_ask_for(metadata: Message) -> Non
     assert "Kimi" in metadata["Summary"]
     assert metadata.get_payload().startswith("# Kimi for LangChain and LlamaIndex")
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])
-    assert {"langchain", "llama-index", "all"} <= set(metadata.get_all("Provides-Extra", []))
-    pyproject = (ROOT / "pyproject.toml").read_text("utf-8")
-    assert '[tool.llamahub]\ncontains_example = true\nimport_path = "llama_index_kimi"' in pyproject
-    assert re.search(
-        r"name: kimi-adapters\s+name_title: Kimi\s+path: \.", (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+
+
+def test_each_extra_brings_what_it_is_for(metadata: Message) -> None:
+    assert set(metadata.get_all("Provides-Extra", [])) == {*EXTRAS, *OWN_EXTRAS}
+    required = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
+    without = {item.name for item in required if item.marker is None or item.marker.evaluate({"extra": ""})}
+    assert without == {"openai", "jiter", "typing-extensions"}
+    for extra, names in EXTRAS.items():
+        assert {item.name for item in required if item.marker and item.marker.evaluate({"extra": extra})} == names
+
+
+def test_each_extra_is_installed_from_the_wheel_in_the_matrix(metadata: Message) -> None:
+    rows = {row.extra for row in matrix.ENVIRONMENTS if row.archive == "wheel"}
+    assert rows == {"", *EXTRAS}
+    assert any(row.archive == "sdist" for row in matrix.ENVIRONMENTS)
+
+
+def test_the_matrix_runs_the_pythons_of_the_classifiers(metadata: Message) -> None:
+    classifiers = re.findall(r"Python :: (3\.\d+)", "\n".join(metadata.get_all("Classifier", [])))
+    assert [f"python{version}" for version in classifiers] == list(matrix.SUPPORTED)
+
+
+def test_the_matrix_reads_every_floor_of_the_adapters_the_suite_and_the_demo(metadata: Message) -> None:
+    wanted = set()
+    read = {*EXTRAS} - {"notebooks"}
+    for line in metadata.get_all("Requires-Dist", []):
+        item = Requirement(line)
+        if item.marker is None or any(item.marker.evaluate({"extra": extra}) for extra in read):
+            wanted |= {f"{item.name}=={floor.version}" for floor in item.specifier if floor.operator == ">="}
+    pins = {*matrix.read_floors((ROOT / "pyproject.toml").read_text("utf-8"))}
+    assert pins | {pin for row in matrix.ENVIRONMENTS if row.archive for pin in row.pins} == wanted
+
+
+def test_the_matrix_says_which_requirement_does_not_hold() -> None:
+    assert matrix.broken(["openai>=3", "Langchain.Core<2"], {"openai": "3.1", "langchain-core": "1.7"}) == []
+    assert matrix.broken(["openai>=3"], {"openai": "2.54.0"}) == ["openai>=3, but it is 2.54.0"]
+    assert matrix.broken(["openai<3"], {}) == ["openai<3, but it is None"]
+
+
+def test_the_registries_entries_name_what_is_shipped(metadata: Message) -> None:
+    hub = (ROOT / "pyproject.toml").read_text("utf-8")
+    assert '[tool.llamahub]\ncontains_example = true\nimport_path = "llama_index_kimi"' in hub
+    blocks = re.findall(
+        r"^ *```yaml\n(.*?)^ *```", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
+    listing, package = (yaml.safe_load(block) for block in blocks)
+    (row,) = listing["python"]["chat"]
+    assert row["name"] == langchain_kimi.ChatKimi.__name__
+    (entry,) = package["packages"]
+    assert row["pypi"] == entry["name"] == metadata["Name"]
+    assert row["docs_url"] == f"https://github.com/{entry['repo']}"
 
 
 def test_the_changelog_knows_the_version() -> None:
