@@ -7,12 +7,16 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 
-_FENCE = re.compile(r"^(?P<mark><!-- compiled only: [^\n]+ -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```", re.M | re.S)
+_FENCE = re.compile(
+    r"^(?P<mark><!-- compiled only: [^\n]+ -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```",
+    re.M | re.S,
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Fence:
 def fences(text: str) -> list[Fence]:
     """The fences of a text, in order; each is as a reader would copy it."""
     return [
-        Fence(found["language"], found["code"], compiled_only=found["mark"] is not None)
+        Fence(found["language"], textwrap.dedent(found["code"]), compiled_only=found["mark"] is not None)
         for found in _FENCE.finditer(text)
     ]
 
