@@ -140,7 +140,7 @@ class OpenAIDriver(Driver):
             self._asynchronous = openai.AsyncOpenAI(base_url=self.base_url, **COMMON_ARGUMENTS)
         return self._asynchronous
 
-    def render_conversation(self, turns: int) -> Any:  # noqa: D102
+    def render_conversation(self, turns: int) -> Any:
         messages: list[dict[str, Any]] = [
             {"role": "system", "content": SYSTEM},
             {"role": "user", "content": QUESTION},
@@ -155,24 +155,24 @@ class OpenAIDriver(Driver):
             messages.append({"role": "tool", "tool_call_id": f"{TOOL}:{index}", "content": RESULT})
         return [*messages, {"role": "user", "content": QUESTION}] if turns else messages
 
-    def invoke(self, messages: Any) -> int:  # noqa: D102
+    def invoke(self, messages: Any) -> int:
         completion = self.model.chat.completions.create(model=MODEL, messages=messages)
         return len(completion.choices[0].message.content)
 
-    async def ainvoke(self, messages: Any) -> int:  # noqa: D102
+    async def ainvoke(self, messages: Any) -> int:
         completion = await self._async_client().chat.completions.create(model=MODEL, messages=messages)
         return len(completion.choices[0].message.content)
 
-    def stream(self, messages: Any) -> int:  # noqa: D102
+    def stream(self, messages: Any) -> int:
         return sum(map(len, self._texts(messages)))
 
-    async def astream(self, messages: Any) -> int:  # noqa: D102
+    async def astream(self, messages: Any) -> int:
         stream = await self._async_client().chat.completions.create(
             model=MODEL, messages=messages, stream=True, stream_options={"include_usage": True}
         )
         return sum([len(_chunk_text(chunk)) async for chunk in stream])
 
-    def stream_sum(self, messages: Any) -> int:  # noqa: D102
+    def stream_sum(self, messages: Any) -> int:
         return len("".join(self._texts(messages)))
 
     def _texts(self, messages: Any) -> Iterator[str]:
@@ -181,7 +181,7 @@ class OpenAIDriver(Driver):
         )
         return map(_chunk_text, stream)
 
-    def invoke_tools(self, messages: Any, tools: list[dict[str, Any]]) -> int:  # noqa: D102
+    def invoke_tools(self, messages: Any, tools: list[dict[str, Any]]) -> int:
         completion = self.model.chat.completions.create(model=MODEL, messages=messages, tools=tools)
         return len(completion.choices[0].message.content)
 
@@ -198,7 +198,7 @@ def _chunk_text(chunk: Any) -> str:
 class LangChainDriver(Driver):
     """`BaseChatModel`: what comes out of `stream` are messages, and their sum is a message."""
 
-    def render_conversation(self, turns: int) -> Any:  # noqa: D102
+    def render_conversation(self, turns: int) -> Any:
         from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
         messages: list[Any] = [SystemMessage(SYSTEM), HumanMessage(QUESTION)]
@@ -209,26 +209,26 @@ class LangChainDriver(Driver):
             messages.append(ToolMessage(RESULT, tool_call_id=call_id))
         return [*messages, HumanMessage(QUESTION)] if turns else messages
 
-    def invoke(self, messages: Any) -> int:  # noqa: D102
+    def invoke(self, messages: Any) -> int:
         return len(self.model.invoke(messages).content)
 
-    async def ainvoke(self, messages: Any) -> int:  # noqa: D102
+    async def ainvoke(self, messages: Any) -> int:
         return len((await self.model.ainvoke(messages)).content)
 
-    def stream(self, messages: Any) -> int:  # noqa: D102
+    def stream(self, messages: Any) -> int:
         return sum(_message_length(chunk) for chunk in self.model.stream(messages))
 
-    async def astream(self, messages: Any) -> int:  # noqa: D102
+    async def astream(self, messages: Any) -> int:
         return sum([_message_length(chunk) async for chunk in self.model.astream(messages)])
 
-    def stream_sum(self, messages: Any) -> int:  # noqa: D102
+    def stream_sum(self, messages: Any) -> int:
         chunks = self.model.stream(messages)
         whole = next(chunks)
         for chunk in chunks:
             whole = whole + chunk
         return _message_length(whole)
 
-    def invoke_tools(self, messages: Any, tools: list[dict[str, Any]]) -> int:  # noqa: D102
+    def invoke_tools(self, messages: Any, tools: list[dict[str, Any]]) -> int:
         return len(self.model.bind_tools(tools).invoke(messages).content)
 
 
@@ -239,7 +239,7 @@ def _message_length(message: Any) -> int:
 class LlamaIndexDriver(Driver):
     """`LLM`: what comes out of `stream_chat` are responses, each with everything so far."""
 
-    def render_conversation(self, turns: int) -> Any:  # noqa: D102
+    def render_conversation(self, turns: int) -> Any:
         from llama_index.core.base.llms.types import ChatMessage, TextBlock, ThinkingBlock, ToolCallBlock
 
         messages = [ChatMessage(role="system", content=SYSTEM), ChatMessage(role="user", content=QUESTION)]
@@ -251,28 +251,28 @@ class LlamaIndexDriver(Driver):
             messages.append(ChatMessage(role="tool", blocks=[TextBlock(text=RESULT)], additional_kwargs=extra))
         return [*messages, ChatMessage(role="user", content=QUESTION)] if turns else messages
 
-    def invoke(self, messages: Any) -> int:  # noqa: D102
+    def invoke(self, messages: Any) -> int:
         return len(self.model.chat(messages).message.content or "")
 
-    async def ainvoke(self, messages: Any) -> int:  # noqa: D102
+    async def ainvoke(self, messages: Any) -> int:
         return len((await self.model.achat(messages)).message.content or "")
 
-    def stream(self, messages: Any) -> int:  # noqa: D102
+    def stream(self, messages: Any) -> int:
         length, response = 0, None
         for response in self.model.stream_chat(messages):
             length += len(response.delta or "")
         return length + _calls_length(response)
 
-    async def astream(self, messages: Any) -> int:  # noqa: D102
+    async def astream(self, messages: Any) -> int:
         length, response = 0, None
         async for response in await self.model.astream_chat(messages):
             length += len(response.delta or "")
         return length + _calls_length(response)
 
-    def stream_sum(self, messages: Any) -> int:  # noqa: D102
+    def stream_sum(self, messages: Any) -> int:
         return self.stream(messages)
 
-    def invoke_tools(self, messages: Any, tools: list[dict[str, Any]]) -> int:  # noqa: D102
+    def invoke_tools(self, messages: Any, tools: list[dict[str, Any]]) -> int:
         return len(self.model.chat(messages, tools=tools).message.content or "")
 
 

@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 import kimi_wire
 import langchain_kimi
 from tests import matrix
+from tests.examples import fences
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = {"kimi_wire", "langchain_kimi", "llama_index_kimi", "kimi_emulator", "llama_index_conformance"}
@@ -235,10 +236,8 @@ def test_the_matrix_says_which_requirement_does_not_hold() -> None:
 def test_the_registries_entries_name_what_is_shipped(metadata: Message) -> None:
     hub = (ROOT / "pyproject.toml").read_text("utf-8")
     assert '[tool.llamahub]\ncontains_example = true\nimport_path = "llama_index_kimi"' in hub
-    blocks = re.findall(
-        r"^ *```yaml\n(.*?)^ *```", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
-    )
-    listing, package = (yaml.safe_load(block) for block in blocks)
+    pages = fences((ROOT / "CONTRIBUTING.md").read_text("utf-8"))
+    listing, package = (yaml.safe_load(fence.code) for fence in pages if fence.language == "yaml")
     (row,) = listing["python"]["chat"]
     assert row["name"] == langchain_kimi.ChatKimi.__name__
     (entry,) = package["packages"]
