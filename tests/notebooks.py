@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
+from traitlets.config import Config
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks"
@@ -20,8 +22,11 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 def execute(path: Path) -> Any:
     """Run a notebook from a clean kernel, in its folder; returns it with its outputs."""
     book = nbformat.read(path, as_version=4)
-    client = NotebookClient(book, timeout=120, resources={"metadata": {"path": str(FOLDER)}})
-    client.execute(env={**os.environ, "PYTHONPATH": str(ROOT)})  # the packages of this checkout
+    with tempfile.TemporaryDirectory() as sockets:
+        # Over TCP the kernel's ports are chosen before it starts, and another process may take one of them meanwhile.
+        config = Config(KernelManager={"transport": "ipc", "ip": str(Path(sockets, "kernel"))})
+        client = NotebookClient(book, timeout=120, resources={"metadata": {"path": str(FOLDER)}}, config=config)
+        client.execute(env={**os.environ, "PYTHONPATH": str(ROOT)})  # the packages of this checkout
     for cell in book.cells:
         cell.metadata.pop("execution", None)  # when each cell ran
         if cell.cell_type == "code":
