@@ -218,12 +218,13 @@ def test_a_client_that_gives_up_can_ask_again(http_send: Callable[..., Any]) -> 
     with KimiEmulator() as kimi:
         kimi.script(Reply("one", stall=60, stall_after=1), Reply("two"))
         url = urlsplit(kimi.base_url)
-        client = http.client.HTTPConnection(str(url.hostname), url.port, timeout=0.1)
+        client = http.client.HTTPConnection(str(url.hostname), url.port, timeout=10)
         client.request(
             "POST", "/v1/chat/completions", json.dumps({**HELLO, "stream": True}), {"Authorization": "Bearer sk-1"}
         )
         response = client.getresponse()
         assert response.readline().startswith(b"data: ")
+        client.sock.settimeout(0.1)
         with pytest.raises(TimeoutError):
             response.read()
         response.close()

@@ -313,7 +313,7 @@ def test_unanswered_calls_are_answered_where_that_is_asked_for() -> None:
 
 @pytest.mark.parametrize("way", STREAMS)
 def test_a_silent_stream_breaks_after_its_idle_timeout(kimi: KimiEmulator, way: str) -> None:
-    client = KimiClient(api_key="sk-test", base_url=kimi.base_url, max_retries=0, timeout=60, stream_idle_timeout=0.3)
+    client = KimiClient(api_key="sk-test", base_url=kimi.base_url, max_retries=0, timeout=60, stream_idle_timeout=1)
     kimi.script(
         Reply(TEXT, stall=20.0, stall_after=4),
         Reply(TEXT, stall=20.0, stall_after=5, whole=True),
