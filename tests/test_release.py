@@ -155,6 +155,18 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy learns of the libraries, which is most of its time: for all tests."""
+    return tmp_path_factory.mktemp("learned")
+
+
+def check_types(script: Path, installed: Path, learned: Path) -> subprocess.CompletedProcess[str]:
+    """Check a script's types against an environment, as its users would."""
+    mypy = ["-m", "mypy", "--strict", "--python-executable", str(installed), "--cache-dir", str(learned)]
+    return run(Path(sys.executable), *mypy, script.name, cwd=script.parent)
+
+
 def run(python: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([python, *arguments], capture_output=True, text=True, check=False, cwd=cwd, timeout=900)
 
@@ -251,24 +263,20 @@ def test_the_changelog_knows_the_version() -> None:
     )
 
 
-def test_the_wheel_runs_and_is_typed_for_its_users(installed: Path, tmp_path: Path) -> None:
+def test_the_wheel_runs_and_is_typed_for_its_users(installed: Path, learned: Path, tmp_path: Path) -> None:
     script = tmp_path / "user_code.py"
     script.write_text(USER_CODE, encoding="utf-8")
     where = run(installed, "-c", "import langchain_kimi; print(langchain_kimi.__file__)", cwd=tmp_path)
     assert where.stdout.startswith(str(installed.parent.parent)), where.stderr
     ran = run(installed, script.name, cwd=tmp_path)
     assert ran.stdout.strip() == "it runs", ran.stderr
-    checked = run(
-        Path(sys.executable), "-m", "mypy", "--strict", "--python-executable", str(installed), script.name, cwd=tmp_path
-    )
+    checked = check_types(script, installed, learned)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_types_find_the_mistakes_of_users(installed: Path, tmp_path: Path) -> None:
+def test_types_find_the_mistakes_of_users(installed: Path, learned: Path, tmp_path: Path) -> None:
     script = tmp_path / "mistakes.py"
     script.write_text(MISTAKES, encoding="utf-8")
-    checked = run(
-        Path(sys.executable), "-m", "mypy", "--strict", "--python-executable", str(installed), script.name, cwd=tmp_path
-    )
+    checked = check_types(script, installed, learned)
     found = {int(line) for line in re.findall(r"^mistakes\.py:(\d+): error", checked.stdout, re.MULTILINE)}
     assert found == {5, 6}, checked.stdout

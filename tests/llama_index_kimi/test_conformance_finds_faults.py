@@ -24,6 +24,9 @@ class Results:
         self.failed: set[tuple[str, str]] = set()
         self.ran: set[tuple[str, str]] = set()
 
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.option.tbstyle = "native"  # nobody reads the tracebacks, and pytest's own take a third of the time
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         case, test = report.nodeid.partition("[")[0].split("::")[-2:]
         self.ran.add((case, test))
