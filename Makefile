@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 DEMO   := $(VENV)/.demo
 DEV    := $(VENV)/.dev
 
+PARALLEL := -n logical --maxprocesses=8 --dist=worksteal
+
 .PHONY: help demo test test-matrix lint types format tables notebooks record bench clean
 
 help:
@@ -23,8 +25,10 @@ help:
 demo: $(DEMO)
 	@$(BIN)/python -m demo
 
+# A process for each core; more than eight would mostly import and collect, which each of them does for itself. They take
+# work from each other at the end, and otherwise run what stands in one module together, as its fixtures are theirs.
 test: $(DEV)
-	$(BIN)/python -m pytest $(or $(PYTEST_ARGS),--cov --cov-report=term-missing:skip-covered --cov-fail-under=95)
+	$(BIN)/python -m pytest $(or $(PYTEST_ARGS),$(PARALLEL) --cov --cov-report=term-missing:skip-covered --cov-fail-under=95)
 
 test-matrix: $(DEV)
 	$(BIN)/python -m tests.matrix

@@ -28,6 +28,7 @@ HOME = ROOT / ".matrix"
 SUPPORTED = ("python3.10", "python3.11", "python3.12", "python3.13")
 SHARED = ("tests/wire", "tests/emulator")
 LANGCHAIN = (*SHARED, "tests/langchain_kimi")
+PYTEST = "-q -n logical --maxprocesses=8 --dist=worksteal"  # as in the Makefile
 
 # Before each script: it is the installed package that runs, what was not asked for is not there, and the emulator answers.
 BEFORE = """
@@ -329,6 +330,6 @@ def main(names: Iterable[str], pytest_arguments: Sequence[str]) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.matrix", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[environment.name for environment in ENVIRONMENTS], metavar="NAME")
-    parser.add_argument("--pytest", default="-q", help="arguments for pytest, in one string (default: -q)")
+    parser.add_argument("--pytest", default=PYTEST, help="arguments for pytest, in one string (default: %(default)s)")
     given = parser.parse_args()
     sys.exit(main(given.names, given.pytest.split()))
