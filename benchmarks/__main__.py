@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import SIZES, Case, make_cases
+from benchmarks.cases import SIZES, SLOW_ROUNDS, Case, make_cases
 from benchmarks.contestants import BASELINE, CONTESTANTS, Contestant
 from benchmarks.report import (
     Result,
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="small sizes and two rounds: a first impression")
     parser.add_argument("--sizes", choices=sorted(SIZES), help="how much is asked for; default: full")
     parser.add_argument("--only", action="append", metavar="CASE", help="cases whose names begin so; may be repeated")
-    parser.add_argument("--rounds", type=int, help="how often everything is measured; default: 5")
+    parser.add_argument("--rounds", type=int, help="how often everything is measured; default: 15")
     parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall",
                         help="wall: time that passes; cpu: the client's own, for a busy machine")  # fmt: skip
     parser.add_argument("--ours", action="store_true", help="leave out the other adapters")
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help="also write the small table between the markers of this file")  # fmt: skip
     options = parser.parse_args(arguments)
     sizes = options.sizes or ("quick" if options.quick else "full")
-    rounds = options.rounds or (2 if options.quick else 5)
+    rounds = options.rounds or (2 if options.quick else 15)
     wanted = tuple(options.only or ("",))
     cases = [case for case in make_cases(SIZES[sizes]) if case.name.startswith(wanted)]
     startup = [name for name in STARTUP_ROWS if name.startswith(wanted)]
@@ -87,8 +87,10 @@ def _measure_cases(
             stack.callback(worker.close)
         for number in range(-1, rounds):
             for case in cases:
-                if case.measure == "bytes" and number != 0:
-                    continue  # tracing every allocation takes minutes, and they differ little
+                if number < 0 and case.measure == "bytes":
+                    continue  # tracing every allocation takes minutes
+                if case.rounds is not None and number >= case.rounds:
+                    continue
                 for worker in workers:
                     if worker.contestant.framework in case.frameworks:
                         value = worker.measure(case)
@@ -109,6 +111,7 @@ def _measure_startup(
     """Start everybody in fresh interpreters, round by round."""
     modules = {contestant.name: list_framework_modules(contestant) for contestant in contestants}
     measured: dict[str, list[dict[str, float]]] = {contestant.name: [] for contestant in contestants}
+    rounds = min(rounds, SLOW_ROUNDS)
     for number in range(rounds):
         for contestant in contestants:
             measured[contestant.name].append(measure_startup(contestant, url, modules[contestant.name], clock))

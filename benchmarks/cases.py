@@ -14,13 +14,17 @@ from benchmarks.drivers import describe_tool
 
 FRAMEWORKS = ("openai", "langchain", "llama_index")
 
+SLOW_ROUNDS = 5
+"""In how many rounds the slow cases take part: the growing streams, and starts of the interpreter."""
+
 
 @dataclass(frozen=True)
 class Sizes:
     """How much is asked for.
 
     Attributes:
-        calls: Whole answers in one measurement.
+        seconds: How long one measurement asks again and again: short enough for many rounds on a noisy machine, and
+            the same for all, since whoever waited for the others begins with cold caches.
         chunks: Pieces of a stream.
         turns: Tool-call turns of the long conversation; each is two messages.
         chunks_after_turns: Pieces of the stream after it.
@@ -33,7 +37,7 @@ class Sizes:
         tools: Tools whose schemas are normalised.
     """
 
-    calls: int = 100
+    seconds: float = 0.2
     chunks: int = 2000
     turns: int = 300
     chunks_after_turns: int = 1000
@@ -49,7 +53,7 @@ class Sizes:
 SIZES: Mapping[str, Sizes] = {
     "full": Sizes(),
     "quick": Sizes(
-        calls=40,
+        seconds=0.1,
         chunks=1000,
         growth=(500, 1000, 2000),
         sum_growth=(50, 100),
@@ -57,7 +61,7 @@ SIZES: Mapping[str, Sizes] = {
         at_once=50,
         memory_chunks=2000,
     ),
-    "tiny": Sizes(2, 3, 2, 3, (3, 6), 20, (3, 6), 4, 2, 10, 2),
+    "tiny": Sizes(0, 3, 2, 3, (3, 6), 20, (3, 6), 4, 2, 10, 2),
 }
 
 
@@ -70,14 +74,14 @@ class Case:
         title: What tables call it.
         path: The first segment of the server's path: see `benchmarks.server`.
         ask: The method of `benchmarks.drivers.Driver` that asks.
-        unit: What one result is of: `call`, `chunk`, or `run`, the whole measurement.
+        unit: What one result is of: `call`, `chunk`, or `run`, all that one ask comes to.
         characters: How many have to come out of one ask.
         turns: Tool-call turns of the conversation.
-        repeats: Asks in one measurement.
-        units: Units in one measurement.
+        units: Units in one ask.
         arguments: Further arguments of the method.
         measure: `seconds`, or the peak of `bytes` that Python allocates.
         frameworks: Whose contestants take part.
+        rounds: In how many rounds, at most; None: in all.
         series: The series of growing cases it belongs to.
         length: Its length within them.
     """
@@ -89,11 +93,11 @@ class Case:
     unit: Literal["call", "chunk", "run"]
     characters: int
     turns: int = 0
-    repeats: int = 1
     units: int = 1
     arguments: Mapping[str, Any] = field(default_factory=dict)
     measure: Literal["seconds", "bytes"] = "seconds"
     frameworks: tuple[str, ...] = FRAMEWORKS
+    rounds: int | None = None
     series: str | None = None
     length: int = 0
 
@@ -104,7 +108,6 @@ TEXT_SIZE, TOOL_SIZE = 5, 12  # characters of a piece, about a token of text and
 
 def make_cases(sizes: Sizes) -> list[Case]:
     """All rows."""
-    few = max(1, sizes.calls // 20)
     text = f"text-{sizes.chunks}-{TEXT_SIZE}"
     text_characters = sizes.chunks * TEXT_SIZE
     tools = [describe_tool(index) for index in range(sizes.tools)]
@@ -113,8 +116,8 @@ def make_cases(sizes: Sizes) -> list[Case]:
     over_aiohttp = "over aiohttp where that is installed"
     crowd_characters = ANSWER_CHARACTERS * sizes.concurrent
     return [
-        Case("invoke", "small invoke", "answer", "invoke", "call", ANSWER_CHARACTERS, 0, sizes.calls, sizes.calls),
-        Case("ainvoke", "small ainvoke", "answer", "ainvoke", "call", ANSWER_CHARACTERS, 0, sizes.calls, sizes.calls),
+        Case("invoke", "small invoke", "answer", "invoke", "call", ANSWER_CHARACTERS),
+        Case("ainvoke", "small ainvoke", "answer", "ainvoke", "call", ANSWER_CHARACTERS),
         Case("stream", "stream", text, "stream", "chunk", text_characters, units=sizes.chunks),
         Case("astream", f"astream, {over_aiohttp}", text, "astream", "chunk", text_characters, units=sizes.chunks),
         Case("stream-sum", "stream, summed", text, "stream_sum", "chunk", text_characters, units=sizes.chunks),
@@ -144,8 +147,6 @@ def make_cases(sizes: Sizes) -> list[Case]:
             "call",
             ANSWER_CHARACTERS,
             turns=sizes.turns,
-            repeats=few,
-            units=few,
         ),
         Case(
             "history-stream",
@@ -187,6 +188,7 @@ def make_cases(sizes: Sizes) -> list[Case]:
             crowd_characters,
             arguments=crowd,
             measure="bytes",
+            rounds=1,
         ),
         Case(
             "stream-memory",
@@ -196,6 +198,7 @@ def make_cases(sizes: Sizes) -> list[Case]:
             "run",
             sizes.memory_chunks * TEXT_SIZE,
             measure="bytes",
+            rounds=1,
         ),
         Case(
             "tools",
@@ -204,8 +207,6 @@ def make_cases(sizes: Sizes) -> list[Case]:
             "invoke_tools",
             "call",
             ANSWER_CHARACTERS,
-            repeats=few,
-            units=few,
             arguments={"tools": tools},
         ),
         Case(
@@ -234,6 +235,7 @@ def _growing(sizes: Sizes) -> Iterator[Case]:
                     ask,
                     "run",
                     characters,
+                    rounds=SLOW_ROUNDS,
                     series=f"{title}, {how}",
                     length=length,
                 )

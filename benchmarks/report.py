@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from benchmarks.cases import SLOW_ROUNDS
 from benchmarks.contestants import BASELINE
 
 MARKERS = ("<!-- benchmarks -->", "<!-- /benchmarks -->")
@@ -17,7 +18,8 @@ README_CASES = ("invoke", "stream", "astream", "stream-sum", "tool-deltas", "his
 
 NOTES = (
     "Ratios are to the openai SDK's typed `chat.completions.create` in the same round, as the median of the rounds "
-    "with the smallest and the largest.",
+    f"with the smallest and the largest. Growing streams and starts take part in {SLOW_ROUNDS} rounds at most, the "
+    "measurements of memory in one.",
     "The server is on loopback and sends everything at once: no waiting for a model is in these numbers.",
     "Nobody is attached: no tracing, no callback handlers. An event handler of LlamaIndex gets an event for every "
     "chunk that holds the conversation, which core makes and checks: its cost grows with the history.",

@@ -70,10 +70,11 @@ class _Measuring:
         contestant: Whom it measures.
         url: The server's root.
         clock: Gives the time in seconds.
+        seconds: How long one measurement lasts at least.
     """
 
-    def __init__(self, contestant: Contestant, url: str, clock: Callable[[], float]) -> None:
-        self._contestant, self._url, self._clock = contestant, url, clock
+    def __init__(self, contestant: Contestant, url: str, clock: Callable[[], float], seconds: float) -> None:
+        self._contestant, self._url, self._clock, self._seconds = contestant, url, clock, seconds
         self._drivers: dict[str, Driver] = {}
         self._loop = asyncio.new_event_loop()
 
@@ -90,10 +91,11 @@ class _Measuring:
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
             return float(peak)
-        begun = self._clock()
-        for _ in range(case.repeats):
+        begun, passed, asks = self._clock(), 0.0, 0
+        while not asks or passed < self._seconds:
             self._ask(case, driver, arguments)
-        return (self._clock() - begun) / case.units
+            passed, asks = self._clock() - begun, asks + 1
+        return passed / asks / case.units
 
     def close(self) -> None:
         """Close what is open in the event loop, and the loop."""
@@ -111,7 +113,7 @@ def main(name: str, url: str, sizes: str, clock: str) -> None:
     """Measure what is asked for on stdin, until that ends."""
     warnings.simplefilter("ignore")  # of contestants, about models that they do not know
     cases = {case.name: case for case in make_cases(SIZES[sizes])}
-    measuring = _Measuring(find_contestant(name), url, CLOCKS[clock])
+    measuring = _Measuring(find_contestant(name), url, CLOCKS[clock], SIZES[sizes].seconds)
     for line in sys.stdin:
         try:
             answer: dict[str, Any] = {"value": measuring.measure(cases[line.strip()])}

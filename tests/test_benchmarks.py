@@ -77,7 +77,7 @@ def test_one_case_can_be_asked_for_and_an_unknown_one_is_an_error(tmp_path: Path
 def test_a_contestant_that_leaves_something_out_is_an_error() -> None:
     from benchmarks import worker
 
-    measuring = worker._Measuring(find_contestant("ChatKimi"), "http://127.0.0.1:9", worker.CLOCKS["cpu"])
+    measuring = worker._Measuring(find_contestant("ChatKimi"), "http://127.0.0.1:9", worker.CLOCKS["cpu"], 0)
     case = make_cases(SIZES["tiny"])[0]
 
     class Silent:
@@ -96,7 +96,7 @@ def test_each_transport_is_measured_over_connections_of_its_own(name: str, trans
 
     cases = {case.name: case for case in make_cases(SIZES["tiny"])}
     with running_server() as url:
-        measuring = worker._Measuring(find_contestant(name), url, worker.CLOCKS["cpu"])
+        measuring = worker._Measuring(find_contestant(name), url, worker.CLOCKS["cpu"], 0)
         for case in ("concurrent", "concurrent-httpx"):
             assert measuring.measure(cases[case]) > 0
         driver = measuring._drivers["answer"]
