@@ -108,9 +108,12 @@ def _render_message(message: Mapping[str, Any], index: int, profile: Profile, me
         raise KimiRequestError(f"Message {index} has the role {message.get('role')!r}; Kimi knows {sorted(_ROLES)}.")
     if role != message["role"]:
         logger.debug("message %d: sent the role %r as %r", index, message["role"], role)
-    rendered = {**{key: message[key] for key in _KEYS if key in message}, **message, "role": role}
-    if isinstance(message.get("content"), list):
-        rendered["content"] = _render_parts(message["content"], index, role, profile, media_urls)
+    rendered = {key: message[key] for key in _KEYS if key in message}
+    if len(rendered) < len(message):
+        rendered |= message
+    rendered["role"] = role
+    if isinstance(content := rendered.get("content"), list):
+        rendered["content"] = _render_parts(content, index, role, profile, media_urls)
     if rendered.pop("tools", None):
         rendered["tools"] = render_dynamic_tools(message, index, profile)
         rendered.pop("content", None)  # the documented form has no such key; nothing but "" gets here
@@ -124,10 +127,10 @@ def _render_message(message: Mapping[str, Any], index: int, profile: Profile, me
 
 def _render_assistant(message: JSON, index: int) -> None:
     """Bring a (copied) assistant message into the form that every report accepts."""
-    calls = message.pop("tool_calls", None)
-    if calls:
+    if calls := message.pop("tool_calls", None):
         message["tool_calls"] = [_render_call(call) for call in calls]
-    if _is_blank(message.get("content")) and (calls or message.get("content") is None):
+    content = message.get("content")
+    if (calls or content is None) and _is_blank(content):
         blank = message.pop("content", None)
         # 400 "text content is empty" for an empty part beside tool calls (BerriAI/litellm#42186); reports on `""`
         # contradict each other (MoonshotAI/kimi-cli#2621), leaving the key out was never refused.
@@ -209,8 +212,9 @@ def _pair_tool_messages(messages: list[JSON], *, repair: bool) -> list[JSON]:
                 )
             _answer(unanswered.pop(0), message)
         else:
-            paired += _answer_for(waiting, repair=repair)
-            waiting = {}
+            if waiting:
+                paired += _answer_for(waiting, repair=repair)
+                waiting = {}
             for call in message.get("tool_calls", ()):
                 waiting.setdefault(call["id"] or "", []).append(call)
                 _claim_id(call, taken)
@@ -226,8 +230,9 @@ def _answer(call: JSON, message: JSON) -> None:
     one place that knows the bytes is here; whatever the tool answered is replaced.
     """
     message["tool_call_id"] = call["id"]
-    name, arguments = call["function"]["name"], call["function"]["arguments"]
+    name = call["function"]["name"]
     if is_builtin(name):
+        arguments = call["function"]["arguments"]
         if message["content"] != arguments:
             logger.debug("answered the builtin function call %r with its own arguments", call["id"])
         message |= {"name": name, "content": arguments}
@@ -260,16 +265,17 @@ def _claim_id(call: JSON, taken: dict[str, int]) -> None:
 def _answer_for(waiting: Mapping[str, list[JSON]], *, repair: bool) -> list[JSON]:
     """Answers for the calls that have none, if they may be made up."""
     calls = [call for unanswered in waiting.values() for call in unanswered]
+    if not calls:
+        return []
     missing = [call["id"] for call in calls]
-    if missing and not repair:
+    if not repair:
         # "an assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.
         # The following tool_call_ids did not have response messages: Shell:58" (MoonshotAI/kimi-cli#1977)
         raise KimiRequestError(
             f"The tool calls {missing} have no answer. Every tool call needs a tool message right after the assistant "
             "message that made it: add them, drop that message, or set unanswered_tool_calls='repair'."
         )
-    if missing:
-        logger.debug("answered the tool calls %s with an error, as nobody had", missing)
+    logger.debug("answered the tool calls %s with an error, as nobody had", missing)
     answers: list[JSON] = [{"role": "tool", "tool_call_id": call["id"], "content": NOT_RUN} for call in calls]
     for call, answer in zip(calls, answers, strict=True):
         _answer(call, answer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from jiter import from_json
 
@@ -68,35 +68,45 @@ class EventDecoder:
         """
         if not chunk:
             return
-        if self._after_return and chunk.startswith(b"\n"):
-            chunk = chunk[1:]
-        self._after_return = chunk.endswith(b"\r")
-        if b"\r" in chunk:
-            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *lines, rest = chunk.split(b"\n")
-        if lines and self._line:
-            self._line += lines[0]
-            lines[0] = bytes(self._line)
-            self._line.clear()
-        if lines and not self._started:
-            self._started = True
-            lines[0] = lines[0].removeprefix(_BOM)
+        if self._after_return or b"\r" in chunk:
+            chunk = self._unify_line_ends(chunk)
+        lines = chunk.split(b"\n")
+        rest = lines.pop()
+        if lines and (self._line or not self._started):
+            lines[0] = self._complete(lines[0])
         for line in lines:
             if line.startswith(b"data:"):
                 self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
-                self._size += len(line) + _LINE_BYTES
+                self._grow(len(line) + _LINE_BYTES)
             elif not line and self._data:
                 data = b"\n".join(self._data)
                 self._data.clear()
                 self._size = 0
                 yield data
-            if self._size > MAX_EVENT_BYTES:
-                self._refuse()
-        self._line += rest
-        if len(self._line) + self._size > MAX_EVENT_BYTES:
-            self._refuse()
+        if rest:
+            self._line += rest
+            self._grow(0)
 
-    def _refuse(self) -> NoReturn:
+    def _unify_line_ends(self, chunk: bytes) -> bytes:
+        if self._after_return and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+        self._after_return = chunk.endswith(b"\r")
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _complete(self, line: bytes) -> bytes:
+        """The first line of a chunk, with its beginning that came before."""
+        whole = bytes(self._line) + line
+        self._line.clear()
+        if not self._started:
+            self._started = True
+            whole = whole.removeprefix(_BOM)
+        return whole
+
+    def _grow(self, size: int) -> None:
+        """Count what is kept of an event that is not complete yet, in its lines and in the beginning of another."""
+        self._size += size
+        if self._size + len(self._line) <= MAX_EVENT_BYTES:
+            return
         self._data.clear()
         self._line.clear()
         raise KimiStreamError(
@@ -179,6 +189,7 @@ class StreamState:
         self._prefix = prefix
         self.request_id = parse_request_id(headers)
         self._plan = plan
+        self._holds_text = plan.response_format is not None
         self._decoder = EventDecoder(self.request_id)
         self._content: list[str] = []
         self._reasoning: list[str] | None = None
@@ -246,7 +257,7 @@ class StreamState:
         self._content.append(held)
         choice = self.partial()
         finish_choice(choice, self._plan, self.request_id)
-        if self._plan.response_format is not None:
+        if self._holds_text:
             yield self._late_delta(choice)
         elif held:
             yield Delta(content=held)
@@ -297,7 +308,8 @@ class StreamState:
         choice = choices[0]
         if choice.get("usage"):
             self._choice_usage = choice["usage"]
-        self._finish_reason = text_or_none(choice.get("finish_reason")) or self._finish_reason
+        if finish_reason := choice.get("finish_reason"):
+            self._finish_reason = text_or_none(finish_reason) or self._finish_reason
         delta = choice.get("delta")
         return self._add_delta(delta, parse_logprobs(choice.get("logprobs"))) if isinstance(delta, dict) else None
 
@@ -305,12 +317,12 @@ class StreamState:
         content = text_or_none(delta.get("content")) or ""
         if self._fence is not None:
             content = self._fence.feed(content)
-        if content:
+        if content and self._prefix:
             content, self._prefix = self._prefix + content, ""
         reasoning = parse_reasoning(delta)
         calls = delta.get("tool_calls")
         self._content.append(content)
-        if self._plan.response_format is not None:
+        if self._holds_text:
             content = ""
         if logprobs is not None:
             self._logprobs.extend(logprobs["content"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, groupby
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessageChunk, InvalidToolCall, ToolCall, ToolCallChunk
 from langchain_core.messages.tool import invalid_tool_call, tool_call
@@ -132,6 +132,9 @@ _TEXTS = {"text": "text", "reasoning": "reasoning", "tool_call_chunk": "args"}
 _TEXT_KEYS = {"type", "index", "id", "name"}
 """What else such a block has."""
 
+_PLAIN_METADATA: tuple[dict[str, str], ...] = ({}, {"output_version": "v1"})
+_PLAIN_EXTRAS = {"reasoning_content"}
+
 
 def _plain_id(chunk: ChatGenerationChunk) -> tuple[str | None, bool] | None:
     """The id of a message that has text, thinking and pieces of calls only, and if in blocks; None for all others."""
@@ -140,8 +143,8 @@ def _plain_id(chunk: ChatGenerationChunk) -> tuple[str | None, bool] | None:
         isinstance(message, AIMessageChunk)
         and (isinstance(message.content, str) or all(map(_is_plain_block, message.content)))
         and not (chunk.generation_info or message.usage_metadata or message.chunk_position or message.name)
-        and message.response_metadata in ({}, {"output_version": "v1"})
-        and message.additional_kwargs.keys() <= {"reasoning_content"}
+        and message.response_metadata in _PLAIN_METADATA
+        and message.additional_kwargs.keys() <= _PLAIN_EXTRAS
     )
     return (message.id, isinstance(message.content, str)) if plain else None
 
@@ -157,7 +160,7 @@ def _join(chunks: list[ChatGenerationChunk]) -> ChatGenerationChunk:
     """One plain chunk that says what these say together."""
     if len(chunks) == 1:
         return chunks[0]
-    messages = [cast("AIMessageChunk", chunk.message) for chunk in chunks]
+    messages: list[Any] = [chunk.message for chunk in chunks]
     extras = [message.additional_kwargs["reasoning_content"] for message in messages if message.additional_kwargs]
     contents: list[Any] = [message.content for message in messages]
     joined = messages[0].model_copy(

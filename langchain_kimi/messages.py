@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.messages import (
@@ -11,10 +11,11 @@ from langchain_core.messages import (
     BaseMessage,
     ChatMessage,
     HumanMessage,
+    InvalidToolCall,
     SystemMessage,
+    ToolCall,
     ToolMessage,
 )
-from langchain_core.messages.tool import ToolCall
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.profiles import profile_for
@@ -94,9 +95,8 @@ def _render_ai_message(message: AIMessage) -> dict[str, Any]:
     details = message.additional_kwargs.get(REASONING_DETAILS)
     if isinstance(details, list) and details and _is_kimis(message.response_metadata):
         rendered["reasoning_details"] = details
-    calls = [*_render_calls(message), *_render_invalid_calls(message)]
-    if calls:
-        rendered["tool_calls"] = calls
+    if message.tool_calls or message.invalid_tool_calls:
+        rendered["tool_calls"] = [*_render_calls(message), *map(_render_invalid_call, message.invalid_tool_calls)]
     if message.additional_kwargs.get("partial"):
         rendered["partial"] = True
     return rendered
@@ -129,17 +129,17 @@ def _is_kimis(metadata: Mapping[str, Any]) -> bool:
     return profile_for(model).is_kimi if isinstance(model, str) else provider is None
 
 
-def _render_calls(message: AIMessage) -> Iterable[dict[str, Any]]:
+def _render_calls(message: AIMessage) -> list[dict[str, Any]]:
     """Tool calls, in the model's own bytes as long as they still say what `tool_calls` says (people edit those)."""
     written = {call.get("id"): call for call in message.additional_kwargs.get(RAW_CALLS) or ()}
-    for call in message.tool_calls:
-        raw = written.get(call["id"])
-        if raw and raw["function"]["name"] == call["name"] and _same_arguments(raw, call):
-            yield {key: raw[key] for key in ("id", "type", "function")}
-        else:
-            kind = raw["type"] if raw else "function"
-            function = {"name": call["name"], "arguments": render_arguments(call["args"])}
-            yield {"id": call["id"], "type": kind, "function": function}
+    return [_render_call(call, written.get(call["id"])) for call in message.tool_calls]
+
+
+def _render_call(call: ToolCall, raw: Mapping[str, Any] | None) -> dict[str, Any]:
+    if raw and raw["function"]["name"] == call["name"] and _same_arguments(raw, call):
+        return {key: raw[key] for key in ("id", "type", "function")}
+    function = {"name": call["name"], "arguments": render_arguments(call["args"])}
+    return {"id": call["id"], "type": raw["type"] if raw else "function", "function": function}
 
 
 def _same_arguments(raw: Mapping[str, Any], call: ToolCall) -> bool:
@@ -149,11 +149,10 @@ def _same_arguments(raw: Mapping[str, Any], call: ToolCall) -> bool:
         return False
 
 
-def _render_invalid_calls(message: AIMessage) -> Iterable[dict[str, Any]]:
-    """Calls whose arguments could not be read: the server knows of them, so they have to be answered like any other."""
-    for call in message.invalid_tool_calls:
-        function = {"name": call["name"] or "", "arguments": call["args"] or ""}
-        yield {"id": call["id"], "type": "function", "function": function}
+def _render_invalid_call(call: InvalidToolCall) -> dict[str, Any]:
+    """A call whose arguments could not be read: the server knows of it, so it has to be answered like any other."""
+    function = {"name": call["name"] or "", "arguments": call["args"] or ""}
+    return {"id": call["id"], "type": "function", "function": function}
 
 
 def _render_content(content: str | list[Any]) -> str | list[Any]:

@@ -100,12 +100,12 @@ def _render_block(block: ContentBlock, role: str) -> JSON | None:
     """A block as a content part; None for blocks that have another place in the message, or none."""
     if isinstance(block, TextBlock):
         return {"type": "text", "text": block.text}
+    if role == "assistant" and isinstance(block, (ThinkingBlock, ToolCallBlock)):
+        return None
     if isinstance(block, MEDIA_BLOCKS):
         return render_media_block(block)
     if isinstance(block, CachePoint):
         return None  # Kimi caches prefixes on its own
-    if role == "assistant" and isinstance(block, (ThinkingBlock, ToolCallBlock)):
-        return None
     raise KimiRequestError(f"A {type(block).__name__} in a message of role {role!r} cannot be sent to Kimi.")
 
 
@@ -157,8 +157,11 @@ def _as_dict(call: Any) -> Mapping[str, Any]:
     return dumped if isinstance(dumped, Mapping) else {}
 
 
+_write_json = json.JSONEncoder(ensure_ascii=False).encode  # `dumps` makes one each time
+
+
 def _render_arguments(arguments: dict[str, Any] | str) -> str:
-    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return arguments if isinstance(arguments, str) else _write_json(arguments)
 
 
 def parse_response(completion: Completion, *, delta: str | None = None) -> ChatResponse:
