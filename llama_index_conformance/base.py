@@ -62,6 +62,14 @@ def needs(*flags: str) -> Callable[[Test], Test]:
     return mark
 
 
+def _find_needs(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The flags a test needs: those it is marked with, and streaming where a parameter is a method that streams."""
+    yield from getattr(request.function, "needed_flags", ())
+    given: Mapping[str, Any] = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    if any("stream" in str(given.get(name)) for name in ("endpoint", "way")):
+        yield "supports_streaming"
+
+
 class ConformanceBase:
     """Hooks and flags. `llm_class` has to be given; all the rest has a default.
 
@@ -252,7 +260,7 @@ class ConformanceBase:
 
     @pytest.fixture(autouse=True)
     def _skip_what_does_not_apply(self, request: pytest.FixtureRequest) -> None:
-        for flag in getattr(request.function, "needed_flags", ()):
+        for flag in _find_needs(request):
             value = getattr(self, flag)
             if not value:
                 pytest.skip(f"{flag} is {value!r}")

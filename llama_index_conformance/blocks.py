@@ -53,8 +53,6 @@ class BlockTests(ConformanceBase):
     @pytest.mark.parametrize("endpoint", ["complete", "stream_complete"])
     def test_completions_have_no_thinking_in_their_text(self, llm: LLM, call: Caller, endpoint: str) -> None:
         """A completion has text only; the thinking is elsewhere or nowhere."""
-        if endpoint == "stream_complete" and not self.supports_streaming:
-            pytest.skip("supports_streaming is False")
         text = call.responses(llm, endpoint, self.questions.thinking)[-1].text
         if self.is_deterministic:
             chat = call.result(llm, "chat", [user(self.questions.thinking)]).message
@@ -77,8 +75,6 @@ class BlockTests(ConformanceBase):
     @pytest.mark.parametrize("way", ["chat_with_tools", "stream_chat_with_tools"])
     def test_thinking_before_a_call_goes_back_with_it(self, llm: Any, call: Caller, way: str) -> None:
         """Many servers refuse the tool's result if the thinking before the call is missing or changed."""
-        if way.startswith("stream") and not self.supports_streaming:
-            pytest.skip("supports_streaming is False")
         given, asked = tools(multiply), user(self.questions.tool)
         response = call.responses(llm, way, given, user_msg=asked)[-1]
         assert thinking_of(response.message).strip()
@@ -107,6 +103,4 @@ class BlockTests(ConformanceBase):
         assert image == before
 
     def _think(self, llm: LLM, call: Caller, endpoint: str) -> list[Any]:
-        if endpoint.startswith("stream") and not self.supports_streaming:
-            pytest.skip("supports_streaming is False")
         return call.responses(llm, endpoint, [user(self.questions.thinking)])

@@ -147,8 +147,6 @@ class EndpointTests(ConformanceBase):
     @pytest.mark.parametrize("endpoint", ["chat", "stream_chat"])
     def test_messages_are_not_changed(self, llm: LLM, call: Caller, endpoint: str) -> None:
         """The caller's list and its messages are the same afterwards: memories and agents send them again."""
-        if endpoint == "stream_chat" and not self.supports_streaming:
-            pytest.skip("supports_streaming is False")
         messages = self._conversation()
         before, kept = copy.deepcopy(messages), list(messages)
         call.responses(llm, endpoint, messages)

@@ -140,7 +140,5 @@ class ObservationTests(ConformanceBase):
         assert recorder.spans.open_spans == {}
 
     def _observe(self, llm: LLM, call: Caller, endpoint: str) -> list[Any]:
-        if endpoint.startswith("stream") and not self.supports_streaming:
-            pytest.skip("supports_streaming is False")
         asked: Any = [user(self.questions.plain)] if "chat" in endpoint else self.questions.plain
         return call.responses(llm, endpoint, asked)

@@ -135,8 +135,6 @@ class SendingTests(ConformanceBase):
     @pytest.mark.parametrize("endpoint", ASYNCHRONOUS)
     def test_other_tasks_run_meanwhile(self, llm: LLM, run: Runner, endpoint: str) -> None:
         """Who waits for an answer does not hold up the event loop."""
-        if "stream" in endpoint and not self.supports_streaming:
-            pytest.skip("supports_streaming is False")
         asked: Any = [user(self.questions.plain)] if "chat" in endpoint else self.questions.plain
         beats = 0
 
@@ -164,8 +162,6 @@ class SendingTests(ConformanceBase):
         return [user(f"My name is {NAME}."), ChatMessage(role=MessageRole.ASSISTANT, content="Nice to meet you.")]
 
     def _send(self, llm: LLM, call: Caller, endpoint: str, *args: Any, **kwargs: Any) -> list[Any]:
-        if endpoint.startswith("stream") and not self.supports_streaming:
-            pytest.skip("supports_streaming is False")
         return call.responses(llm, endpoint, *args, **kwargs)
 
     def _text(self, llm: LLM, call: Caller, endpoint: str, *args: Any, **kwargs: Any) -> str:

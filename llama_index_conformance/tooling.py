@@ -209,8 +209,6 @@ class ToolTests(ConformanceBase):
     def _responses(
         self, llm: Any, call: Caller, way: str, asked: str | ChatMessage | None, given: list[BaseTool], **settings: Any
     ) -> list[ChatResponse]:
-        if way.startswith("stream") and not self.supports_streaming:
-            pytest.skip("supports_streaming is False")
         return call.responses(llm, way, given, user_msg=asked, **settings)
 
     def _ask(
