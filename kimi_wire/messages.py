@@ -212,9 +212,8 @@ def _pair_tool_messages(messages: list[JSON], *, repair: bool) -> list[JSON]:
                 )
             _answer(unanswered.pop(0), message)
         else:
-            if waiting:
-                paired += _answer_for(waiting, repair=repair)
-                waiting = {}
+            paired += _answer_for(waiting, repair=repair)
+            waiting = {}
             for call in message.get("tool_calls", ()):
                 waiting.setdefault(call["id"] or "", []).append(call)
                 _claim_id(call, taken)

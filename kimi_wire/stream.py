@@ -77,7 +77,8 @@ class EventDecoder:
         for line in lines:
             if line.startswith(b"data:"):
                 self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
-                self._grow(len(line) + _LINE_BYTES)
+                self._size += len(line) + _LINE_BYTES
+                self._check_size()
             elif not line and self._data:
                 data = b"\n".join(self._data)
                 self._data.clear()
@@ -85,7 +86,7 @@ class EventDecoder:
                 yield data
         if rest:
             self._line += rest
-            self._grow(0)
+            self._check_size()
 
     def _unify_line_ends(self, chunk: bytes) -> bytes:
         if self._after_return and chunk.startswith(b"\n"):
@@ -102,9 +103,8 @@ class EventDecoder:
             whole = whole.removeprefix(_BOM)
         return whole
 
-    def _grow(self, size: int) -> None:
-        """Count what is kept of an event that is not complete yet, in its lines and in the beginning of another."""
-        self._size += size
+    def _check_size(self) -> None:
+        """Refuse an event that has grown too large, in its lines and in the beginning of another."""
         if self._size + len(self._line) <= MAX_EVENT_BYTES:
             return
         self._data.clear()
@@ -189,7 +189,6 @@ class StreamState:
         self._prefix = prefix
         self.request_id = parse_request_id(headers)
         self._plan = plan
-        self._holds_text = plan.response_format is not None
         self._decoder = EventDecoder(self.request_id)
         self._content: list[str] = []
         self._reasoning: list[str] | None = None
@@ -257,7 +256,7 @@ class StreamState:
         self._content.append(held)
         choice = self.partial()
         finish_choice(choice, self._plan, self.request_id)
-        if self._holds_text:
+        if self._plan.response_format is not None:
             yield self._late_delta(choice)
         elif held:
             yield Delta(content=held)
@@ -308,8 +307,7 @@ class StreamState:
         choice = choices[0]
         if choice.get("usage"):
             self._choice_usage = choice["usage"]
-        if finish_reason := choice.get("finish_reason"):
-            self._finish_reason = text_or_none(finish_reason) or self._finish_reason
+        self._finish_reason = text_or_none(choice.get("finish_reason")) or self._finish_reason
         delta = choice.get("delta")
         return self._add_delta(delta, parse_logprobs(choice.get("logprobs"))) if isinstance(delta, dict) else None
 
@@ -322,7 +320,7 @@ class StreamState:
         reasoning = parse_reasoning(delta)
         calls = delta.get("tool_calls")
         self._content.append(content)
-        if self._holds_text:
+        if self._plan.response_format is not None:
             content = ""
         if logprobs is not None:
             self._logprobs.extend(logprobs["content"])

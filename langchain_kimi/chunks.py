@@ -134,6 +134,7 @@ _TEXT_KEYS = {"type", "index", "id", "name"}
 
 _PLAIN_METADATA: tuple[dict[str, str], ...] = ({}, {"output_version": "v1"})
 _PLAIN_EXTRAS = {"reasoning_content"}
+"""What a message that can be joined may have in `response_metadata` and `additional_kwargs`."""
 
 
 def _plain_id(chunk: ChatGenerationChunk) -> tuple[str | None, bool] | None:
