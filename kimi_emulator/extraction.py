@@ -175,5 +175,6 @@ def extract(filename: str, data: bytes) -> tuple[str, str]:
     """
     try:
         return _READERS[filename.rpartition(".")[2].lower()](data)
+    # zipfile: NotImplementedError for a compression it does not know, RuntimeError for a password.
     except (zipfile.BadZipFile, ElementTree.ParseError, zlib.error, KeyError, NotImplementedError, RuntimeError):
         return "", ""

@@ -48,7 +48,7 @@ def _client_class() -> Any:
     )
     http: Any = importlib.import_module(library)
 
-    class Pieces(http.AsyncByteStream):  # type: ignore[misc]
+    class Pieces(http.AsyncByteStream):  # type: ignore[misc] # a base known only at run time
         def __init__(self, content: bytes) -> None:
             self._content = content
 
@@ -56,7 +56,7 @@ def _client_class() -> Any:
             for start in range(0, len(self._content), _PIECE):
                 yield self._content[start : start + _PIECE]
 
-    class AiohttpClient(client_class):  # type: ignore[misc]
+    class AiohttpClient(client_class):  # type: ignore[misc] # a base known only at run time
         async def send(self, request: Any, **kwargs: Any) -> Any:
             try:
                 content = request.content

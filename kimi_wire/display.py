@@ -124,7 +124,7 @@ class _Notebook:
 
         drawing = self._bundle("".join(self._pieces), finished=finished)
         if self._handle is None:
-            self._handle = display.display(drawing, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+            self._handle = display.display(drawing, raw=True, display_id=True)  # type: ignore[no-untyped-call] # IPython's
         else:
             self._handle.update(drawing, raw=True)
         self._drawn = time.monotonic()

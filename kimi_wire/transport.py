@@ -163,7 +163,7 @@ def with_courier(client: Any, *, asynchronous: bool = False) -> Any:
 def _sync_class(library: str) -> Any:
     http: Any = importlib.import_module(library)
 
-    class CourierClient(http.Client):  # type: ignore[misc]
+    class CourierClient(http.Client):  # type: ignore[misc] # a base known only at run time
         def __init__(self, client: Any) -> None:
             super().__init__(transport=http.BaseTransport())  # no connections of its own
             self._inner, self._courier = client, Courier(client)
@@ -188,7 +188,7 @@ def _sync_class(library: str) -> Any:
 def _async_class(library: str) -> Any:
     http: Any = importlib.import_module(library)
 
-    class AsyncCourierClient(http.AsyncClient):  # type: ignore[misc]
+    class AsyncCourierClient(http.AsyncClient):  # type: ignore[misc] # a base known only at run time
         def __init__(self, client: Any) -> None:
             super().__init__(transport=http.AsyncBaseTransport())
             self._inner, self._courier = client, Courier(client)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 try:
-    import langchain_core  # noqa: F401
+    import langchain_core  # noqa: F401 # only whether it is there
 except ImportError as error:
     raise ImportError('langchain_kimi needs LangChain: pip install "kimi-adapters[langchain]"') from error
 

@@ -202,7 +202,7 @@ class KimiFileLoader(BaseLoader):
     def _files_in(self, folder: Path) -> list[Path]:
         try:
             found = sorted(folder.glob(self._glob))
-        except (ValueError, NotImplementedError) as error:
+        except (ValueError, NotImplementedError) as error:  # the latter for a pattern that begins at the root
             raise KimiRequestError(f"glob={self._glob!r} is no pattern: {error}") from None
         return [path for path in found if path.is_file() and self._wanted(path, path.relative_to(folder))]
 

@@ -32,4 +32,4 @@ def render_tool(tool: Tool, strict: bool | None = None) -> dict[str, Any]:
         return web_search_tool()
     if isinstance(tool, dict) and isinstance(tool.get("type"), str) and isinstance(tool.get("function"), dict):
         return tool if strict is None else {**tool, "function": {**tool["function"], "strict": strict}}
-    return convert_to_openai_tool(tool, strict=strict)  # type: ignore[arg-type]
+    return convert_to_openai_tool(tool, strict=strict)  # type: ignore[arg-type] # refuses what it does not know

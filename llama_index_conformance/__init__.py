@@ -65,7 +65,7 @@ pytest.register_assert_rewrite(
     )
 )
 
-from llama_index_conformance.base import ConformanceBase, Questions, needs  # noqa: E402
-from llama_index_conformance.suite import LLMConformance  # noqa: E402
+from llama_index_conformance.base import ConformanceBase, Questions, needs  # noqa: E402 # after the registration
+from llama_index_conformance.suite import LLMConformance  # noqa: E402 # as well
 
 __all__ = ["ConformanceBase", "LLMConformance", "Questions", "needs"]

@@ -25,7 +25,8 @@ class Results:
         self.ran: set[tuple[str, str]] = set()
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        config.option.tbstyle = "native"  # nobody reads the tracebacks, and pytest's own take a third of the time
+        # Nobody reads the tracebacks, and pytest's own take a third of the time; `--tb` is the terminal's, which is off.
+        config.option.tbstyle = "native"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         case, test = report.nodeid.partition("[")[0].split("::")[-2:]
