@@ -6,8 +6,6 @@ BIN    := $(VENV)/bin
 DEMO   := $(VENV)/.demo
 DEV    := $(VENV)/.dev
 
-PARALLEL := -n logical --maxprocesses=8 --dist=worksteal
-
 .PHONY: help demo test test-matrix lint types format tables notebooks record bench clean
 
 help:
@@ -25,10 +23,11 @@ help:
 demo: $(DEMO)
 	@$(BIN)/python -m demo
 
-# A process for each core; more than eight would mostly import and collect, which each of them does for itself. They take
-# work from each other at the end, and otherwise run what stands in one module together, as its fixtures are theirs.
+# tests/parallel.txt has a process for each core; more than eight would mostly import and collect, which each of them does
+# for itself. They take work from each other at the end, and otherwise run what stands in one module together, as its
+# fixtures are theirs.
 test: $(DEV)
-	$(BIN)/python -m pytest $(or $(PYTEST_ARGS),$(PARALLEL) --cov --cov-report=term-missing:skip-covered --cov-fail-under=95)
+	$(BIN)/python -m pytest $(or $(PYTEST_ARGS),@tests/parallel.txt --cov --cov-report=term-missing:skip-covered --cov-fail-under=95)
 
 test-matrix: $(DEV)
 	$(BIN)/python -m tests.matrix

@@ -28,7 +28,7 @@ HOME = ROOT / ".matrix"
 SUPPORTED = ("python3.10", "python3.11", "python3.12", "python3.13")
 SHARED = ("tests/wire", "tests/emulator")
 LANGCHAIN = (*SHARED, "tests/langchain_kimi")
-PYTEST = "-q -n logical --maxprocesses=8 --dist=worksteal"  # as in the Makefile
+PYTEST = "-q @tests/parallel.txt"
 
 # Before each script: it is the installed package that runs, what was not asked for is not there, and the emulator answers.
 BEFORE = """
