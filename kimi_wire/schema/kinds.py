@@ -106,6 +106,21 @@ class Form:
     order: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A schema that only refers to another.
+
+    Attributes:
+        target: What it refers to.
+        description: What is said beside.
+        nullable: Null is allowed beside.
+    """
+
+    target: Place
+    description: str | None = None
+    nullable: bool = False
+
+
 def kinds_of(reader: Reader, merged: Merged) -> Either:
     """What is allowed, type by type; nothing where nothing can satisfy it. Unions are not looked at."""
     if merged.types is None:

@@ -15,7 +15,7 @@ from kimi_wire.schema.keywords import ABOUT, OPENED, REFERENCES, TYPES, UNIONS, 
 from kimi_wire.schema.references import Document
 from kimi_wire.schema.source import Place, check_node
 
-MAX_BRANCHES = 32  # of several unions crossed with each other
+MAX_CROSSED = 32  # of several unions crossed with each other
 MAX_COPIES = 100  # of properties, into the branches of a union beside them
 
 _REFERENCES = frozenset(REFERENCES)
@@ -137,7 +137,7 @@ class Reader:
         """The ways through all unions; None where there are none, or where writing them out would be too much."""
         count = math.prod(map(len, merged.unions))
         copies = count * sum(len(properties) for properties in merged.given("properties"))
-        if not merged.unions or (count > MAX_BRANCHES and len(merged.unions) > 1):
+        if not merged.unions or (count > MAX_CROSSED and len(merged.unions) > 1):
             return None
         if copies > MAX_COPIES and merged.own:
             return None

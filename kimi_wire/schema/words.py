@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from kimi_wire.schema.keywords import KEYWORDS, MAPS, tuple_items, types_written
+from kimi_wire.schema.keywords import ABOUT, KEYWORDS, MAPS, TYPES, Fate, tuple_items, types_written
 from kimi_wire.schema.source import Place
 
 JSON = dict[str, Any]
@@ -19,6 +19,7 @@ ANYTHING: tuple[JSON, ...] = tuple(
 
 _PHRASES = {name: row.phrase for name, row in KEYWORDS.items() if row.phrase}
 _SENTENCES = {name: row.sentence for name, row in KEYWORDS.items() if "{}" in row.sentence}
+_SAYING = frozenset(name for name, row in KEYWORDS.items() if row.fate is Fate.SAID or row.sentence)
 _FLAGS = {name: row.sentence for name, row in KEYWORDS.items() if row.sentence and "{}" not in row.sentence}
 
 
@@ -78,12 +79,18 @@ def _say_bounds(schema: Mapping[str, Any]) -> Iterator[str]:
             yield f"{sign} {value}"
 
 
-def sentences(node: Mapping[str, Any]) -> Iterator[str]:
+def sentences(node: Mapping[str, Any], types: Collection[str] = TYPES) -> Iterator[str]:
     """What a node asks for in keywords that the dialect lacks, one sentence without a full stop each.
 
+    Exclusive bounds are not among them: they depend on the merged type.
+
     Args:
-        node: The node as written. Exclusive bounds are not among them: they depend on the merged type.
+        node: The node as written.
+        types: Keywords about other types than these are left out.
     """
+    if not _SAYING.intersection(node) and not tuple_items(node):
+        return
+    node = {key: value for key, value in node.items() if key not in ABOUT or ABOUT[key] in types}
     for keyword, sentence in _SENTENCES.items():
         value = node.get(keyword)
         if value is not None and not isinstance(value, (bool, Mapping)) and (keyword, value) != ("multipleOf", 1):

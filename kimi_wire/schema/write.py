@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kimi_wire.schema.graph import Graph, Node
 from kimi_wire.schema.kinds import SCALARS, Array, Either, Form, Kind, Number, Object, Text
+from kimi_wire.schema.limits import references
 from kimi_wire.schema.meet import Meet
 from kimi_wire.schema.source import Place
 from kimi_wire.schema.words import ANYTHING, dump, join, say_position
@@ -73,7 +74,7 @@ class Writer:
     def __init__(self, graph: Graph, root: Place) -> None:
         self._graph = graph
         self._root = root
-        self._bodies = {node: _spell(node.form) for node in graph.nodes}
+        self._bodies = {node: _spell(node.form) for node in graph.nodes if isinstance(node.form, Form)}
         self._names: dict[Node, str] = {}
         self._nodes: dict[str, Node] = {}
         self._inside_definition = False
@@ -92,13 +93,13 @@ class Writer:
         written = self._write(_spell(self._graph.root), 0, self._root)
         self._inside_definition = True
         found: dict[str, JSON] = {}
-        todo = list(_references(written))
+        todo = list(references(written))
         while todo:
             name = todo.pop(0).removeprefix("#/$defs/")
             if name in self._nodes and name not in found:
                 node = self._nodes[name]
                 found[name] = _without(f"#/$defs/{name}", self._write(self._bodies[node], 0, node.place))
-                todo += _references(found[name])
+                todo += references(found[name])
         if found:
             written["$defs"] = {name: found[name] for name in [*at_root, *found] if name in found}
         return written
@@ -213,19 +214,6 @@ class Writer:
 
     def _is_unspeakable(self, name: str) -> bool:
         return name in RESERVED or ("{" in name and "}" in name) or (self._inside_definition and "/" in name)
-
-
-def _references(written: Any) -> Iterator[str]:
-    """Where all references in a part of the result lead; no property there is called `$ref`."""
-    todo = [written]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, dict):
-            if isinstance(reference := value.get("$ref"), str):
-                yield reference
-            todo += reversed(list(value.values()))
-        elif isinstance(value, list):
-            todo += reversed(value)
 
 
 def _clean(name: str) -> str:
