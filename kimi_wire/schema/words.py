@@ -7,15 +7,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from kimi_wire.schema.keywords import ABOUT, KEYWORDS, MAPS, TYPES, Fate, tuple_items, types_written
+from kimi_wire.schema.kinds import ANYTHING as ALL_KINDS
+from kimi_wire.schema.meet import Meet
 from kimi_wire.schema.source import Place
 
 JSON = dict[str, Any]
 
 # A list of types may hold objects and arrays by Moonshot's own cases, not by other reports; this all of them take.
-ANYTHING: tuple[JSON, ...] = tuple(
-    {"type": name} for name in ("string", "number", "boolean", "null", "object", "array")
-)
-
+ANYTHING: JSON = {"anyOf": [{"type": kind.type} for kind in ALL_KINDS if not isinstance(kind, Meet)]}
 
 _PHRASES = {name: row.phrase for name, row in KEYWORDS.items() if row.phrase}
 _SENTENCES = {name: row.sentence for name, row in KEYWORDS.items() if "{}" in row.sentence}
@@ -40,7 +39,7 @@ def say(schema: Any, depth: int = 6) -> str:
         return "anything" if schema is True or schema is None else "nothing"
     if isinstance(reference := schema.get("$ref"), str):
         return reference.rpartition("/")[2].strip("#") or "the same again"
-    if schema.get("anyOf") == [*ANYTHING]:
+    if schema.get("anyOf") == ANYTHING["anyOf"]:
         return "anything"
     if not depth:
         return "..."
