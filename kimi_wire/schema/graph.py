@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kimi_wire.schema.kinds import Array, Either, Form, Object, Reference
 from kimi_wire.schema.lower import lower
@@ -34,8 +34,7 @@ class Node:
         self.uses = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """What stands for a schema inside another.
 
     Attributes:

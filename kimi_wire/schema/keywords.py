@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
 
@@ -20,8 +19,7 @@ class Fate(Enum):
     LOOKED_UP = "references lead into it; what is referred to moves to the root's `$defs`"
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """The values that a keyword takes.
 
     Attributes:
@@ -51,8 +49,7 @@ _REFERENCE = Shape((str,), "a string", null=False)
 _OTHERS = Shape((Mapping, bool), "a schema", null=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Keyword:
+class Keyword(NamedTuple):
     """A row of the table.
 
     Attributes:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
 from kimi_wire.schema.keywords import tuple_items
 from kimi_wire.schema.meet import Meet, Merged, Reader, is_type
@@ -22,18 +21,19 @@ SCALARS = ("string", "integer", "number", "boolean", "null")
 MAX_INTEGER = 2**53 - 1  # walle.md: "`int`: approximately [-2**53 + 1, 2**53 - 1]"
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+# Named tuples, as a dozen dataclasses would cost every import 7 ms. `type` tells them apart where they are compared.
+
+
+class Text(NamedTuple):
     """Strings: of these values (None is any), of a length between two bounds."""
 
-    type: ClassVar[str] = "string"
     values: tuple[str, ...] | None = None
     least: int | None = None
     most: int | None = None
+    type: str = "string"
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """Numbers, or whole ones alone: of these values (None is any), between two bounds that are in it."""
 
     type: str = "number"
@@ -42,34 +42,30 @@ class Number:
     high: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Boolean:
+class Boolean(NamedTuple):
     """True and false, or one of them."""
 
-    type: ClassVar[str] = "boolean"
     values: tuple[bool, ...] | None = None
+    type: str = "boolean"
 
 
-@dataclass(frozen=True, slots=True)
-class Null:
+class Null(NamedTuple):
     """Null."""
 
-    type: ClassVar[str] = "null"
-    values: ClassVar[None] = None
+    values: None = None
+    type: str = "null"
 
 
-@dataclass(frozen=True, slots=True)
-class Array:
+class Array(NamedTuple):
     """Lists of such items (None is any), in a number between two bounds."""
 
-    type: ClassVar[str] = "array"
     items: Either | None = None
     least: int | None = None
     most: int | None = None
+    type: str = "array"
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
+class Object(NamedTuple):
     """Objects with such properties.
 
     Attributes:
@@ -78,10 +74,10 @@ class Object:
         others: What other properties are: anything (True, or None where nobody spoke of them), such, or forbidden.
     """
 
-    type: ClassVar[str] = "object"
     properties: Mapping[str, Either] | None = None
     required: tuple[str, ...] | None = None
     others: Either | bool | None = None
+    type: str = "object"
 
 
 Kind = Text | Number | Boolean | Null | Array | Object
@@ -92,8 +88,7 @@ Either = tuple[Kind | Meet, ...]
 ANYTHING: Either = (Text(), Number(), Boolean(), Null(), Object(), Array())
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """A schema, lowered.
 
     Attributes:
@@ -109,8 +104,7 @@ class Form:
     order: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """A schema that only refers to another.
 
     Attributes:
@@ -132,7 +126,7 @@ def kinds_of(reader: Reader, merged: Merged) -> Either:
 
 
 def _strings(_reader: Reader, merged: Merged) -> Iterator[Kind]:
-    least, most = merged.count("minLength", "maxLength")
+    least, most = merged.amount("minLength", "maxLength")
     if least is not None and most is not None and least > most:
         return
     if merged.values is None:
@@ -188,7 +182,7 @@ def _nulls(_reader: Reader, _merged: Merged) -> Iterator[Kind]:
 
 
 def _arrays(reader: Reader, merged: Merged) -> Iterator[Kind]:
-    least, most = merged.count("minItems", "maxItems")
+    least, most = merged.amount("minItems", "maxItems")
     tuples = [place for place in merged.parts if tuple_items(place.node)]
     for place in tuples:
         if place.node.get(_rest(place)) is False:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from kimi_wire.schema.keywords import ABOUT, OPENED, REFERENCES, TYPES, UNIONS, is_nullable, types_written
@@ -47,8 +46,7 @@ class Meet(NamedTuple):
         return Meet(self.places + other.places, self.beside + other.beside)
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(NamedTuple):
     """What schemas that hold at once come down to.
 
     Attributes:
@@ -74,7 +72,7 @@ class Merged:
         """The values of a keyword, wherever it is written."""
         return [value for place in self.parts if (value := place.node.get(keyword)) is not None]
 
-    def count(self, low: str, high: str) -> tuple[int | None, int | None]:
+    def amount(self, low: str, high: str) -> tuple[int | None, int | None]:
         """The tightest pair of two bounds that count something."""
         least = max((max(0, math.ceil(value)) for value in self.given(low)), default=None)
         most = min((math.floor(value) for value in self.given(high)), default=None)

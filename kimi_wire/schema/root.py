@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Sequence
 
@@ -30,7 +29,7 @@ def lower_root(reader: Reader) -> Form:
         return finish(reader, merged, (_join(objects),), [_say_ways(reader, ways)])
     if ways[0] == root:
         form = finish(reader, merged, objects, say_unions(reader, merged, written_out=False))
-        return form if merged.types else dataclasses.replace(form, order=(*form.order, "properties"))
+        return form if merged.types else form._replace(order=(*form.order, "properties"))
     return finish(reader, reader.merge(Meet((*root.places, *ways[0].places))), objects, ())
 
 
@@ -76,9 +75,9 @@ def _object(reader: Reader, way: Meet) -> Object | None:
     merged = reader.merge(way)
     if merged.types is not None and "object" not in merged.types:
         return None
-    for kind in kinds_of(reader, dataclasses.replace(merged, types=("object",))):
+    for kind in kinds_of(reader, merged._replace(types=("object",))):
         if isinstance(kind, Object):
-            return kind if merged.types or kind.properties is not None else dataclasses.replace(kind, properties={})
+            return kind if merged.types or kind.properties is not None else kind._replace(properties={})
     return None
 
 
