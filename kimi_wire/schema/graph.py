@@ -70,7 +70,7 @@ class Graph:
         self._nodes: dict[Meet, Node] = {}
         self._links: dict[Meet, Link] = {}
         self.root = lower_root(reader)
-        todo = [*inner(self.root)]
+        todo = [*_inside(self.root)]
         while todo:
             meet = todo.pop()
             if meet in self._nodes:
@@ -78,7 +78,7 @@ class Graph:
             if len(self._nodes) >= MAX_SCHEMAS:
                 raise self._root.fault(f"merging its schemas gives more than {MAX_SCHEMAS:,} of them.")
             node = self._nodes[meet] = Node(meet, lower(reader, meet))
-            todo += inner(node.form)
+            todo += _inside(node.form)
         self.nodes = tuple(self._reach())
 
     def link(self, meet: Meet) -> Link:
@@ -112,7 +112,7 @@ class Graph:
     def _reach(self) -> Iterator[Node]:
         """Counts what leads to each form that is left."""
         seen: set[Node] = set()
-        todo = [*inner(self.root)][::-1]
+        todo = [*_inside(self.root)][::-1]
         while todo:
             link = self.link(todo.pop())
             if (node := link.node) is None:
@@ -122,7 +122,7 @@ class Graph:
             if node not in seen:
                 seen.add(node)
                 yield node
-                todo += [*inner(node.form)][::-1]
+                todo += [*_inside(node.form)][::-1]
 
 
 def _only(form: Form | Reference) -> Meet | None:
@@ -133,18 +133,18 @@ def _only(form: Form | Reference) -> Meet | None:
     return only if isinstance(only, Meet) else None
 
 
-def inner(form: Form | Reference) -> Iterator[Meet]:
+def _inside(form: Form | Reference) -> Iterator[Meet]:
     """The schemas directly inside of a form."""
-    return iter((Meet.of(form.target),)) if isinstance(form, Reference) else _inner(form.alternatives)
+    return iter((Meet.of(form.target),)) if isinstance(form, Reference) else _inside_of(form.alternatives)
 
 
-def _inner(alternatives: Either) -> Iterator[Meet]:
+def _inside_of(alternatives: Either) -> Iterator[Meet]:
     for one in alternatives:
         if isinstance(one, Meet):
             yield one
         elif isinstance(one, Array):
-            yield from _inner(one.items or ())
+            yield from _inside_of(one.items or ())
         elif isinstance(one, Object):
             for value in (one.properties or {}).values():
-                yield from _inner(value)
-            yield from _inner(one.others if isinstance(one.others, tuple) else ())
+                yield from _inside_of(value)
+            yield from _inside_of(one.others if isinstance(one.others, tuple) else ())

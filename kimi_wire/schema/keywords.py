@@ -57,15 +57,15 @@ class Keyword(NamedTuple):
         about: The type it is about; a schema without a type is taken to mean the types its keywords are about.
         takes: The values it takes, where others would be a mistake.
         holds: The schemas in it: "one", a "list", a "map", or "one or list" (`items` of draft 4).
-        sentence: How the description says it, where its value has only to be put in.
-        phrase: The same inside of another sentence, such as that about a `not`.
+        says: The sentence for it in the description, where its value has only to be put in.
+        phrase: The same inside of another sentence, such as that of a `not`.
     """
 
     fate: Fate
     about: str = ""
     takes: Shape | None = None
     holds: str = ""
-    sentence: str = ""
+    says: str = ""
     phrase: str = ""
 
 
@@ -73,73 +73,73 @@ _OPENED, _MET, _SAID, _NOTED, _LOOKED_UP = Fate
 
 # fmt: off
 KEYWORDS: Mapping[str, Keyword] = {
-    "$ref":            Keyword(_OPENED, takes=_REFERENCE),
-    "$dynamicRef":     Keyword(_OPENED, takes=_TEXT),
-    "$recursiveRef":   Keyword(_OPENED, takes=_TEXT),
-    "allOf":           Keyword(_OPENED, takes=_LIST, holds="list"),
-    "anyOf":           Keyword(_OPENED, takes=_CHOICE, holds="list"),
-    "oneOf":           Keyword(_OPENED, takes=_CHOICE, holds="list"),
-    "nullable":        Keyword(_OPENED),
+    "$ref":                  Keyword(_OPENED, takes=_REFERENCE),
+    "$dynamicRef":           Keyword(_OPENED, takes=_TEXT),
+    "$recursiveRef":         Keyword(_OPENED, takes=_TEXT),
+    "allOf":                 Keyword(_OPENED, takes=_LIST, holds="list"),
+    "anyOf":                 Keyword(_OPENED, takes=_CHOICE, holds="list"),
+    "oneOf":                 Keyword(_OPENED, takes=_CHOICE, holds="list"),
+    "nullable":              Keyword(_OPENED),
 
-    "type":            Keyword(_MET, takes=_TYPE),
-    "enum":            Keyword(_MET, takes=_CHOICE),
-    "const":           Keyword(_MET),
+    "type":                  Keyword(_MET, takes=_TYPE),
+    "enum":                  Keyword(_MET, takes=_CHOICE),
+    "const":                 Keyword(_MET),
 
-    "minLength":       Keyword(_MET, "string", _NUMBER, phrase="at least {} characters"),
-    "maxLength":       Keyword(_MET, "string", _NUMBER, phrase="at most {} characters"),
-    "pattern":         Keyword(_SAID, "string", sentence="Pattern: {}", phrase="pattern {}"),
-    "format":          Keyword(_SAID, sentence="Format: {}", phrase="{}"),  # about strings, or numbers ("int32")
-    "contentEncoding": Keyword(_SAID, "string", sentence="Encoding: {}"),
-    "contentMediaType": Keyword(_SAID, "string", sentence="Media type: {}"),
+    "minLength":             Keyword(_MET, "string", _NUMBER, phrase="at least {} characters"),
+    "maxLength":             Keyword(_MET, "string", _NUMBER, phrase="at most {} characters"),
+    "pattern":               Keyword(_SAID, "string", says="Pattern: {}", phrase="pattern {}"),
+    "format":                Keyword(_SAID, says="Format: {}", phrase="{}"),  # about strings, or numbers ("int32")
+    "contentEncoding":       Keyword(_SAID, "string", says="Encoding: {}"),
+    "contentMediaType":      Keyword(_SAID, "string", says="Media type: {}"),
 
-    "minimum":         Keyword(_MET, "number", _NUMBER, phrase=">= {}"),
-    "maximum":         Keyword(_MET, "number", _NUMBER, phrase="<= {}"),
-    "exclusiveMinimum": Keyword(_MET, "number", _BOUND),  # exact for integers, otherwise said as well
-    "exclusiveMaximum": Keyword(_MET, "number", _BOUND),
-    "multipleOf":      Keyword(_SAID, "number", _NUMBER, sentence="Multiple of {}", phrase="multiple of {}"),
+    "minimum":               Keyword(_MET, "number", _NUMBER, phrase=">= {}"),
+    "maximum":               Keyword(_MET, "number", _NUMBER, phrase="<= {}"),
+    "exclusiveMinimum":      Keyword(_MET, "number", _BOUND),  # exact for integers, otherwise said as well
+    "exclusiveMaximum":      Keyword(_MET, "number", _BOUND),
+    "multipleOf":            Keyword(_SAID, "number", _NUMBER, says="Multiple of {}", phrase="multiple of {}"),
 
-    "items":           Keyword(_MET, "array", _ITEMS, holds="one or list"),  # tuples: of their union, and said
-    "prefixItems":     Keyword(_MET, "array", _LIST, holds="list"),
-    "additionalItems": Keyword(_MET, "array", holds="one"),
-    "unevaluatedItems": Keyword(_SAID, "array", holds="one"),
-    "minItems":        Keyword(_MET, "array", _NUMBER, phrase="at least {} items"),
-    "maxItems":        Keyword(_MET, "array", _NUMBER, phrase="at most {} items"),
-    "uniqueItems":     Keyword(_SAID, "array", sentence="No item twice"),
-    "contains":        Keyword(_SAID, "array", _SCHEMA, holds="one"),
-    "minContains":     Keyword(_SAID, "array"),
-    "maxContains":     Keyword(_SAID, "array"),
+    "items":                 Keyword(_MET, "array", _ITEMS, holds="one or list"),  # tuples: of their union, and said
+    "prefixItems":           Keyword(_MET, "array", _LIST, holds="list"),
+    "additionalItems":       Keyword(_MET, "array", holds="one"),
+    "unevaluatedItems":      Keyword(_SAID, "array", holds="one"),
+    "minItems":              Keyword(_MET, "array", _NUMBER, phrase="at least {} items"),
+    "maxItems":              Keyword(_MET, "array", _NUMBER, phrase="at most {} items"),
+    "uniqueItems":           Keyword(_SAID, "array", says="No item twice"),
+    "contains":              Keyword(_SAID, "array", _SCHEMA, holds="one"),
+    "minContains":           Keyword(_SAID, "array"),
+    "maxContains":           Keyword(_SAID, "array"),
 
-    "properties":      Keyword(_MET, "object", _MAP, holds="map"),
-    "required":        Keyword(_MET, "object", _LIST),
-    "additionalProperties": Keyword(_MET, "object", _OTHERS, holds="one"),
-    "patternProperties": Keyword(_SAID, "object", _MAP, holds="map"),  # with `additionalProperties`: met in those
-    "propertyNames":   Keyword(_SAID, "object", holds="one"),
+    "properties":            Keyword(_MET, "object", _MAP, holds="map"),
+    "required":              Keyword(_MET, "object", _LIST),
+    "additionalProperties":  Keyword(_MET, "object", _OTHERS, holds="one"),
+    "patternProperties":     Keyword(_SAID, "object", _MAP, holds="map"),  # or in additionalProperties
+    "propertyNames":         Keyword(_SAID, "object", holds="one"),
     "unevaluatedProperties": Keyword(_SAID, "object", holds="one"),  # false: closes what has been merged
-    "minProperties":   Keyword(_SAID, "object", sentence="At least {} properties", phrase="at least {} properties"),
-    "maxProperties":   Keyword(_SAID, "object", sentence="At most {} properties", phrase="at most {} properties"),
-    "dependentRequired": Keyword(_SAID, "object"),
-    "dependentSchemas": Keyword(_SAID, "object", _MAP, holds="map"),
-    "dependencies":    Keyword(_SAID, "object", _MAP, holds="map"),
+    "minProperties":         Keyword(_SAID, "object", says="At least {} properties", phrase="at least {} properties"),
+    "maxProperties":         Keyword(_SAID, "object", says="At most {} properties", phrase="at most {} properties"),
+    "dependentRequired":     Keyword(_SAID, "object"),
+    "dependentSchemas":      Keyword(_SAID, "object", _MAP, holds="map"),
+    "dependencies":          Keyword(_SAID, "object", _MAP, holds="map"),
 
-    "not":             Keyword(_SAID, takes=_SCHEMA, holds="one"),
-    "if":              Keyword(_SAID, takes=_SCHEMA, holds="one"),
-    "then":            Keyword(_NOTED, takes=_SCHEMA, holds="one"),
-    "else":            Keyword(_NOTED, takes=_SCHEMA, holds="one"),
+    "not":                   Keyword(_SAID, takes=_SCHEMA, holds="one"),
+    "if":                    Keyword(_SAID, takes=_SCHEMA, holds="one"),
+    "then":                  Keyword(_NOTED, takes=_SCHEMA, holds="one"),
+    "else":                  Keyword(_NOTED, takes=_SCHEMA, holds="one"),
 
-    "title":           Keyword(_NOTED),  # dropped where it only repeats the name
-    "description":     Keyword(_NOTED, takes=_TEXT),
-    "default":         Keyword(_NOTED),  # written for a scalar of the type
-    "discriminator":   Keyword(_NOTED),
-    "deprecated":      Keyword(_NOTED, sentence="Deprecated"),
-    "readOnly":        Keyword(_NOTED, sentence="Read-only"),
-    "writeOnly":       Keyword(_NOTED, sentence="Write-only"),
+    "title":                 Keyword(_NOTED),  # dropped where it only repeats the name
+    "description":           Keyword(_NOTED, takes=_TEXT),
+    "default":               Keyword(_NOTED),  # written for a scalar of the type
+    "discriminator":         Keyword(_NOTED),
+    "deprecated":            Keyword(_NOTED, says="Deprecated"),
+    "readOnly":              Keyword(_NOTED, says="Read-only"),
+    "writeOnly":             Keyword(_NOTED, says="Write-only"),
 
-    "$defs":           Keyword(_LOOKED_UP, takes=_MAP, holds="map"),
-    "definitions":     Keyword(_LOOKED_UP, takes=_MAP, holds="map"),
-    "$id":             Keyword(_LOOKED_UP),  # and draft 4's `id`
-    "id":              Keyword(_LOOKED_UP),
-    "$anchor":         Keyword(_LOOKED_UP),
-    "$dynamicAnchor":  Keyword(_LOOKED_UP),
+    "$defs":                 Keyword(_LOOKED_UP, takes=_MAP, holds="map"),
+    "definitions":           Keyword(_LOOKED_UP, takes=_MAP, holds="map"),
+    "$id":                   Keyword(_LOOKED_UP),  # and draft 4's `id`
+    "id":                    Keyword(_LOOKED_UP),
+    "$anchor":               Keyword(_LOOKED_UP),
+    "$dynamicAnchor":        Keyword(_LOOKED_UP),
 }
 # fmt: on
 

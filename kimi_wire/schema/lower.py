@@ -48,8 +48,8 @@ def _reference(reader: Reader, meet: Meet) -> Reference | None:
             return None
         check_node(place)
         notes[place] = None
-        for keyword in place.asks & {"allOf", *UNIONS}:
-            branches = place.node[keyword]
+        for keyword in ("allOf", *UNIONS):
+            branches = place.node.get(keyword) or ()
             if keyword != "allOf" and len(branches) > 1:
                 return None
             todo += [place.at(keyword, index) for index in range(len(branches))]

@@ -17,9 +17,9 @@ JSON = dict[str, Any]
 ANYTHING: JSON = {"anyOf": [{"type": kind.type} for kind in ALL_KINDS if not isinstance(kind, Meet)]}
 
 _PHRASES = {name: row.phrase for name, row in KEYWORDS.items() if row.phrase}
-_SENTENCES = {name: row.sentence for name, row in KEYWORDS.items() if "{}" in row.sentence}
-_SAYING = frozenset(name for name, row in KEYWORDS.items() if row.fate is Fate.SAID or row.sentence)
-_FLAGS = {name: row.sentence for name, row in KEYWORDS.items() if row.sentence and "{}" not in row.sentence}
+_SENTENCES = {name: row.says for name, row in KEYWORDS.items() if "{}" in row.says}
+_SAYING = frozenset(name for name, row in KEYWORDS.items() if row.fate is Fate.SAID or row.says)
+_FLAGS = {name: row.says for name, row in KEYWORDS.items() if row.says and "{}" not in row.says}
 
 
 def dump(value: Any) -> str:
