@@ -74,8 +74,8 @@ assert link.target is person and link.node.form == lower(reader, Meet.of(person)
 assert graph.link(branches[0]).target is None  # written where it stands
 ```
 
-**Writing.** `spell` has the dialect's keywords for a form, `write` gives names to what is referred to, and puts the
-rest in its place; `limits` sees to size and depth, and that recursion ends. `normalise` does all of this.
+**Writing.** `spell` has the dialect's keywords for a form, `names` decides what goes into `$defs`, `write` puts all in
+its place; `limits` sees to size and depth, and that recursion ends. `normalise` does all of this.
 
 ```python
 from kimi_wire.schema import normalise_schema

@@ -29,6 +29,7 @@ def lower_root(reader: Reader) -> Form:
         return finish(reader, merged, (_join(objects),), [_say_ways(reader, ways)])
     if ways[0] == root:
         form = finish(reader, merged, objects, say_unions(reader, merged, written_out=False))
+        # Where the source constrains nothing, its `properties` were added, and stand before the `type`.
         return form if merged.types else form._replace(order=(*form.order, "properties"))
     return finish(reader, reader.merge(Meet((*root.places, *ways[0].places))), objects, ())
 

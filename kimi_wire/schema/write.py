@@ -1,14 +1,15 @@
-"""The result written down: which forms get a name, references to them, and names that have to be left to words."""
+"""The result written down: what has a name in `$defs`, the rest in its place, and what has to be left to words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kimi_wire.schema.graph import Graph, Node
 from kimi_wire.schema.kinds import Form
 from kimi_wire.schema.limits import references
 from kimi_wire.schema.meet import Meet
+from kimi_wire.schema.names import name_forms, names_at_root
 from kimi_wire.schema.source import Place
 from kimi_wire.schema.spell import join_branches, spell, unwrap, with_description, without_branch
 from kimi_wire.schema.words import ANYTHING, dump, join, say_position
@@ -19,7 +20,6 @@ JSON = dict[str, Any]
 RESERVED = ("", "$defs", "$ref", "anyOf", "required", "additionalProperties")
 
 MAX_LEVELS = 100  # of schemas written into each other; the dialect's own limit counts properties only
-_SMALL = 200  # characters; what is no longer than this is repeated rather than named
 
 
 class Writer:
@@ -34,8 +34,8 @@ class Writer:
         self._graph = graph
         self._root = root
         self._bodies = {node: spell(node.form) for node in graph.nodes if isinstance(node.form, Form)}
-        self._names: dict[Node, str] = {}
-        self._nodes: dict[str, Node] = {}
+        self._names = name_forms(graph, self._bodies, root)
+        self._nodes = {name: node for node, name in self._names.items()}
         self._inside_definition = False
 
     def write(self) -> JSON:
@@ -44,11 +44,6 @@ class Writer:
         Raises:
             KimiRequestError: It is nested too deep.
         """
-        at_root = dict.fromkeys(map(_clean, self._root.node.get("$defs") or {}))
-        for node in sorted(self._graph.nodes, key=lambda node: not self._is_root_definition(node.named)):
-            place = node.named or node.place
-            if place is not None and (node.named or (node.uses > 1 and not self._is_small(node))):
-                self._name(node, place, {} if self._is_root_definition(node.named) else at_root)
         written = self._write(spell(self._graph.root), 0, self._root)
         self._inside_definition = True
         found: dict[str, JSON] = {}
@@ -61,42 +56,8 @@ class Writer:
                 found[name] = without_branch(written_out, {"$ref": f"#/$defs/{name}"})
                 todo += references(found[name])
         if found:
-            written["$defs"] = {name: found[name] for name in [*at_root, *found] if name in found}
+            written["$defs"] = {name: found[name] for name in [*names_at_root(self._root), *found] if name in found}
         return written
-
-    def _is_root_definition(self, place: Place | None) -> bool:
-        bucket = place.parent if place else None
-        return bucket is not None and bucket.token == "$defs" and bucket.parent is self._root
-
-    def _name(self, node: Node, place: Place, blocked: Iterable[str]) -> None:
-        """A name of its own: "$defs property name '%s' cannot contain '/' character" (MoonshotAI/walle)."""
-        base = name = _clean(place.name)
-        number = 2
-        while name in self._nodes or name in blocked:
-            name, number = f"{base}_{number}", number + 1
-        self._nodes[name] = node
-        self._names[node] = name
-
-    def _is_small(self, node: Node) -> bool:
-        """Whether a schema is short enough to be written again wherever it belongs."""
-        size = 0
-        todo: list[Any] = [self._bodies[node]]
-        while todo and size <= _SMALL:
-            value = todo.pop()
-            size += 4
-            if isinstance(value, Meet):
-                link = self._graph.link(value)
-                size += len(link.description or "")
-                if link.node is not None and link.node.named is None:
-                    todo.append(self._bodies[link.node])
-            elif isinstance(value, dict):
-                size += sum(map(len, value))
-                todo += value.values()
-            elif isinstance(value, (list, tuple)):
-                todo += value
-            else:
-                size += len(str(value))
-        return size <= _SMALL
 
     def _write(self, body: Any, level: int, place: Place | None) -> JSON:
         if level > MAX_LEVELS:
@@ -172,7 +133,3 @@ class Writer:
 
     def _is_unspeakable(self, name: str) -> bool:
         return name in RESERVED or ("{" in name and "}" in name) or (self._inside_definition and "/" in name)
-
-
-def _clean(name: str) -> str:
-    return "".join("_" if char in "/~%#{}\\\"'" or char.isspace() else char for char in name) or "schema"
