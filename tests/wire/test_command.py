@@ -15,9 +15,10 @@ import pytest
 
 from kimi_emulator import KimiEmulator
 from kimi_emulator import platform as emulated
-from kimi_wire import command, doctor
-from kimi_wire.command import main
-from kimi_wire.tokens import estimate_messages
+from kimi_wire.command import cli as command
+from kimi_wire.command import doctor
+from kimi_wire.command.cli import main
+from kimi_wire.endpoints.tokens import estimate_messages
 
 SECRET = "sk-secret-0123456789abcdef"
 Run = Callable[..., tuple[int, str, str]]

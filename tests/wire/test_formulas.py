@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from kimi_emulator import KimiEmulator
 from kimi_emulator import formulas as emulated
 from kimi_emulator.endpoints import Answer
-from kimi_wire.api_errors import KimiAuthenticationError, KimiServerError
-from kimi_wire.errors import KimiFormulaError, KimiMissingKeyError, KimiRequestError
-from kimi_wire.formulas import (
+from kimi_wire.endpoints.formulas import (
     KNOWN_FORMULAS,
     FormulaTool,
     KimiFormulas,
@@ -24,6 +22,13 @@ from kimi_wire.formulas import (
     name_tools,
     parse_fiber,
     parse_formula_tools,
+)
+from kimi_wire.errors import (
+    KimiAuthenticationError,
+    KimiFormulaError,
+    KimiMissingKeyError,
+    KimiRequestError,
+    KimiServerError,
 )
 
 KEY = "sk-secret-0123456789"

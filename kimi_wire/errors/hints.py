@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-from kimi_wire.file_hints import hint_for_file
-from kimi_wire.refusals import MAX_WAIT, Refusal
+from kimi_wire.errors.exchange import public_url
+from kimi_wire.errors.file_hints import hint_for_file
+from kimi_wire.errors.refusals import MAX_WAIT, Refusal
 
 REGIONS = {"api.moonshot.ai": "api.moonshot.cn", "api.moonshot.cn": "api.moonshot.ai"}
 """The platform's two hosts. Accounts, balances and keys of one are unknown to the other."""
@@ -100,9 +101,3 @@ def _wait_hint(refusal: Refusal) -> str:
 
 
 CONTEXT_HINT = "Shorten the conversation or lower max_tokens; both share the context window."
-
-
-def public_url(url: str) -> str:
-    """A URL without what may be secret in it: user, password, query and fragment."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -8,24 +8,22 @@ from typing import Any
 
 from jiter import from_json
 
-from kimi_wire.errors import KimiStreamError, StreamedError
-from kimi_wire.json_text import FenceFilter
-from kimi_wire.response import (
+from kimi_wire.answers.response import (
     DETAIL_TEXTS,
     Choice,
     Completion,
     ToolCall,
-    count_or_none,
     finish_choice,
     new_tool_call_id,
     parse_details,
     parse_logprobs,
     parse_reasoning,
-    parse_request_id,
     parse_usage,
-    text_or_none,
 )
-from kimi_wire.tools import ToolPlan
+from kimi_wire.errors import KimiStreamError, StreamedError, parse_request_id
+from kimi_wire.json_text import FenceFilter
+from kimi_wire.json_values import count_or_none, text_or_none
+from kimi_wire.requests import ToolPlan
 
 _DONE = b"[DONE]"
 

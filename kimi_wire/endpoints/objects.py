@@ -7,8 +7,7 @@ from typing import Any
 
 from jiter import from_json
 
-from kimi_wire.errors import KimiResponseError
-from kimi_wire.response import parse_request_id
+from kimi_wire.errors import KimiResponseError, parse_request_id
 
 
 def parse_object(body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:

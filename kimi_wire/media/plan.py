@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kimi_wire.documents import Document
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.media import KINDS, check_content, media_url, show_url, split_data_url, with_url
-from kimi_wire.media_types import HEAD
+from kimi_wire.json_values import JSON
+from kimi_wire.media.documents import Document
+from kimi_wire.media.parts import KINDS, check_content, media_url, show_url, split_data_url, with_url
+from kimi_wire.media.types import HEAD
 from kimi_wire.settings import Settings
-from kimi_wire.tools import JSON
 
 REMOTE_IMAGES = ("error", "download")
 

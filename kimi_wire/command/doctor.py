@@ -15,10 +15,10 @@ from datetime import date
 from importlib import metadata
 from urllib.parse import urlsplit
 
-from kimi_wire.connection import BASE_URL_VARIABLES, KEY_VARIABLES, KimiConnection, resolve_api_key, resolve_base_url
+from kimi_wire.endpoints import KimiPlatform, ModelInfo, parse_models
 from kimi_wire.errors import KimiError
-from kimi_wire.platform import KimiPlatform, ModelInfo, parse_models
 from kimi_wire.profiles import profile_for
+from kimi_wire.transport import BASE_URL_VARIABLES, KEY_VARIABLES, KimiConnection, resolve_api_key, resolve_base_url
 
 _TIMEOUT = 30.0
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -176,7 +176,7 @@ def _other_region(key: str, url: str, allowed: bool) -> Iterator[Finding]:
 
 def other_region(url: str) -> str | None:
     """The API's root of the other region; None where the host is neither of the two."""
-    from kimi_wire.hints import REGIONS
+    from kimi_wire.errors import REGIONS
 
     other = REGIONS.get(urlsplit(url).hostname or "")
     return f"https://{other}/v1" if other else None

@@ -8,13 +8,12 @@ from typing import Any
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import MOONSHOT, Host, Wish, host_for, place_beginning, profile_at, render_history
-from kimi_wire.media_work import REMOTE_IMAGES, MediaPlan, plan_media
-from kimi_wire.messages import MISSING_REASONING, UNANSWERED, render_messages
-from kimi_wire.partial import add_prefix, check_partial, mark_last
+from kimi_wire.json_values import JSON
+from kimi_wire.media import REMOTE_IMAGES, MediaPlan, plan_media
 from kimi_wire.profiles import Preserve, Profile, Thinking, profile_for
-from kimi_wire.settings import Notice, Settings, merge_settings
-from kimi_wire.tools import (
-    JSON,
+from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED, render_messages
+from kimi_wire.requests.prefix import add_prefix, check_partial, mark_last
+from kimi_wire.requests.tools import (
     ToolPlan,
     check_together,
     parse_tool_choice,
@@ -23,6 +22,7 @@ from kimi_wire.tools import (
     render_schema,
     render_tools,
 )
+from kimi_wire.settings import Notice, Settings, merge_settings
 
 EFFORTS = ("low", "high", "max")
 

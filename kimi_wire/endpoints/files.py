@@ -12,11 +12,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
-from kimi_wire.connection import KimiConnection
-from kimi_wire.documents import Document, FileInput, aread_document, read_document
-from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, KimiWarning
-from kimi_wire.objects import parse_object
-from kimi_wire.response import parse_request_id
+from kimi_wire.endpoints.objects import parse_object
+from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, KimiWarning, parse_request_id
+from kimi_wire.media import Document, FileInput, aread_document, read_document
+from kimi_wire.transport import KimiConnection
 
 DEFAULT_CONCURRENCY = 4
 """Files at a time. The documents announce "rate limiting during peak traffic periods" without a number; tier 0 allows
@@ -69,7 +68,7 @@ class KimiFiles:
 
     Args:
         api_key: Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
-        base_url: Default: as everywhere, see `kimi_wire.connection.resolve_base_url`.
+        base_url: Default: as everywhere, see `kimi_wire.transport.connection.resolve_base_url`.
         max_concurrency: How many files are extracted at a time, in all threads together and in each event loop.
         options: `timeout`, `max_retries`, `default_headers`, `http_client`, `http_async_client`.
 
@@ -112,7 +111,7 @@ class KimiFiles:
             The file, with the `id` that the other calls take.
 
         Raises:
-            KimiRequestError: The server would refuse it; see `kimi_wire.documents.read_document`.
+            KimiRequestError: The server would refuse it; see `kimi_wire.media.documents.read_document`.
             KimiError: Whatever else goes wrong.
         """
         document = read_document(file, name, purpose)
@@ -232,7 +231,7 @@ class KimiFiles:
             The text.
 
         Raises:
-            KimiRequestError: The server would refuse the file; see `kimi_wire.documents.read_document`.
+            KimiRequestError: The server would refuse the file; see `kimi_wire.media.documents.read_document`.
             KimiError: Whatever else goes wrong.
         """
         document = read_document(file, name)
@@ -331,7 +330,7 @@ def _naming(document: Document) -> Iterator[None]:
 
 
 def _warn_kept(id: str, error: KimiError) -> None:
-    from kimi_wire.api_errors import KimiNotFoundError
+    from kimi_wire.errors import KimiNotFoundError
 
     if not isinstance(error, KimiNotFoundError):  # gone already
         warnings.warn(f"The uploaded file {id} could not be deleted: {error}", KimiWarning, stacklevel=4)

@@ -12,11 +12,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from kimi_wire.arguments import replay_arguments
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.media import KINDS, MEDIA_URLS, render_media
+from kimi_wire.hosts import MEDIA_URLS
+from kimi_wire.json_values import JSON
+from kimi_wire.media import KINDS, render_media
 from kimi_wire.profiles import Profile
-from kimi_wire.response import replay_arguments
-from kimi_wire.tools import JSON, is_builtin, render_dynamic_tools
+from kimi_wire.requests.tools import is_builtin, render_dynamic_tools
 
 logger = logging.getLogger("kimi_wire")
 

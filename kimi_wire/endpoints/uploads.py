@@ -9,11 +9,10 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
 
-from kimi_wire.connection import KimiConnection
-from kimi_wire.files import parse_file, render_upload
-from kimi_wire.media_download import afetch, fetch
-from kimi_wire.media_work import MediaWork, Upload
-from kimi_wire.request import Request
+from kimi_wire.endpoints.files import parse_file, render_upload
+from kimi_wire.media import MediaWork, Upload, afetch, fetch
+from kimi_wire.requests import Request
+from kimi_wire.transport import KimiConnection
 
 MAX_KNOWN = 1000
 """Ids that are remembered: an account holds as many files (https://platform.kimi.ai/docs/api/files-upload)."""

@@ -13,10 +13,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from kimi_wire.errors import KimiRequestError
-from kimi_wire.hints import public_url
-from kimi_wire.refusals import advise_retry, parse_refusal
-from kimi_wire.response import parse_request_id
+from kimi_wire.errors import KimiRequestError, advise_retry, attempt_of, parse_refusal, parse_request_id, public_url
 
 log = logging.getLogger("kimi_wire")
 """Says at INFO what each attempt came to; no text, no ids of accounts, no headers."""
@@ -116,12 +113,6 @@ def mark_refusal(response: Any) -> None:
     refusal = parse_refusal(response.status_code, response.headers, response.content)
     for name, value in advise_retry(refusal).items():
         response.headers[name] = value
-
-
-def attempt_of(request: Any) -> int:
-    """Which attempt of its call a request was, from 1: the SDK counts them in a header."""
-    count = str(request.headers.get("x-stainless-retry-count") or "0")
-    return int(count) + 1 if count.isdigit() else 1
 
 
 def log_attempt(request: Any, outcome: str, request_id: str | None = None) -> None:

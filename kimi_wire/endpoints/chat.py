@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
-from kimi_wire.connection import body_argument, cause_of, response_class, translated
-from kimi_wire.media_upload import MediaConnection
-from kimi_wire.partial import Answer
-from kimi_wire.request import Request
-from kimi_wire.response import Completion, parse_completion
-from kimi_wire.stream import Delta, StreamState
+from kimi_wire.answers import Answer, Completion, Delta, StreamState, parse_completion
+from kimi_wire.endpoints.uploads import MediaConnection
+from kimi_wire.requests import Request
+from kimi_wire.transport import body_argument, cause_of, response_class, translated
 
 
 class KimiClient(MediaConnection):
@@ -142,6 +140,6 @@ def _arguments(request: Request, options: Mapping[str, Any] | None, *, stream: b
 
 
 def _stream_failure(error: Exception, response: Any, state: StreamState) -> Exception:
-    from kimi_wire.api_errors import translate_stream_error
+    from kimi_wire.errors import translate_stream_error
 
     return translate_stream_error(error, response, state.partial())

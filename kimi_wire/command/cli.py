@@ -13,12 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from kimi_wire import __version__
-from kimi_wire.doctor import examine
+from kimi_wire.command.doctor import examine
+from kimi_wire.endpoints import KimiFiles, KimiPlatform, estimate_messages
 from kimi_wire.errors import KimiError
-from kimi_wire.files import KimiFiles
-from kimi_wire.platform import KimiPlatform
 from kimi_wire.settings import DEFAULT_MODEL
-from kimi_wire.tokens import estimate_messages
 
 FAILED, MISUSED = 1, 2
 

@@ -14,10 +14,9 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from kimi_wire import aiohttp_client
-from kimi_wire.errors import KimiMissingKeyError, KimiRequestError
-from kimi_wire.hints import public_url
-from kimi_wire.transport import with_courier
+from kimi_wire.errors import KimiMissingKeyError, KimiRequestError, public_url
+from kimi_wire.transport import aiohttp as aiohttp_client
+from kimi_wire.transport.courier import with_courier
 
 if TYPE_CHECKING:
     import openai
@@ -380,14 +379,14 @@ def _http_library() -> Any:
 
 
 def cause_of(error: Exception) -> BaseException | None:
-    """What to chain a translated error to; see `kimi_wire.api_errors.cause_of`."""
-    from kimi_wire import api_errors
+    """What to chain a translated error to; see `kimi_wire.errors.api.cause_of`."""
+    from kimi_wire import errors
 
-    return api_errors.cause_of(error)
+    return errors.cause_of(error)
 
 
 def translated(error: Exception) -> Exception:
-    """An error of the SDK as this project's; see `kimi_wire.api_errors.translate_error`."""
-    from kimi_wire.api_errors import translate_error
+    """An error of the SDK as this project's; see `kimi_wire.errors.api.translate_error`."""
+    from kimi_wire.errors import translate_error
 
     return translate_error(error)

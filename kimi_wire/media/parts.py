@@ -15,17 +15,16 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.media_types import ACCEPTED, DOCUMENTS, HEAD, explain_refusal, is_text, sniff
+from kimi_wire.hosts import MEDIA_URLS
+from kimi_wire.json_values import JSON
+from kimi_wire.media.types import ACCEPTED, DOCUMENTS, HEAD, explain_refusal, is_text, sniff
 from kimi_wire.profiles import Profile
-from kimi_wire.tools import JSON
 
 logger = logging.getLogger("kimi_wire")
 
 KINDS = {"image_url": "image", "video_url": "video"}
 """Types of parts, and what they hold: a key of `ACCEPTED`, and the purpose of an upload."""
 
-MEDIA_URLS = ("data:", "ms://")
-"""How the URLs of images and videos begin that Moonshot's platform takes."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

@@ -1,6 +1,6 @@
 """Errors and warnings that need no SDK: everything this project can know before or after talking to the server.
 
-Errors that carry a server's answer live in `kimi_wire.api_errors`, which imports the openai SDK; this module does not.
+Errors that carry a server's answer live in `kimi_wire.errors.api`, which imports the openai SDK; this module does not.
 """
 
 from __future__ import annotations

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from kimi_wire.connection import KimiConnection, body_argument
-from kimi_wire.errors import KimiRequestError, KimiResponseError
-from kimi_wire.messages import render_each
-from kimi_wire.objects import parse_object
+from kimi_wire.endpoints.objects import parse_object
+from kimi_wire.errors import KimiRequestError, KimiResponseError, parse_request_id
+from kimi_wire.json_values import JSON, mapping
 from kimi_wire.profiles import profile_for
-from kimi_wire.response import parse_request_id
+from kimi_wire.requests import render_each
 from kimi_wire.settings import DEFAULT_MODEL
-from kimi_wire.tools import JSON
+from kimi_wire.transport import KimiConnection, body_argument
 
 Messages: TypeAlias = "str | Sequence[Mapping[str, Any]]"
 
@@ -79,7 +78,7 @@ class KimiPlatform:
 
     Args:
         api_key: Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
-        base_url: Default: as everywhere, see `kimi_wire.connection.resolve_base_url`.
+        base_url: Default: as everywhere, see `kimi_wire.transport.connection.resolve_base_url`.
         options: `timeout`, `max_retries`, `default_headers`, `http_client`, `http_async_client`.
 
     Raises:
@@ -143,7 +142,7 @@ class KimiPlatform:
         """Have the server count the tokens of messages, images included.
 
         Tool declarations are no part of the endpoint (https://platform.kimi.ai/docs/api/estimate): add
-        `kimi_wire.tokens.estimate_tools(tools)` for them.
+        `kimi_wire.endpoints.tokens.estimate_tools(tools)` for them.
 
         Args:
             messages: Messages in the API's form, or the text of a user's message. None at all are 0 tokens.
@@ -218,7 +217,7 @@ def parse_balance(response: Any) -> Balance:
         KimiResponseError: There is none in the answer.
     """
     payload = parse_object(response.content, response.headers)
-    data = _mapping(payload.get("data"))
+    data = mapping(payload.get("data"))
     amounts = {name: data.get(f"{name}_balance") for name in ("available", "voucher", "cash")}
     if not all(isinstance(amount, (int, float)) for amount in amounts.values()):
         raise _unusable(f"no balance (code {payload.get('code')!r})", response)
@@ -232,14 +231,10 @@ def parse_count(response: Any) -> int:
     Raises:
         KimiResponseError: There is none in the answer.
     """
-    total = _mapping(parse_object(response.content, response.headers).get("data")).get("total_tokens")
+    total = mapping(parse_object(response.content, response.headers).get("data")).get("total_tokens")
     if not isinstance(total, int) or isinstance(total, bool):
         raise _unusable("no token count", response)
     return total
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _unusable(what: str, response: Any) -> KimiResponseError:

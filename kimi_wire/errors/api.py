@@ -13,11 +13,10 @@ from typing import Any
 
 import openai
 
-from kimi_wire.errors import KimiError, KimiStreamError, StreamedError
-from kimi_wire.hints import CONTEXT_HINT, hint_for, public_url
-from kimi_wire.refusals import Refusal, mask, mask_all, parse_refusal
-from kimi_wire.response import parse_request_id
-from kimi_wire.transport import attempt_of
+from kimi_wire.errors.classes import KimiError, KimiStreamError, StreamedError
+from kimi_wire.errors.exchange import attempt_of, parse_request_id, public_url
+from kimi_wire.errors.hints import CONTEXT_HINT, hint_for
+from kimi_wire.errors.refusals import Refusal, mask, mask_all, parse_refusal
 
 
 class KimiAPIError(KimiError, openai.APIError):

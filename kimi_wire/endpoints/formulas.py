@@ -15,9 +15,10 @@ from typing import Any
 
 from jiter import from_json
 
-from kimi_wire.connection import KimiConnection, body_argument
+from kimi_wire.arguments import render_arguments
 from kimi_wire.errors import KimiFormulaError, KimiRequestError
-from kimi_wire.response import render_arguments, text_or_none
+from kimi_wire.json_values import text_or_none
+from kimi_wire.transport import KimiConnection, body_argument
 
 JSON = dict[str, Any]
 
@@ -202,7 +203,7 @@ class KimiFormulas:
     Args:
         uris: The formulas, such as `["moonshot/date:latest"]`; one given twice counts once.
         api_key: The key; default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
-        base_url: The API's root; default: as in `kimi_wire.connection.resolve_base_url`.
+        base_url: The API's root; default: as in `kimi_wire.transport.connection.resolve_base_url`.
         options: The other arguments of `KimiConnection`: `timeout`, `max_retries`, `default_headers`, `http_client`,
             `http_async_client`.
 
@@ -295,7 +296,7 @@ def _fiber_request(tool: FormulaTool, arguments: Mapping[str, Any]) -> JSON:
 
 
 def _unknown_formula(error: Exception, uri: str) -> Exception:
-    from kimi_wire.api_errors import KimiNotFoundError
+    from kimi_wire.errors import KimiNotFoundError
 
     if not isinstance(error, KimiNotFoundError):
         return error
@@ -308,12 +309,7 @@ def _unknown_formula(error: Exception, uri: str) -> Exception:
 
 def _failed_run(error: Exception, tool: FormulaTool) -> Exception:
     """What becomes of an error on the way: the tool's, unless nothing that a model does could mend it."""
-    from kimi_wire.api_errors import (
-        KimiAPIError,
-        KimiAuthenticationError,
-        KimiPermissionDeniedError,
-        KimiQuotaError,
-    )
+    from kimi_wire.errors import KimiAPIError, KimiAuthenticationError, KimiPermissionDeniedError, KimiQuotaError
 
     fatal = (KimiAuthenticationError, KimiPermissionDeniedError, KimiQuotaError)
     if not isinstance(error, KimiAPIError) or isinstance(error, fatal):

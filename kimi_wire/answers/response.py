@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +9,11 @@ from typing import Any
 
 from jiter import from_json
 
-from kimi_wire.errors import KimiResponseError, KimiToolChoiceError
+from kimi_wire.arguments import parse_arguments, render_arguments
+from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, parse_request_id
 from kimi_wire.json_text import iter_json_texts, strip_fence
-from kimi_wire.tools import ToolPlan
+from kimi_wire.json_values import count_or_none, mapping, text_or_none
+from kimi_wire.requests import ToolPlan
 
 PROVIDER = "moonshot"
 """The provider's name in the frameworks' metadata and traces."""
@@ -45,71 +46,6 @@ class ToolCall:
     def render(self) -> dict[str, Any]:
         """The call in the API's form."""
         return {"id": self.id, "type": self.type, "function": {"name": self.name, "arguments": self.arguments}}
-
-
-def parse_arguments(arguments: str) -> dict[str, Any]:
-    """Parse a tool call's arguments.
-
-    Args:
-        arguments: JSON text; empty text is an empty object, as models write it for tools without parameters. Line
-            feeds and other control characters inside strings are taken, as models write those too
-            (MoonshotAI/kimi-cli#1378).
-
-    Raises:
-        ValueError: It is not a JSON object. The message quotes it.
-    """
-    if not arguments.strip():
-        return {}
-    try:
-        parsed = from_json(arguments.encode(), allow_inf_nan=False)
-    except ValueError:
-        try:
-            parsed = json.loads(arguments, strict=False, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"The arguments are not valid JSON ({error}): {arguments}") from None
-    if not isinstance(parsed, dict):
-        raise ValueError(f"The arguments are not a JSON object: {arguments}")
-    return parsed
-
-
-_write_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # `dumps` makes one each time
-
-
-def render_arguments(arguments: dict[str, Any]) -> str:
-    """Arguments as JSON text, the way Kimi writes them: compact, and with its letters as they are."""
-    return _write_compact(arguments)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
-def replay_arguments(arguments: str) -> str:
-    """Arguments as they may go back to the server: unchanged where they are a valid JSON object.
-
-    Malformed ones poison every later request of a session (MoonshotAI/kimi-cli#1378). What can be read is written
-    anew; what cannot becomes an empty object, and the tool's answer, which quotes it, stays in the conversation.
-    """
-    try:
-        if isinstance(from_json(arguments.encode(), allow_inf_nan=False), dict):
-            return arguments
-    except ValueError:
-        pass
-    try:
-        parsed = parse_arguments(arguments)
-    except ValueError:
-        return "{}"
-    written = render_arguments(parsed)
-    # Halves of a surrogate pair have no UTF-8; as escapes they are JSON all the same.
-    return written if _is_unicode(written) else json.dumps(parsed, separators=(",", ":"))
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +82,7 @@ def parse_usage(usage: Mapping[str, Any] | None) -> Usage | None:
         count_or_none(usage.get("completion_tokens")) or 0,
     )
     total = count_or_none(usage.get("total_tokens"))
-    prompt_details = _mapping(usage.get("prompt_tokens_details"))
+    prompt_details = mapping(usage.get("prompt_tokens_details"))
     cached = count_or_none(usage.get("cached_tokens"))
     return Usage(
         prompt_tokens=prompt,
@@ -154,7 +90,7 @@ def parse_usage(usage: Mapping[str, Any] | None) -> Usage | None:
         total_tokens=prompt + completion if total is None else total,
         cached_tokens=count_or_none(prompt_details.get("cached_tokens")) if cached is None else cached,
         cache_write_tokens=count_or_none(prompt_details.get("cache_write_tokens")),
-        reasoning_tokens=count_or_none(_mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+        reasoning_tokens=count_or_none(mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")),
     )
 
 
@@ -162,20 +98,6 @@ def parse_logprobs(logprobs: Any) -> dict[str, Any] | None:
     """Log probabilities as sent, if they have the documented form: `{"content": [{...}, ...]}`."""
     tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
     return logprobs if isinstance(tokens, list) and all(isinstance(token, dict) for token in tokens) else None
-
-
-def count_or_none(value: Any) -> int | None:
-    """The value, if it is a whole number."""
-    return max(value, 0) if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def text_or_none(value: Any) -> str | None:
-    """The value, if it is text: hosts send null, and worse, where text belongs."""
-    return value if isinstance(value, str) else None
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 @dataclass(slots=True)
@@ -231,15 +153,6 @@ class Completion:
         return self.choices[0]
 
 
-# Newest first; which one a host sends has changed (kimi-cli reads x-trace-id, recordings of 2026 have the first two).
-_REQUEST_ID_HEADERS = ("msh-request-id", "x-request-id", "x-msh-trace-id", "x-trace-id")
-
-
-def parse_request_id(headers: Mapping[str, str]) -> str | None:
-    """The server's id of a request, from a response's headers."""
-    return next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
-
-
 def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, prefix: str = "") -> Completion:
     """Parse the body of a non-streamed answer.
 
@@ -259,7 +172,7 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, pr
     except ValueError:
         payload = None
     found = payload.get("choices") if isinstance(payload, dict) else None
-    if not (isinstance(found, list) and found and all(isinstance(_mapping(one).get("message"), dict) for one in found)):
+    if not (isinstance(found, list) and found and all(isinstance(mapping(one).get("message"), dict) for one in found)):
         excerpt = body[:200].decode("utf-8", "replace")
         raise KimiResponseError(f"The server's answer is not a chat completion: {excerpt!r}", request_id=request_id)
     choices = [_parse_choice(choice) for choice in found]
@@ -288,7 +201,7 @@ def _parse_choice(choice: Mapping[str, Any]) -> Choice:
     return Choice(
         content=text_or_none(message.get("content")) or "",
         reasoning=parse_reasoning(message),
-        tool_calls=[_parse_tool_call(_mapping(call)) for call in calls] if isinstance(calls, list) else [],
+        tool_calls=[_parse_tool_call(mapping(call)) for call in calls] if isinstance(calls, list) else [],
         finish_reason=text_or_none(choice.get("finish_reason")),
         logprobs=parse_logprobs(choice.get("logprobs")),
         reasoning_details=parse_details(message),
@@ -321,7 +234,7 @@ def parse_details(message: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _parse_tool_call(call: Mapping[str, Any]) -> ToolCall:
-    function = _mapping(call.get("function"))
+    function = mapping(call.get("function"))
     return ToolCall(
         id=text_or_none(call.get("id")) or new_tool_call_id(),
         name=text_or_none(function.get("name")) or "",
@@ -360,7 +273,7 @@ def finish_choice(choice: Choice, plan: ToolPlan, request_id: str | None) -> Non
 
 
 def parse_constrained_call(content: str, expected: Sequence[str]) -> ToolCall | None:
-    """Read the tool call that a constrained answer is (see `kimi_wire.tools.plan_tools`).
+    """Read the tool call that a constrained answer is (see `kimi_wire.requests.tools.plan_tools`).
 
     Args:
         content: The answer's text.
@@ -376,7 +289,7 @@ def parse_constrained_call(content: str, expected: Sequence[str]) -> ToolCall | 
             continue
         if len(expected) == 1 and text:
             return ToolCall(new_tool_call_id(), expected[0], text)
-        call = _mapping(answer.get("call"))
+        call = mapping(answer.get("call"))
         if call.get("name") in expected and isinstance(call.get("arguments"), dict):
             return ToolCall(new_tool_call_id(), str(call["name"]), render_arguments(call["arguments"]))
     return None

@@ -10,10 +10,9 @@ from functools import lru_cache
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
+from kimi_wire.json_values import JSON
 from kimi_wire.profiles import ForcedChoice, Profile
 from kimi_wire.schema import normalise_schema
-
-JSON = dict[str, Any]
 
 MAX_TOOLS = 128  # https://platform.kimi.ai/docs/api/chat: "tools ... at most 128 functions"
 

@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
-from kimi_wire.connection import response_class
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.media import show_url
+from kimi_wire.media.parts import show_url
+from kimi_wire.transport import response_class
 
 MAX_BYTES = 100 * 1024 * 1024
 """Bytes of all files of a request together; the server takes no more, inline or uploaded."""
