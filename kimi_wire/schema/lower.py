@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kimi_wire.schema_merge import REFERENCES, UNIONS, Facts, Items, asks, collect, follow, is_nullable
-from kimi_wire.schema_source import Document, Place, check_node, types_written
-from kimi_wire.schema_types import properties_of, say_rest, write_types
-from kimi_wire.schema_words import (
+from kimi_wire.schema.kinds import say_rest, write_types
+from kimi_wire.schema.meet import (
+    MAX_BRANCHES,
+    REFERENCES,
+    UNIONS,
+    Facts,
+    Items,
+    Reader,
+    asks,
+    follow,
+    is_nullable,
+    properties_of,
+)
+from kimi_wire.schema.source import Document, Place, check_node, types_written
+from kimi_wire.schema.words import (
     ANYTHING,
     default_of,
     describe,
@@ -21,14 +32,11 @@ from kimi_wire.schema_words import (
     say_default,
     sentences,
     takes_default,
-    text_of,
 )
 
 JSON = dict[str, Any]
 
 MAX_SCHEMAS = 20_000  # what merging may come to: schemas crossed with each other can grow without bound
-MAX_BRANCHES = 32  # of several unions crossed with each other
-MAX_COPIES = 100  # of properties, into the branches of a union beside them
 
 
 class Node:
@@ -83,11 +91,10 @@ class Builder:
 
     def __init__(self, document: Document) -> None:
         self._document = document
+        self._reader = Reader(document)
         self._nodes: dict[Items, Node] = {}
         self._todo: list[Node] = []
-        self._facts: dict[Items, Facts] = {}
         self._steps: dict[Items, _Alias | None] = {}
-        self._possible: dict[tuple[Items, int], bool] = {}
         self._root: Items = ((document.root, False),)
         self._plain_root = False
 
@@ -103,20 +110,14 @@ class Builder:
         root = self._build_root()
         while self._todo:
             node = self._todo.pop()
-            facts = self.facts(node.items)
+            facts = self._reader.facts(node.items)
             alternatives = list(self._alternatives(facts))
-            written_out = not facts.unions or self._combine(facts) is not None
+            written_out = not facts.unions or self._reader.combine(facts) is not None
             said = [*self._say_unions(facts, written_out), *([] if alternatives else ["No value fits"])]
             if alternatives and _is_wrapped_nullable(node.items):
                 alternatives.append({"type": "null"})
             node.body = self._finish(facts, alternatives or [dict(schema) for schema in ANYTHING], said)
         return root
-
-    def facts(self, items: Items) -> Facts:
-        """What schemas that hold at once come down to."""
-        if items not in self._facts:
-            self._facts[items] = collect(self._document, items)
-        return self._facts[items]
 
     def link(self, items: Items) -> Link:
         """A link to what holds at once: through a reference where there is nothing but one."""
@@ -191,39 +192,19 @@ class Builder:
         # "when using $ref, type should be defined in the referenced schema instead of the parent schema"
         # (farion1231/cc-switch discussion 6953): a type that it has there need not be said again.
         said = [{*types_written(note.node)} for note in notes if note.node.get("type") is not None]
-        found = self.facts(((target, False),)).types if said else ()
+        found = self._reader.facts(((target, False),)).types if said else ()
         if isinstance(target.node, bool) or found is None or not all({*found} <= types for types in said):
             return None
         return _Alias(target, tuple(notes), any(is_nullable(note.node) for note in notes))
 
     # Unions
 
-    def _combine(self, facts: Facts) -> list[Items] | None:
-        """The ways through all unions; None where writing them out would be too much."""
-        count = math.prod(map(len, facts.unions))
-        copies = count * sum(len(properties) for properties in facts.given("properties"))
-        if (count > MAX_BRANCHES and len(facts.unions) > 1) or (copies > MAX_COPIES and facts.own):
-            return None
-        return [self._join(facts, branches) for branches in itertools.product(*facts.unions)]
-
-    def _join(self, facts: Facts, branches: Sequence[Place]) -> Items:
-        """Branches and what is beside them, or the branch alone where it says all of that itself."""
-        joined: Items = tuple((branch, False) for branch in branches)
-        if len(branches) == 1:
-            branch = self.facts(joined)
-            inside = {place for place, _ in branch.parts}
-            types_only = all(asks(place.node) - {*UNIONS, "nullable"} == {"type"} for place, _ in facts.own)
-            typed = branch.types is not None and {*branch.types} <= {*(facts.types or ())}
-            if (types_only and typed) or all(place in inside for place, _ in facts.own):
-                return joined
-        return (*facts.own, *joined)
-
     def _alternatives(self, facts: Facts) -> Iterator[JSON | Link]:
-        combinations = self._combine(facts) if facts.unions else None
+        combinations = self._reader.combine(facts) if facts.unions else None
         if combinations is None:
-            yield from write_types(self, facts)
+            yield from write_types(self._reader, facts, self.link)
         else:
-            yield from (self.link(items) for items in combinations if self.is_possible(items))
+            yield from (self.link(items) for items in combinations if self._reader.is_possible(items))
 
     def _say_unions(self, facts: Facts, written_out: bool) -> Iterator[str]:
         for branches in facts.unions:
@@ -239,41 +220,18 @@ class Builder:
         name = discriminator.get("propertyName") if isinstance(discriminator, Mapping) else None
         if not isinstance(discriminator, Mapping) or not isinstance(name, str):
             return
-        tagged = properties_of(self.facts(((branches[0], False),))).get(name)
-        if tagged is None or self.facts(tagged).values is None:
+        tagged = properties_of(self._reader.facts(((branches[0], False),))).get(name)
+        if tagged is None or self._reader.facts(tagged).values is None:
             mapping = discriminator.get("mapping") or {}
             ways = ", ".join(f"{tag} for {str(target).rpartition('/')[2]}" for tag, target in mapping.items())
             yield f"{name} tells which{f': {ways}' if ways else ''}"
-
-    def is_possible(self, items: Items, depth: int = 2) -> bool:
-        """Whether anything can satisfy schemas at once, as far as that shows without looking deep."""
-        key = (items, depth)
-        if key not in self._possible:
-            self._possible[key] = self._look_if_possible(self.facts(items), depth)
-        return self._possible[key]
-
-    def _look_if_possible(self, facts: Facts, depth: int) -> bool:
-        if depth and facts.unions:
-            combinations = self._combine(facts)
-            if combinations is not None and not any(self.is_possible(items, depth - 1) for items in combinations):
-                return False
-        if facts.types != ("object",):
-            return facts.types != ()
-        named = properties_of(facts) if depth else {}
-        needed = itertools.chain(*facts.given("required"))
-        return all(self.is_possible(named[key], depth - 1) for key in needed if key in named)
-
-    def says_anything(self, items: Items) -> bool:
-        """Whether schemas constrain or describe anything at all."""
-        facts = self.facts(items)
-        return facts.types is not None or bool(facts.unions) or any(text_of(place) for place, _ in facts.parts)
 
     # Words
 
     def _finish(self, facts: Facts, alternatives: list[Any], said: Iterable[str]) -> JSON:
         """Alternatives as one schema, with its description and its default."""
         places = [place for place, bare in facts.parts if not bare]
-        description = describe(places, [*say_rest(self, facts), *said])
+        description = describe(places, [*say_rest(self._reader, facts), *said])
         body: JSON = {"anyOf": alternatives}
         if len(alternatives) == 1 and isinstance(alternatives[0], dict):
             body = dict(alternatives[0])
@@ -289,7 +247,7 @@ class Builder:
     # The root
 
     def _build_root(self) -> JSON:
-        facts = self.facts(self._root)
+        facts = self._reader.facts(self._root)
         self._plain_root = not facts.unions and facts.types in (None, ("object",))
         written = [(items, body) for items in self._ways() for body in self._write_objects(items)]
         if not written:
@@ -299,7 +257,7 @@ class Builder:
             return self._finish(facts, [_merge_objects(bodies)], [self._say_ways(ways)])
         if ways[0] == self._root:
             return self._finish(facts, [*bodies], self._say_unions(facts, written_out=False))
-        return self._finish(self.facts((*self._root, *ways[0])), [*bodies], ())
+        return self._finish(self._reader.facts((*self._root, *ways[0])), [*bodies], ())
 
     def _explain(self, facts: Facts) -> str:
         """Why there is no root."""
@@ -307,13 +265,17 @@ class Builder:
             types = " or ".join(facts.types)
             return f"the root must be an object, and this is {types}. Put it into a property of an object."
         required = {*itertools.chain(*facts.given("required"))}
-        never = [key for key, items in properties_of(facts).items() if key in required and not self.is_possible(items)]
+        never = [
+            key
+            for key, items in properties_of(facts).items()
+            if key in required and not self._reader.is_possible(items)
+        ]
         return "nothing can satisfy this schema" + (f": no value fits the required {never[0]!r}." if never else ".")
 
     def _write_objects(self, items: Items) -> Iterator[JSON]:
-        facts = self.facts(items)
+        facts = self._reader.facts(items)
         if facts.types is None or "object" in facts.types:
-            for body in write_types(self, Facts(facts.parts, facts.unions, ("object",), facts.values)):
+            for body in write_types(self._reader, dataclasses.replace(facts, types=("object",)), self.link):
                 yield body if facts.types else {"properties": {}, **body}
 
     def _ways(self) -> list[Items]:
@@ -326,7 +288,7 @@ class Builder:
         todo = [self._root]
         while todo:
             items = todo.pop(0)
-            facts = self.facts(items)
+            facts = self._reader.facts(items)
             if not facts.unions:
                 ways.append(items)
                 continue
@@ -337,22 +299,22 @@ class Builder:
         return ways
 
     def _say_ways(self, ways: Sequence[Items]) -> str:
-        listed = [self._say_required(self.facts(items)) for items in ways]
+        listed = [self._say_required(self._reader.facts(items)) for items in ways]
         shared = set(listed[0]).intersection(*listed)
         said = [[text for text in texts if text not in shared] for texts in listed]
-        return f"One of: {'; '.join(map(self._say_way, map(self.facts, ways), said))}"
+        return f"One of: {'; '.join(map(self._say_way, map(self._reader.facts, ways), said))}"
 
     def _say_required(self, facts: Facts) -> list[str]:
         named = properties_of(facts)
         said = []
         for key in dict.fromkeys(itertools.chain(*facts.given("required"))):
-            values = self.facts(named[key]).values if key in named else None
+            values = self._reader.facts(named[key]).values if key in named else None
             said.append(f"{key} {dump(values[0])}" if values and len(values) == 1 else key)
         return said
 
     def _say_way(self, facts: Facts, said: list[str]) -> str:
         text = describe([place for place, bare in facts.parts if not bare], ())
-        return (", ".join([*said, *say_rest(self, facts)]) or "nothing more") + (f" ({text})" if text else "")
+        return (", ".join([*said, *say_rest(self._reader, facts)]) or "nothing more") + (f" ({text})" if text else "")
 
 
 def _merge_objects(bodies: Sequence[JSON]) -> JSON:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from kimi_wire.schema_merge import is_type
-from kimi_wire.schema_source import MAPS, Place, types_written
+from kimi_wire.schema.meet import is_type
+from kimi_wire.schema.source import MAPS, Place, types_written
 
 JSON = dict[str, Any]
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from kimi_wire.schema_build import Link, Node
-from kimi_wire.schema_source import Document, Place
-from kimi_wire.schema_words import ANYTHING, dump, join, say_position
+from kimi_wire.schema.lower import Link, Node
+from kimi_wire.schema.source import Document, Place
+from kimi_wire.schema.words import ANYTHING, dump, join, say_position
 
 JSON = dict[str, Any]
 

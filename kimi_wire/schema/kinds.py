@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kimi_wire.schema_merge import ABOUT, Facts, Items, bounds, is_type, range_of
-from kimi_wire.schema_source import Place
-from kimi_wire.schema_words import ANYTHING, SCALARS, dump, say_values, sentences, tuple_items
-
-if TYPE_CHECKING:
-    from kimi_wire.schema_build import Builder
+from kimi_wire.schema.meet import ABOUT, Facts, Items, Reader, bounds, is_type, properties_of, range_of
+from kimi_wire.schema.source import Place
+from kimi_wire.schema.words import ANYTHING, SCALARS, dump, say_values, sentences, text_of, tuple_items
 
 JSON = dict[str, Any]
+Linker = Callable[[Items], Any]  # what stands in the result for schemas that hold at once
 
 MAX_INTEGER = 2**53 - 1  # walle.md: "`int`: approximately [-2**53 + 1, 2**53 - 1]"
 
 
-def write_types(builder: Builder, facts: Facts) -> list[JSON]:
+def write_types(reader: Reader, facts: Facts, link: Linker) -> list[JSON]:
     """The schemas of each type that is left, to be joined by `anyOf`; none where nothing can satisfy them."""
     if facts.types is None:
         return [dict(schema) for schema in ANYTHING]
-    found = list(itertools.chain(*(_WRITERS[name](builder, facts, name) for name in facts.types)))
+    found = list(itertools.chain(*(_WRITERS[name](reader, facts, link, name) for name in facts.types)))
     if len(found) > 1 and all(len(body) == 1 and body["type"] in SCALARS for body in found):
         return [{"type": [body["type"] for body in found]}]
     return found
@@ -32,7 +30,7 @@ def _with(body: JSON, **more: Any) -> JSON:
     return {**body, **{keyword: value for keyword, value in more.items() if value is not None}}
 
 
-def _write_string(_builder: Builder, facts: Facts, name: str) -> Iterator[JSON]:
+def _write_string(_reader: Reader, facts: Facts, _link: Linker, name: str) -> Iterator[JSON]:
     least, most = bounds(facts, "minLength", "maxLength")
     if least is not None and most is not None and least > most:
         return
@@ -48,7 +46,7 @@ def _write_string(_builder: Builder, facts: Facts, name: str) -> Iterator[JSON]:
         yield {"type": name, "maxLength": 0}
 
 
-def _write_number(_builder: Builder, facts: Facts, name: str) -> Iterator[JSON]:
+def _write_number(_reader: Reader, facts: Facts, _link: Linker, name: str) -> Iterator[JSON]:
     if name == "number" and any(is_type(factor, "integer") for factor in facts.given("multipleOf")):
         name = "integer"
     low, high = limits(facts, name)
@@ -62,12 +60,12 @@ def _write_number(_builder: Builder, facts: Facts, name: str) -> Iterator[JSON]:
     yield _with(body, minimum=low if _is_plain(low) else None, maximum=high if _is_plain(high) else None)
 
 
-def _write_boolean(_builder: Builder, facts: Facts, name: str) -> Iterator[JSON]:
+def _write_boolean(_reader: Reader, facts: Facts, _link: Linker, name: str) -> Iterator[JSON]:
     values = [value for value in facts.values or () if isinstance(value, bool)]
     yield {"type": name, "enum": values} if len(values) == 1 else {"type": name}
 
 
-def _write_null(_builder: Builder, _facts: Facts, name: str) -> Iterator[JSON]:
+def _write_null(_reader: Reader, _facts: Facts, _link: Linker, name: str) -> Iterator[JSON]:
     yield {"type": name}
 
 
@@ -92,7 +90,7 @@ def _is_plain(value: Any) -> bool:
     return value is not None and abs(value) <= MAX_INTEGER
 
 
-def _write_array(builder: Builder, facts: Facts, name: str) -> Iterator[JSON]:
+def _write_array(reader: Reader, facts: Facts, link: Linker, name: str) -> Iterator[JSON]:
     least, most = bounds(facts, "minItems", "maxItems")
     shared: Items = ()
     tuples: list[Place] = []
@@ -104,12 +102,12 @@ def _write_array(builder: Builder, facts: Facts, name: str) -> Iterator[JSON]:
         elif isinstance(place.node.get("items"), (Mapping, bool)):
             shared = (*shared, (place.at("items"), False))
     items: Any = None
-    if shared and not builder.is_possible(shared):
+    if shared and not reader.is_possible(shared):
         most = 0
     elif shared:
-        items = builder.link(shared) if builder.says_anything(shared) else None
+        items = link(shared) if _says_anything(reader, shared) else None
     elif tuples:
-        items = _write_tuple(builder, tuples[0], most)
+        items = _write_tuple(reader, link, tuples[0], most)
     if least is None or most is None or least <= most:
         yield _with({"type": name}, items=None if most == 0 else items, minItems=least, maxItems=most)
 
@@ -119,7 +117,7 @@ def _rest(place: Place) -> str:
     return "items" if place.node.get("prefixItems") else "additionalItems"
 
 
-def _write_tuple(builder: Builder, place: Place, most: int | None) -> JSON | None:
+def _write_tuple(reader: Reader, link: Linker, place: Place, most: int | None) -> JSON | None:
     """The union of a tuple's positions, which "items must be an object" leaves of it (MoonshotAI/walle)."""
     keyword = "prefixItems" if place.node.get("prefixItems") else "items"
     places = [place.at(keyword, index) for index in range(len(place.node[keyword]))]
@@ -127,39 +125,21 @@ def _write_tuple(builder: Builder, place: Place, most: int | None) -> JSON | Non
         if not isinstance(place.node.get(_rest(place)), Mapping):
             return None
         places.append(place.at(_rest(place)))
-    links = [builder.link(((inner, False),)) for inner in places if builder.is_possible(((inner, False),))]
+    links = [link(((inner, False),)) for inner in places if reader.is_possible(((inner, False),))]
     return {"anyOf": links} if links else None
 
 
-def _write_object(builder: Builder, facts: Facts, name: str) -> Iterator[JSON]:
+def _write_object(reader: Reader, facts: Facts, link: Linker, name: str) -> Iterator[JSON]:
     named = _declare(facts)
-    written = {key: builder.link(items) for key, items in named.items() if builder.is_possible(items)}
+    written = {key: link(items) for key, items in named.items() if reader.is_possible(items)}
     required = list(dict.fromkeys(itertools.chain(*facts.given("required"))))
     if all(key in written for key in required):
         yield _with(
             {"type": name},
             properties=written if written or facts.given("properties") else None,
             required=required if facts.given("required") else None,
-            additionalProperties=_write_others(builder, facts),
+            additionalProperties=_write_others(reader, facts, link),
         )
-
-
-def properties_of(facts: Facts) -> dict[str, Items]:
-    """All properties that are named, each with what holds for it.
-
-    What other schemas say of properties they do not name holds too, but not that there are none: those who close a
-    schema before others add to it by `allOf` do not mean that.
-    """
-    named: dict[str, Items] = {}
-    for place, _ in facts.parts:
-        for key in place.node.get("properties") or ():
-            named[key] = (*named.get(key, ()), (place.at("properties", key), False))
-    for place, _ in facts.parts:
-        if isinstance(place.node.get("additionalProperties"), Mapping) and not place.node.get("patternProperties"):
-            mine = place.node.get("properties") or ()
-            others = (place.at("additionalProperties"), False)
-            named = {key: items if key in mine else (*items, others) for key, items in named.items()}
-    return named
 
 
 def _declare(facts: Facts) -> dict[str, Items]:
@@ -183,7 +163,7 @@ def _declare(facts: Facts) -> dict[str, Items]:
     return named
 
 
-def _write_others(builder: Builder, facts: Facts) -> Any:
+def _write_others(reader: Reader, facts: Facts, link: Linker) -> Any:
     """What properties that are not named may be: a bool, a schema, or None where nothing is said of them."""
     written = [place for place, _ in facts.parts if place.node.get("additionalProperties") is not None]
     schemas = [place.at("additionalProperties") for place in written]
@@ -196,14 +176,20 @@ def _write_others(builder: Builder, facts: Facts) -> Any:
     closed = any(place.node["additionalProperties"] is False for place in written)
     closed = closed or (not written and not facts.unions and any(_is_closed(node) for node in facts.nodes))
     if closed or (schemas and patterns):
-        links = [builder.link(((place, False),)) for place in [*patterns, *([] if closed else schemas)]]
+        links = [link(((place, False),)) for place in [*patterns, *([] if closed else schemas)]]
         return {"anyOf": links} if links else False
     if not schemas:
         return True if written else None
     items = tuple((place, False) for place in schemas)
-    if not builder.is_possible(items):
+    if not reader.is_possible(items):
         return False
-    return builder.link(items) if builder.says_anything(items) else True
+    return link(items) if _says_anything(reader, items) else True
+
+
+def _says_anything(reader: Reader, items: Items) -> bool:
+    """Whether schemas constrain or describe anything at all."""
+    facts = reader.facts(items)
+    return facts.types is not None or bool(facts.unions) or any(text_of(place) for place, _ in facts.parts)
 
 
 # What can allow properties that the merged schema does not name.
@@ -215,7 +201,7 @@ def _is_closed(node: Mapping[str, Any]) -> bool:
     return node.get("unevaluatedProperties") is False and not any(node.get(key) for key in _CONDITIONS)
 
 
-_WRITERS: Mapping[str, Callable[[Builder, Facts, str], Iterator[JSON]]] = {
+_WRITERS: Mapping[str, Callable[[Reader, Facts, Linker, str], Iterator[JSON]]] = {
     "string": _write_string,
     "integer": _write_number,
     "number": _write_number,
@@ -226,7 +212,7 @@ _WRITERS: Mapping[str, Callable[[Builder, Facts, str], Iterator[JSON]]] = {
 }
 
 
-def say_rest(builder: Builder, facts: Facts) -> Iterator[str]:
+def say_rest(reader: Reader, facts: Facts) -> Iterator[str]:
     """What the dialect's keywords could not say of what holds, one sentence without a full stop each."""
     types = {*(facts.types if facts.types is not None else _WRITERS)}
     kinds = types | ({"number"} if "integer" in types else set())
@@ -241,7 +227,7 @@ def say_rest(builder: Builder, facts: Facts) -> Iterator[str]:
     if compound:
         yield f"{'Always' if len(compound) == 1 else 'One of:'} {say_values(compound)}"
     if "object" in types:
-        yield from (f"Leave out {key}" for key, items in properties_of(facts).items() if not builder.is_possible(items))
+        yield from (f"Leave out {key}" for key, items in properties_of(facts).items() if not reader.is_possible(items))
 
 
 def _say_limits(facts: Facts, types: set[str]) -> Iterator[str]:

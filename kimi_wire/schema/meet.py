@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kimi_wire.schema_source import TYPES, Document, Place, check_node, types_written
+from kimi_wire.schema.source import TYPES, Document, Place, check_node, types_written
 
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 UNIONS = ("anyOf", "oneOf")
@@ -25,6 +26,9 @@ ABOUT: Mapping[str, str] = {
     **dict.fromkeys(("propertyNames", "minProperties", "maxProperties", "unevaluatedProperties"), "object"),
     **dict.fromkeys(("dependentRequired", "dependentSchemas", "dependencies"), "object"),
 }
+
+MAX_BRANCHES = 32  # of several unions crossed with each other
+MAX_COPIES = 100  # of properties, into the branches of a union beside them
 _FORMATS = {"int32": "integer", "int64": "integer", "float": "number", "double": "number"}
 CONSTRAINTS = {*ABOUT, *REFERENCES, *UNIONS, "allOf", "type", "enum", "const", "format", "not", "if", "nullable"}
 
@@ -279,3 +283,78 @@ def range_of(facts: Facts) -> tuple[tuple[Any, bool] | None, tuple[Any, bool] | 
     low = max(lows, default=None)
     high = min(highs, key=lambda found: (found[0], not found[1]), default=None)
     return low, high
+
+
+def properties_of(facts: Facts) -> dict[str, Items]:
+    """All properties that are named, each with what holds for it.
+
+    What other schemas say of properties they do not name holds too, but not that there are none: those who close a
+    schema before others add to it by `allOf` do not mean that.
+    """
+    named: dict[str, Items] = {}
+    for place, _ in facts.parts:
+        for key in place.node.get("properties") or ():
+            named[key] = (*named.get(key, ()), (place.at("properties", key), False))
+    for place, _ in facts.parts:
+        if isinstance(place.node.get("additionalProperties"), Mapping) and not place.node.get("patternProperties"):
+            mine = place.node.get("properties") or ()
+            others = (place.at("additionalProperties"), False)
+            named = {key: items if key in mine else (*items, others) for key, items in named.items()}
+    return named
+
+
+class Reader:
+    """Says what schemas that hold at once come down to, each time the same.
+
+    Args:
+        document: The source.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._facts: dict[Items, Facts] = {}
+        self._possible: dict[tuple[Items, int], bool] = {}
+
+    def facts(self, items: Items) -> Facts:
+        """What schemas that hold at once come down to."""
+        if items not in self._facts:
+            self._facts[items] = collect(self._document, items)
+        return self._facts[items]
+
+    def combine(self, facts: Facts) -> list[Items] | None:
+        """The ways through all unions; None where writing them out would be too much."""
+        count = math.prod(map(len, facts.unions))
+        copies = count * sum(len(properties) for properties in facts.given("properties"))
+        if (count > MAX_BRANCHES and len(facts.unions) > 1) or (copies > MAX_COPIES and facts.own):
+            return None
+        return [self._join(facts, branches) for branches in itertools.product(*facts.unions)]
+
+    def _join(self, facts: Facts, branches: Sequence[Place]) -> Items:
+        """Branches and what is beside them, or the branch alone where it says all of that itself."""
+        joined: Items = tuple((branch, False) for branch in branches)
+        if len(branches) == 1:
+            branch = self.facts(joined)
+            inside = {place for place, _ in branch.parts}
+            types_only = all(asks(place.node) - {*UNIONS, "nullable"} == {"type"} for place, _ in facts.own)
+            typed = branch.types is not None and {*branch.types} <= {*(facts.types or ())}
+            if (types_only and typed) or all(place in inside for place, _ in facts.own):
+                return joined
+        return (*facts.own, *joined)
+
+    def is_possible(self, items: Items, depth: int = 2) -> bool:
+        """Whether anything can satisfy schemas at once, as far as that shows without looking deep."""
+        key = (items, depth)
+        if key not in self._possible:
+            self._possible[key] = self._look_if_possible(self.facts(items), depth)
+        return self._possible[key]
+
+    def _look_if_possible(self, facts: Facts, depth: int) -> bool:
+        if depth and facts.unions:
+            combinations = self.combine(facts)
+            if combinations is not None and not any(self.is_possible(items, depth - 1) for items in combinations):
+                return False
+        if facts.types != ("object",):
+            return facts.types != ()
+        named = properties_of(facts) if depth else {}
+        needed = itertools.chain(*facts.given("required"))
+        return all(self.is_possible(named[key], depth - 1) for key in needed if key in named)

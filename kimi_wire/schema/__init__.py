@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.schema_build import Builder
-from kimi_wire.schema_limits import check_limits, make_finite
-from kimi_wire.schema_source import Document, check_json
-from kimi_wire.schema_write import Writer, in_order, is_settled
+from kimi_wire.schema.limits import check_limits, make_finite
+from kimi_wire.schema.lower import Builder
+from kimi_wire.schema.source import Document, check_json
+from kimi_wire.schema.write import Writer, in_order, is_settled
 
 _MAX_PASSES = 4
 
