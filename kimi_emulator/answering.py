@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import tokens
-from .brain_view import text_of
-from .request import ChatRequest
+from .request import ChatRequest, text_of
 from .scripting import Reply, ToolCall
 from .shapes import arguments_text, usage_body
 

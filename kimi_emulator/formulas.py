@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from . import brain_search
+from . import search
 from .request import Rejected, illegal, kind
 
 BEGIN, END = "----MOONSHOT ENCRYPTED BEGIN----", "----MOONSHOT ENCRYPTED END----"
@@ -141,7 +141,7 @@ def _convert(given: Arguments) -> str:
 
 
 def _search(given: Arguments) -> str:
-    return brain_search.say(brain_search.search(given["query"]))
+    return search.say(search.search(given["query"]))
 
 
 _TEXT = {"type": "string"}

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import formulas
-from .brain_view import text_of
-from .request import ChatRequest, Rejected, Rule, by_role, function_of, illegal, tool_calls
+from .request import ChatRequest, Rejected, Rule, by_role, function_of, illegal, text_of, tool_calls
 from .rules_tools import INVALID_NAME
 
 

@@ -7,10 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from . import brain_arithmetic as arithmetic
-from . import brain_values as values
-from .brain_text import best_sentences, concepts, join, sentences, shorten
-from .brain_view import Call, View
+from ..text import best_sentences, concepts, join, sentences, shorten
+from . import arithmetic, values
+from .view import Call, View
 
 _GREETING = re.compile(r"\s*(?:hi|hello|hey|good (?:morning|evening|afternoon)|greetings|howdy)\b[^?]{0,30}$", re.I)
 _WELLBEING = re.compile(r"\bhow (?:are you|is it going|do you do)\b", re.I)

@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Callable
 
-from .brain_chat import from_results
-from .brain_text import shorten
-from .brain_tools import plan
-from .brain_view import Call, Tool, View, read_object
+from ..text import shorten
+from .chat import from_results
+from .tools import plan
+from .view import Call, Tool, View, read_object
 
 _TOOL = re.compile(
     r"Tool Name:\s*(?P<name>\S+)\s*\n\s*Tool Description:\s*(?P<description>.*?)\n\s*Tool Args:\s*(?P<args>\{.*\})",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from .brain_text import best_sentences, concepts, keywords, rank, sentences, shorten
-from .brain_values import names
-from .brain_view import View
+from ..text import best_sentences, concepts, keywords, rank, sentences, shorten
+from .values import names
+from .view import View
 
 _RULE = re.compile(r"^\s*-{4,}\s*$", re.MULTILINE)
 _NOTHING = "The context does not say anything about that."

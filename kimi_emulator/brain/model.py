@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from . import brain_chat, brain_context, brain_json, brain_partial, brain_react
-from .brain_text import join, shorten
-from .brain_tools import plan
-from .brain_view import Tool, View, read, text_of
-from .request import ChatRequest, function_of
-from .scripting import Reply, ToolCall
-from .shapes import arguments_text
+from ..request import ChatRequest, function_of, text_of
+from ..scripting import Reply, ToolCall
+from ..shapes import arguments_text
+from ..text import join, shorten
+from . import chat, context, json_answers, partial, react
+from .tools import plan
+from .view import Tool, View, read
 
 
 def answer(request: ChatRequest) -> Reply:
@@ -51,7 +51,7 @@ def _go_on(request: ChatRequest, begun: Mapping[str, object]) -> Reply:
         return whole
     name = begun.get("name") if kind != "json_schema" else None
     view = None if kind == "json_schema" else read(request.unbegun)
-    said = brain_partial.go_on(text_of(begun), whole.content, view, in_role=bool(name))
+    said = partial.go_on(text_of(begun), whole.content, view, in_role=bool(name))
     return replace(whole, content=said)
 
 
@@ -69,30 +69,30 @@ def _choose_calls(request: ChatRequest, view: View) -> list[ToolCall]:
 
 def _task(view: View) -> str:
     """Return what tools are chosen by: the question, without a context it may bring along."""
-    context, query = brain_context.split(view)
-    return query if context is not None else view.question
+    given, query = context.split(view)
+    return query if given is not None else view.question
 
 
 def _say(request: ChatRequest, view: View) -> str:
-    if brain_react.is_react(view):
-        return brain_react.answer(view, _prose)
-    written = brain_json.answer(request, view)
+    if react.is_react(view):
+        return react.answer(view, _prose)
+    written = json_answers.answer(request, view)
     if written is not None:
         return written
     if view.calls:
-        return brain_chat.from_results(view.question, view.calls)
+        return chat.from_results(view.question, view.calls)
     return _prose(view)
 
 
 def _prose(view: View) -> str:
-    return brain_context.answer(view) or brain_chat.chat(view)
+    return context.answer(view) or chat.chat(view)
 
 
 def _think(view: View, calls: Sequence[ToolCall], effort: str) -> str:
     """Think aloud: one sentence at low effort, a little more at each level."""
     thoughts = [f'The user asks: "{shorten(_task(view), 100)}".']
     if view.calls:
-        failed = [call.name for call in view.calls if brain_chat.is_error(call.result)]
+        failed = [call.name for call in view.calls if chat.is_error(call.result)]
         seen = join(list(dict.fromkeys(call.name for call in view.calls)))
         thoughts.append(f"I have seen what {seen} returned: {shorten(view.calls[-1].result, 80)}.")
         if failed:

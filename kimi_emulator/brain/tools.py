@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import brain_arithmetic as arithmetic
-from . import brain_search
-from . import brain_values as values
-from .brain_chat import is_error
-from .brain_schema import Clues, build, kind_of, resolve, type_of
-from .brain_text import concept, concepts
-from .brain_view import Call, Tool
-from .scripting import ToolCall
+from .. import search
+from ..scripting import ToolCall
+from ..text import concept, concepts
+from . import arithmetic, values
+from .chat import is_error
+from .schema import Clues, build, kind_of, resolve, type_of
+from .view import Call, Tool
 
 _FITS = 2
 _SHORT = 60  # characters of a result that can be the whole of another tool's argument
@@ -129,8 +128,8 @@ def _lacks(tool: Tool, text: str) -> bool:
 
 def arguments(tool: Tool, text: str, extra: str | None = None) -> dict[str, Any]:
     """Fill a tool's parameters from a text; those of a search are what it finds."""
-    if tool.name == brain_search.WEB_SEARCH:
-        return brain_search.arguments(text)
+    if tool.name == search.WEB_SEARCH:
+        return search.arguments(text)
     plain = re.sub(rf"(?<!\w){re.escape(tool.name)}(?=\W|$)", " ", text, flags=re.IGNORECASE)
     built = build({"type": "object", **tool.parameters}, Clues(plain, extra, whole=True), root=tool.parameters)
     return built if isinstance(built, dict) else {}

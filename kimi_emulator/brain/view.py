@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import formulas
-from .brain_search import DESCRIPTION, WEB_SEARCH, results
-from .request import ChatRequest, function_of, parts, tool_calls
+from .. import formulas
+from ..request import ChatRequest, function_of, parts, text_of, tool_calls
+from ..search import DESCRIPTION, WEB_SEARCH, results
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,6 @@ class View:
     def user_said(self) -> list[str]:
         """What the user said before the question."""
         return [text for role, text in self.before if role == "user"]
-
-
-def text_of(message: Mapping[str, Any]) -> str:
-    """Return a message's text, parts joined."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    return "\n".join(str(part["text"]) for part in parts(message) if part.get("text"))
 
 
 def read_tool(tool: Mapping[str, Any]) -> Tool:

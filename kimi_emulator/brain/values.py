@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .brain_text import STOPWORDS, concept, listed, words
+from ..text import STOPWORDS, concept, listed, words
 
 _QUOTED = re.compile(
     r"(?<!\w)'([^'\n]+)'(?!\w)|\"([^\"\n]+)\"|`([^`\n]+)`"

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from . import brain_values as values
-from .brain_text import concepts, shorten, words
+from ..text import concepts, shorten, words
+from . import values
 
 _MISSING = object()
 _MAX_DEPTH = 12

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from . import brain_json
-from .brain_partial_json import Scan, scan
-from .brain_view import View
+from . import json_answers
+from .partial_json import Scan, scan
+from .view import View
 
 _FENCE = re.compile(r"\s*```(?:json)?\s*\n")
 _FENCE_END = "\n```"
@@ -91,7 +91,7 @@ def _go_on_in_json(prefix: str, view: View | None) -> str | None:
 def _objects(begun: Scan | None, view: View | None) -> Iterator[str]:
     """Yield what the prefix may be the beginning of: the object the prompt asks for, a list of it, one by its keys."""
     if view is not None:
-        asked_for = brain_json.with_keys(view)
+        asked_for = json_answers.with_keys(view)
         yield from (asked_for, f"[{asked_for}]")
         if begun is not None and (begun.keys or begun.open_key):
-            yield brain_json.with_keys(view, begun.keys, begun.open_key)
+            yield json_answers.with_keys(view, begun.keys, begun.open_key)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import tokens
-from .brain_text import concepts
+from .text import concepts
 
 WEB_SEARCH = "$web_search"
 DESCRIPTION = "Search the web for current information, latest news and facts about anything"

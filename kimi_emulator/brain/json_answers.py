@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from . import brain_schema as schemas
-from . import brain_values as values
-from .brain_text import sentences
-from .brain_view import View
-from .request import ChatRequest
+from ..request import ChatRequest
+from ..text import sentences
+from . import schema as schemas
+from . import values
+from .view import View
 
 _KEYS = re.compile(r"\b(?:keys?|fields?|properties|attributes)\b", re.IGNORECASE)
 _LISTED = re.compile(
