@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kimi_emulator import magic
+from kimi_emulator.rules import magic
 from kimi_wire import KimiRequestError, media_work
 from kimi_wire.media import render_attachment, show_url
 from kimi_wire.media_types import ACCEPTED, HEAD, sniff

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .families import When
-from .request import ChatRequest, Rejected, Rule, function_of, illegal
+from ..families import When
+from ..request import ChatRequest, Rejected, Rule, function_of, illegal
 
 MAX_TOOLS = 128
 INVALID_NAME = (

@@ -1,6 +1,6 @@
 """The rules of Moonshot's JSON Schema dialect for the values in a schema: bounds, enums and defaults.
 
-Sources are named in ``dialect``.
+Sources are named in ``check``.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .dialect_tree import Limits, Node
+from .tree import Limits, Node
 
 _RANGES = {
     "string": ("minLength", "maxLength"),

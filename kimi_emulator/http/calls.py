@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any
+from urllib.parse import urlsplit
 
-from . import rules
-from .scripting import RecordedRequest
-
-if TYPE_CHECKING:
-    from .emulator import KimiEmulator
+from ..rules import parse_body
+from ..scripting import RecordedRequest
+from ..state import State
 
 
 @dataclass(frozen=True)
@@ -19,28 +17,19 @@ class Call:
     """A request to one of the endpoints.
 
     Attributes:
-        emulator: Whose state it is about.
-        record: The request as it is kept; an endpoint that reads JSON puts the body there.
-        target: The path with its query, as sent.
-        raw: The body.
+        state: The emulator's state.
+        record: The request as it is kept; an endpoint that reads its body puts what it read there.
         parts: What the path has in the places of the endpoint's braces.
     """
 
-    emulator: KimiEmulator
+    state: State
     record: RecordedRequest
-    target: str
-    raw: bytes
     parts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
         """The path alone."""
-        return urlsplit(self.target).path.rstrip("/")
-
-    @property
-    def query(self) -> dict[str, str]:
-        """The query's parameters."""
-        return dict(parse_qsl(urlsplit(self.target).query))
+        return urlsplit(self.record.path).path.rstrip("/")
 
     def json(self) -> Any:
         """Read the body as JSON.
@@ -48,12 +37,12 @@ class Call:
         Raises:
             Rejected: If it is none.
         """
-        self.record.body = rules.parse_body(self.raw)
+        self.record.body = parse_body(self.record.raw)
         return self.record.body
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """What an endpoint answers: a body to be written as JSON, or text or bytes as they are."""
 
     body: Any

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .request import ChatRequest, Rejected, Rule, illegal, kind
+from ..request import ChatRequest, Rejected, Rule, illegal, kind
 
 _FIXED = {"top_p": 0.95, "n": 1, "presence_penalty": 0, "frequency_penalty": 0}
 _RANGES: dict[str, tuple[float, float]] = {

@@ -10,11 +10,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .dialect_keywords import check_keywords
-from .dialect_references import check_references
-from .dialect_tree import Limits, Node, Violation
-
-__all__ = ["Limits", "Violation", "check_schema"]
+from .keywords import check_keywords
+from .references import check_references
+from .tree import Limits, Node
 
 _LIMITS = Limits()
 

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from xml.etree import ElementTree
 
-from .text import listed
+from ..text import listed
 
 _BLOCKS = frozenset(
     listed(

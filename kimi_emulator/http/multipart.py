@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from email.message import Message
 from urllib.parse import unquote
 
-from .request import Rejected
+from ..request import Rejected
 
 # Quoted text in which `"` is written `%22` (browsers, httpx) or `\"` (curl), or RFC 5987's `utf-8''...` (urllib3).
 _PARAMETER = re.compile(r';\s*(\w+)(\*?)=(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')

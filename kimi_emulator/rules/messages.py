@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .request import ChatRequest, Rejected, Rule, by_role, illegal, kind, parts, tool_calls
+from ..request import ChatRequest, Rejected, Rule, by_role, illegal, kind, parts, tool_calls
 
 _ROLES = ("system", "user", "assistant", "tool")
 

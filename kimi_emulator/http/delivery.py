@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from .scripting import Reply
+from ..scripting import Reply
 
 _COMMENT = b": keep-alive\n\n"
 

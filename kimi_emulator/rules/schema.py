@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .dialect import Violation, check_schema
-from .request import ChatRequest, Rejected, Rule, function_of
+from ..mfjs import Violation, check_schema
+from ..request import ChatRequest, Rejected, Rule, function_of
 
 _NOT_IN_THE_DIALECT = "{} is not a valid moonshot flavored json schema, details: <{}>"
 

@@ -10,16 +10,15 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from . import answering, endpoints, hosts, rules, shapes
+from .. import answering, hosts, rules
+from ..request import ChatRequest, Rejected
+from ..scripting import Failure, RecordedRequest, Reply
+from ..state import State
+from . import endpoints, shapes
 from .calls import Call
 from .delivery import Cut, Delivery
-from .request import ChatRequest, Rejected
-from .scripting import Failure, RecordedRequest, Reply
-
-if TYPE_CHECKING:
-    from .emulator import KimiEmulator
 
 # https://platform.kimi.ai/docs/guide/use-kimi-vision-model: the whole request body may have 100 MB.
 MAX_BODY = 100 * 1024 * 1024
@@ -34,8 +33,8 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 256
 
-    def __init__(self, address: tuple[str, int], emulator: KimiEmulator) -> None:
-        self.emulator = emulator
+    def __init__(self, address: tuple[str, int], state: State) -> None:
+        self.state = state
         self.stopped = threading.Event()
         self._connections: set[socket.socket] = set()
         super().__init__(address, _Handler)
@@ -79,15 +78,15 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_DELETE = do_PUT = do_PATCH = do_HEAD = do_GET
 
     def _answer(self) -> None:
-        emulator = self.server.emulator
+        state = self.server.state
         raw = self._read_body()
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.record = RecordedRequest(self.command, self.path, headers, None, raw or b"", peer=self.client_address)
-        emulator.requests.append(self.record)
+        state.requests.append(self.record)
         try:
             if raw is None:
                 raise Rejected("Request exceeds the maximum size", status=413)
-            rules.check_key(headers.get("authorization"), emulator.keys)
+            rules.check_key(headers.get("authorization"), state.keys)
             self._route(raw)
         except Rejected as rejected:
             self.record.rejected = True
@@ -112,18 +111,18 @@ class _Handler(BaseHTTPRequestHandler):
         if (self.command, path) == ("POST", "/v1/chat/completions"):
             self._chat(raw)
         else:
-            answer = endpoints.route(Call(self.server.emulator, self.record, self.path, raw))
+            answer = endpoints.route(Call(self.server.state, self.record))
             self._send_json(answer.status, answer.body, answer.headers)
 
     def _chat(self, raw: bytes) -> None:
         self.record.body = body = rules.parse_body(raw)
-        emulator = self.server.emulator
-        request, reply = emulator.decide(body)
+        state = self.server.state
+        request, reply = answering.decide(state, body)
         self._pause(reply.delay)
         if isinstance(reply, Failure):
             self._send_failure(reply)
             return
-        usage = emulator.account(request, reply)
+        usage = answering.account(state, request, reply)
         saved = answering.cached_tokens(usage)
         if saved:
             reply = replace(reply, headers={"Msh-Context-Cache-Token-Saved": str(saved), **reply.headers})
@@ -132,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_stream(reply, self._events(reply, request, envelope, usage))
         else:
             rendered = shapes.completion_body(reply, envelope, usage, request.choices)
-            rendered = hosts.write_completion(rendered, request, emulator.host)
+            rendered = hosts.write_completion(rendered, request, state.host)
             body = rendered if reply.body is None else reply.body
             self._send_json(200, body, reply.headers, reply=reply)
 
@@ -144,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
             rendered = shapes.stream_events(
                 reply, envelope, usage, include_usage=request.includes_usage, choices=request.choices
             )
-            events = hosts.write_events(rendered, request, self.server.emulator.host)
+            events = hosts.write_events(rendered, request, self.server.state.host)
         for event in itertools.islice(events, reply.error_after):
             yield shapes.sse(event)
         if reply.error_after is not None:
@@ -156,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "Transfer-Encoding": "chunked"}
         self._send_head(200, {**headers, **reply.headers})
         self.wfile.flush()
-        pause = self.server.emulator.chunk_delay if reply.chunk_delay is None else reply.chunk_delay
+        pause = self.server.state.chunk_delay if reply.chunk_delay is None else reply.chunk_delay
         delivery = Delivery(reply, self._write_chunk, self._pause, pause)
         try:
             delivery.send_events(events)
@@ -224,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_head(self, status: int, headers: Mapping[str, str]) -> None:
         self.record.status = status
-        on_answer = self.server.emulator.on_answer
+        on_answer = self.server.state.on_answer
         if on_answer:
             on_answer(self.record)
         merged = {name.lower(): (name, value) for name, value in {**shapes.common_headers(), **headers}.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .request import ChatRequest, Rejected, Rule, kind
+from ..request import ChatRequest, Rejected, Rule, kind
 
 
 def _setting(request: ChatRequest) -> Mapping[str, Any] | None:

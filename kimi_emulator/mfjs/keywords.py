@@ -1,6 +1,6 @@
 """The rules of Moonshot's JSON Schema dialect for one subschema: which keywords it has, and their values.
 
-Sources are named in ``dialect``. Server's words that were seen in the wild are quoted with where.
+Sources are named in ``check``. Server's words that were seen in the wild are quoted with where.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from .dialect_tree import ANNOTATIONS, ROOT_ONLY, Limits, Node
-from .dialect_values import check_bounds, check_default, check_enum
+from .tree import ANNOTATIONS, ROOT_ONLY, Limits, Node
+from .values import check_bounds, check_default, check_enum
 
 _OF_TYPE: dict[str, frozenset[str]] = {
     "object": frozenset(("properties", "required", "additionalProperties")),

@@ -9,13 +9,11 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from . import magic
-from .request import ChatRequest, Rejected, Rule, parts
-
-if TYPE_CHECKING:
-    from .files import Upload
+from ..request import ChatRequest, Rejected, Rule, parts
+from ..state import Upload
+from .magic import media_type
 
 _DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,(.*)", re.DOTALL)
 _FORMATS = {
@@ -93,7 +91,7 @@ def media_can_be_decoded(request: ChatRequest) -> None:
 
 
 def _check_content(name: str, data: bytes) -> None:
-    found = magic.media_type(data)
+    found = media_type(data)
     if found in _FORMATS[name]:
         return
     if found is not None and found.startswith(f"{_NAMES[name]}/") and found != "image/svg+xml":

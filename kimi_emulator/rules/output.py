@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import tokens
-from .request import ChatRequest, Rejected, Rule, illegal, kind
+from .. import tokens
+from ..request import ChatRequest, Rejected, Rule, illegal, kind
 
 _MAX_STOPS = 5
 _MAX_STOP_BYTES = 32

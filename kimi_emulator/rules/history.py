@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from . import formulas
-from .request import ChatRequest, Rejected, Rule, by_role, function_of, illegal, text_of, tool_calls
-from .rules_tools import INVALID_NAME
+from ..request import ChatRequest, Rejected, Rule, by_role, function_of, illegal, text_of, tool_calls
+from ..sealed import BEGIN, END, decrypt
+from .tools import INVALID_NAME
 
 
 def _rounds(request: ChatRequest) -> Iterator[tuple[list[str], list[str]]]:
@@ -145,7 +145,7 @@ def encrypted_results_are_unchanged(request: ChatRequest) -> None:
     """
     for at, message in by_role(request, "tool"):
         text = text_of(message)
-        if (formulas.BEGIN in text or formulas.END in text) and formulas.decrypt(text) is None:
+        if (BEGIN in text or END in text) and decrypt(text) is None:
             raise Rejected(f"Invalid request: the message at position {at} has encrypted content that was changed")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import random
 import secrets
@@ -19,10 +18,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from . import search
-from .request import Rejected, illegal, kind
-
-BEGIN, END = "----MOONSHOT ENCRYPTED BEGIN----", "----MOONSHOT ENCRYPTED END----"
+from .. import search
+from ..request import Rejected, illegal, kind
+from ..sealed import encrypt
 
 Arguments = Mapping[str, Any]
 
@@ -59,25 +57,6 @@ class FormulaTool:
             "type": "function",
             "function": {"name": self.name, "description": self.description, "parameters": parameters},
         }
-
-
-def encrypt(text: str) -> str:
-    """Wrap a text so that a client cannot change it unnoticed."""
-    data = text.encode()
-    return f"{BEGIN}{base64.b64encode(hashlib.sha256(data).digest()[:8] + data[::-1]).decode()}{END}"
-
-
-def decrypt(wrapped: str) -> str | None:
-    """Read a text that was wrapped; None if it was changed."""
-    try:
-        inside = wrapped.removeprefix(BEGIN).removesuffix(END)
-        data = base64.b64decode(inside, validate=True)
-        text = data[:7:-1]
-        as_written = base64.b64encode(data).decode() == inside  # Python 3.10 reads padding that is too long
-        intact = wrapped.startswith(BEGIN) and as_written and hashlib.sha256(text).digest()[:8] == data[:8]
-        return text.decode() if intact else None
-    except ValueError:
-        return None
 
 
 def _date(given: Arguments) -> str:

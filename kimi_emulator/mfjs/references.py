@@ -1,6 +1,6 @@
 """The rules of Moonshot's JSON Schema dialect for its references: where they lead, how deep, and that they end.
 
-Sources are named in ``dialect``.
+Sources are named in ``check``.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from .dialect_tree import ANNOTATIONS, ROOT_ONLY, Limits, Node
+from .tree import ANNOTATIONS, ROOT_ONLY, Limits, Node
 
 
 def check_references(nodes: list[Node], limits: Limits) -> None:

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .families import Family, Model
-from .scripting import Reply, ToolCall
+from ..families import Family, Model
+from ..scripting import Reply, ToolCall, arguments_text
 
 _GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -34,32 +34,6 @@ def encode(value: Any) -> str:
 def error_body(message: str, type: str) -> dict[str, Any]:
     """Build the error envelope. It has exactly two keys: no ``code``, no ``param``."""
     return {"error": {"message": message, "type": type}}
-
-
-def usage_body(
-    family: Family, prompt: int, completion: int, cached: int = 0, reasoning: int | None = None
-) -> dict[str, Any]:
-    """Build a usage object.
-
-    Args:
-        family: Older families report fewer details.
-        prompt: Prompt tokens, cached ones included.
-        completion: Completion tokens, reasoning included.
-        cached: Cached prompt tokens. On a miss the keys are absent, not 0.
-        reasoning: Reasoning tokens; None if the model did not think.
-    """
-    usage: dict[str, Any] = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-    }
-    if cached:
-        usage["cached_tokens"] = cached
-    if reasoning is not None and family.reports_reasoning:
-        usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
-    if cached and family.reports_cache_details:
-        usage["prompt_tokens_details"] = {"cached_tokens": cached}
-    return usage
 
 
 @dataclass(frozen=True)
@@ -89,13 +63,6 @@ class Envelope:
             # No answer with several was recorded; ids are kept apart in some way.
             return f"t-{call.name.removeprefix('$')}-{self.id[9:21]}{index or ''}"
         return self.family.call_id.format(name=call.name, index=index)
-
-
-def arguments_text(call: ToolCall) -> str:
-    """Return a call's arguments as the text that goes on the wire."""
-    if isinstance(call.arguments, str):
-        return call.arguments
-    return json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
 
 
 def _call_body(call: ToolCall, index: int, envelope: Envelope, arguments: str) -> dict[str, Any]:
