@@ -197,7 +197,7 @@ PAGES = {
             tools("A schema the dialect has no words for", "What it cannot say goes into the description.", "BOOKING"),
             Case(
                 "A call and its result",
-                "Arguments go back byte for byte.",
+                "The call goes back as it came.",
                 "model.bind_tools([WEATHER]).invoke(messages)",
                 "llm.chat_with_tools([WEATHER], chat_history=messages)",
                 [PARIS, CALLED, SUNNY],
