@@ -15,6 +15,8 @@ from kimi_wire.schema.lower import Builder
 from kimi_wire.schema.source import Document, check_json
 from kimi_wire.schema.write import Writer, in_order, is_settled
 
+__all__ = ["is_object_schema", "normalise_schema"]
+
 _MAX_PASSES = 4
 
 
