@@ -14,10 +14,10 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import BaseModel
 
+from kimi_wire.answers import PROVIDER, Completion, explain_answer
 from kimi_wire.errors import KimiError, KimiWarning
 from kimi_wire.profiles import profile_for
-from kimi_wire.request import Request, render_request
-from kimi_wire.response import PROVIDER, Completion, explain_answer
+from kimi_wire.requests import Request, render_request
 from kimi_wire.settings import merge_settings, split_options
 from langchain_kimi.messages import render_message
 from langchain_kimi.profiles import model_profile

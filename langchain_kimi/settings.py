@@ -11,10 +11,10 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator,
 from typing_extensions import Self
 
 from kimi_wire import __version__
-from kimi_wire.client import KimiClient
-from kimi_wire.connection import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
-from kimi_wire.request import check_settings
+from kimi_wire.endpoints import KimiClient
+from kimi_wire.requests import check_settings
 from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, suggest
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
 
 _CONNECTING = threading.Lock()
 

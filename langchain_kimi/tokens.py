@@ -8,9 +8,8 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from kimi_wire.endpoints import KimiPlatform, estimate_messages, estimate_text, estimate_tools
 from kimi_wire.errors import KimiError
-from kimi_wire.platform import KimiPlatform
-from kimi_wire.tokens import estimate_messages, estimate_text, estimate_tools
 from langchain_kimi.messages import render_message
 from langchain_kimi.settings import KimiSettings
 

@@ -31,7 +31,7 @@ from llama_index_kimi.tokens import KimiTokenizer
 from llama_index_kimi.web_search import KimiWebSearchToolSpec
 
 if TYPE_CHECKING:
-    from kimi_wire.api_errors import (
+    from kimi_wire.errors import (
         KimiAPIError,
         KimiAuthenticationError,
         KimiBadRequestError,
@@ -88,7 +88,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import the server's errors, and with them the openai SDK, when somebody asks for one."""
     if name in __all__:
-        from kimi_wire import api_errors
+        from kimi_wire import errors
 
-        return getattr(api_errors, name)
+        return getattr(errors, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,8 +20,8 @@ from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_ca
 from llama_index.core.llms.llm import ToolSelection
 
 from kimi_wire import KimiWarning
-from kimi_wire.request import Request
-from kimi_wire.response import Completion, explain_answer
+from kimi_wire.answers import Completion, explain_answer
+from kimi_wire.requests import Request
 from llama_index_kimi.callbacks import when_observed
 from llama_index_kimi.convert import (
     StreamedResponse,

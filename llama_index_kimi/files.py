@@ -12,10 +12,10 @@ from llama_index.core.bridge.pydantic import Field, PrivateAttr, SecretStr
 from llama_index.core.readers.base import BasePydanticReader
 from llama_index.core.schema import Document
 
-from kimi_wire.connection import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
+from kimi_wire.endpoints import DEFAULT_CONCURRENCY, KimiFiles
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.files import DEFAULT_CONCURRENCY, KimiFiles
 from kimi_wire.settings import suggest
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
 from llama_index_kimi.settings import plain_secret
 
 Files: TypeAlias = "str | PurePath | Sequence[str | PurePath]"

@@ -179,7 +179,7 @@ class KimiPrediction(KimiSettings):
     def _with_thinking(self, call: Mapping[str, Any], several: bool) -> dict[str, Any]:
         """Ask for thinking where a required call would have it switched off, so that core's programs keep it.
 
-        The call is then written as JSON under a schema (`kimi_wire.tools.plan_tools`), which holds one call only.
+        The call is then written as JSON under a schema (`kimi_wire.requests.plan_tools`), which holds one call only.
         """
         profile = profile_for(self._asked("model", call))
         loses_thinking = profile.forced_choice is ForcedChoice.THINKING_OFF and profile.json_schema and not several

@@ -12,10 +12,10 @@ from llama_index.core.bridge.pydantic import ConfigDict, Field, PrivateAttr, Sec
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 
 from kimi_wire import KimiMissingKeyError, KimiRequestError, KimiWarning, profile_for
-from kimi_wire.client import KimiClient
-from kimi_wire.connection import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
-from kimi_wire.request import Request, check_settings, render_request
+from kimi_wire.endpoints import KimiClient
+from kimi_wire.requests import Request, check_settings, render_request
 from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, merge_settings, split_options, suggest
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
 from llama_index_kimi.convert import render_message
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from llama_index.core.prompts import BasePromptTemplate
 from llama_index.core.types import BasePydanticProgram, Model
 
 from kimi_wire import KimiToolChoiceError
+from kimi_wire.arguments import parse_arguments, replay_arguments
 from kimi_wire.errors import KimiResponseError
 from kimi_wire.json_text import iter_json_texts
-from kimi_wire.response import parse_arguments, replay_arguments
 from kimi_wire.schema import is_object_schema
 
 JSON = dict[str, Any]

@@ -16,7 +16,8 @@ from vcr.request import Request
 
 from kimi_emulator import Failure, KimiEmulator, Reply
 from kimi_emulator.http import Call, HttpAnswer, endpoints
-from kimi_wire import KimiError, api_errors
+from kimi_wire import KimiError
+from kimi_wire.errors import api as api_errors
 from tests import record
 from tests.conversations import ask
 from tests.recorded import checks

@@ -25,7 +25,8 @@ from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
-from kimi_wire import KimiRequestError, media_download
+from kimi_wire import KimiRequestError
+from kimi_wire.media import download as media_download
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 from tests.media_samples import MP4, MP4_URL, PNG, PNG_URL, b64, data_url

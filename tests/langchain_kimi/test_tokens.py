@@ -18,7 +18,7 @@ from langchain_core.messages import (
 )
 
 from kimi_emulator import KimiEmulator
-from kimi_wire.tokens import estimate_messages, estimate_tools
+from kimi_wire.endpoints.tokens import estimate_messages, estimate_tools
 from langchain_kimi import ChatKimi, KimiNotFoundError, KimiRequestError
 
 COUNT = "/v1/tokenizers/estimate-token-count"

@@ -14,7 +14,7 @@ from llama_index.core.tools.calling import acall_tool, call_tool
 from kimi_emulator import KimiEmulator, Reply, ToolCall
 from kimi_emulator.sealed import BEGIN
 from kimi_emulator.services import formulas as emulated
-from kimi_wire.api_errors import KimiAuthenticationError
+from kimi_wire.errors import KimiAuthenticationError
 from llama_index_kimi import Kimi, KimiFormulaError, KimiFormulaToolSpec, KimiRequestError
 
 Make = Callable[..., Kimi]

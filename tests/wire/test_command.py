@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from kimi_emulator import Balance, KimiEmulator
-from kimi_wire import command, doctor
-from kimi_wire.command import main
-from kimi_wire.tokens import estimate_messages
+from kimi_wire.command import cli as command
+from kimi_wire.command import doctor
+from kimi_wire.command.cli import main
+from kimi_wire.endpoints.tokens import estimate_messages
 
 SECRET = "sk-secret-0123456789abcdef"
 Run = Callable[..., tuple[int, str, str]]

@@ -15,9 +15,7 @@ from kimi_emulator import KimiEmulator
 from kimi_emulator.http import HttpAnswer
 from kimi_emulator.sealed import decrypt
 from kimi_emulator.services import formulas as emulated
-from kimi_wire.api_errors import KimiAuthenticationError, KimiServerError
-from kimi_wire.errors import KimiFormulaError, KimiMissingKeyError, KimiRequestError
-from kimi_wire.formulas import (
+from kimi_wire.endpoints.formulas import (
     KNOWN_FORMULAS,
     FormulaTool,
     KimiFormulas,
@@ -25,6 +23,13 @@ from kimi_wire.formulas import (
     name_tools,
     parse_fiber,
     parse_formula_tools,
+)
+from kimi_wire.errors import (
+    KimiAuthenticationError,
+    KimiFormulaError,
+    KimiMissingKeyError,
+    KimiRequestError,
+    KimiServerError,
 )
 
 KEY = "sk-secret-0123456789"
