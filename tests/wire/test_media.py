@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kimi_emulator import magic
+from kimi_emulator.rules import magic
 from kimi_wire import KimiRequestError
 from kimi_wire.media import plan as media_work
 from kimi_wire.media.parts import render_attachment, show_url

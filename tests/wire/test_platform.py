@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import kimi_wire
+from kimi_emulator import Balance as EmulatedBalance
 from kimi_emulator import KimiEmulator
-from kimi_emulator import platform as emulated
 from kimi_wire import Balance, KimiError, KimiMissingKeyError, KimiPlatform, KimiRequestError, KimiResponseError
 from kimi_wire.endpoints.platform import parse_balance, parse_count, parse_models
 from tests.media_samples import png
@@ -57,7 +57,7 @@ def test_models(call: Any) -> None:
 
 def test_balance(call: Any, kimi: KimiEmulator) -> None:
     assert call("balance") == Balance(49.58894, 46.58893, 3.00001, None)
-    kimi.balance = emulated.Balance(0, -31.14918)
+    kimi.balance = EmulatedBalance(0, -31.14918)
     assert call("balance") == Balance(0, 0, -31.14918)
 
 

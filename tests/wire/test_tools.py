@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from kimi_emulator.dialect import check_schema
+from kimi_emulator.mfjs import check_schema
 from kimi_wire.answers.response import Choice, finish_choice
 from kimi_wire.errors import KimiRequestError, KimiToolChoiceError
 from kimi_wire.profiles import profile_for
