@@ -166,7 +166,7 @@ TWINS = [
         [(name, f"a{name}") for name in ("upload", "list", "get", "delete", "content", "text", "extract")],
     ),
     (
-        "kimi_wire/endpoints/platform.py",
+        "kimi_wire/endpoints/account.py",
         "KimiPlatform",
         [("models", "amodels"), ("balance", "abalance"), ("count_tokens", "acount_tokens")],
     ),

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         translate_error,
         translate_stream_error,
     )
-    from kimi_wire.errors.exchange import attempt_of, parse_request_id, public_url
+    from kimi_wire.errors.exchange import attempt_of, excerpt, parse_request_id, public_url
     from kimi_wire.errors.hints import REGIONS
     from kimi_wire.errors.refusals import advise_retry, parse_refusal, refusal_of
 
@@ -81,6 +81,7 @@ __all__ = [
     "advise_retry",
     "attempt_of",
     "cause_of",
+    "excerpt",
     "parse_refusal",
     "parse_request_id",
     "public_url",
@@ -93,7 +94,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "exchange": "attempt_of parse_request_id public_url",
+        "exchange": "attempt_of excerpt parse_request_id public_url",
         "hints": "REGIONS",
         "api": (
             "KimiAPIError KimiAuthenticationError KimiBadRequestError KimiConflictError KimiConnectionError "
