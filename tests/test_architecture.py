@@ -172,11 +172,15 @@ TWINS = [
     ),
     (
         "kimi_wire/endpoints/uploads.py",
-        "MediaConnection",
-        [("prepare", "aprepare"), ("_upload", "_aupload"), ("delete_uploads", "adelete_uploads")],
+        "Uploads",
+        [("prepare", "aprepare"), ("_upload", "_aupload"), ("delete", "adelete")],
     ),
     ("kimi_wire/transport/courier.py", "Courier", [("send", "asend")]),
-    ("kimi_wire/endpoints/chat.py", "KimiClient", [("complete", "acomplete"), ("stream", "astream")]),
+    (
+        "kimi_wire/endpoints/chat.py",
+        "KimiClient",
+        [("complete", "acomplete"), ("stream", "astream"), ("delete_uploads", "adelete_uploads")],
+    ),
     ("langchain_kimi/files.py", "KimiFileParser", [("lazy_parse", "alazy_parse")]),
     ("kimi_wire/endpoints/formulas.py", "KimiFormulas", [("tools", "atools"), ("run", "arun")]),
     ("langchain_kimi/formulas.py", "KimiFormulaTool", [("_run", "_arun")]),

@@ -79,6 +79,7 @@ class KimiPlatform:
     Args:
         api_key: Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
         base_url: Default: as everywhere, see `kimi_wire.transport.connection.resolve_base_url`.
+        connection: One that there is already, with its key and host, in place of all else.
         options: `timeout`, `max_retries`, `default_headers`, `http_client`, `http_async_client`.
 
     Raises:
@@ -86,8 +87,15 @@ class KimiPlatform:
         KimiRequestError: The URL is none.
     """
 
-    def __init__(self, api_key: str | None = None, base_url: str | None = None, **options: Any) -> None:
-        self._connection = KimiConnection.resolved(api_key, base_url, **options)
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        *,
+        connection: KimiConnection | None = None,
+        **options: Any,
+    ) -> None:
+        self._connection = connection or KimiConnection.resolved(api_key, base_url, **options)
 
     @classmethod
     def over(cls, connection: KimiConnection) -> KimiPlatform:
@@ -99,9 +107,7 @@ class KimiPlatform:
         Returns:
             The platform of the connection's host.
         """
-        platform = cls.__new__(cls)
-        platform._connection = connection
-        return platform
+        return cls(connection=connection)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._connection!r})"
