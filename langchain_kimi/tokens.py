@@ -76,7 +76,7 @@ class KimiTokenCounting(KimiSettings):
 
     def _count_at_server(self, messages: list[dict[str, Any]]) -> int:
         try:
-            return KimiPlatform.over(self._client).count_tokens(messages, self.model_name)
+            return KimiPlatform.over(self._client.connection).count_tokens(messages, self.model_name)
         except KimiError as error:
             raise _adapted(error) from error
 

@@ -155,7 +155,7 @@ class KimiConnection:
         Raises:
             KimiError: Whatever goes wrong.
         """
-        client = self._client()
+        client = self.client()
         try:
             return getattr(client, method)(path, cast_to=response_class(), **arguments)
         except Exception as error:
@@ -163,7 +163,7 @@ class KimiConnection:
 
     async def arequest(self, method: str, path: str, **arguments: Any) -> Any:
         """The asynchronous twin of `request`."""
-        client = await self._aclient()
+        client = await self.aclient()
         try:
             return await getattr(client, method)(path, cast_to=response_class(), **arguments)
         except Exception as error:
@@ -181,7 +181,8 @@ class KimiConnection:
         if keeper is not None:
             await keeper.aclose()
 
-    def _client(self) -> openai.OpenAI:
+    def client(self) -> openai.OpenAI:
+        """The SDK's client of synchronous calls."""
         with self._lock:
             if self._sync is None:
                 import openai
@@ -193,7 +194,8 @@ class KimiConnection:
                     self._close_sync = weakref.finalize(self, self._sync.close)
             return self._sync
 
-    async def _aclient(self) -> openai.AsyncOpenAI:
+    async def aclient(self) -> openai.AsyncOpenAI:
+        """The SDK's client of the running event loop."""
         loop = asyncio.get_running_loop()
         keeper = self._async.get(loop)
         if keeper is None:
@@ -208,6 +210,15 @@ class KimiConnection:
             self._async[loop] = keeper
             await keeper.start(self)
         return keeper.client
+
+    def stream_timeout(self) -> openai.Timeout | None:
+        """The timeout of a call that streams, where silence has a limit of its own; None: the usual one."""
+        if self._idle is None:
+            return None
+        import openai
+
+        usual = openai.Timeout(self._http_timeout())
+        return openai.Timeout(connect=usual.connect, read=self._idle, write=usual.write, pool=usual.pool)
 
     def _http_timeout(self) -> Any:
         import openai

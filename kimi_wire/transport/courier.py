@@ -13,7 +13,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from kimi_wire.errors import KimiRequestError, advise_retry, attempt_of, parse_refusal, parse_request_id, public_url
+from kimi_wire.errors import KimiRequestError, advise_retry, attempt_of, parse_request_id, public_url, refusal_of
 
 log = logging.getLogger("kimi_wire")
 """Says at INFO what each attempt came to; no text, no ids of accounts, no headers."""
@@ -110,9 +110,7 @@ def next_hop(request: Any, response: Any) -> Any:
 
 def mark_refusal(response: Any) -> None:
     """Tell the SDK, in the response's headers, whether and when to try again."""
-    refusal = parse_refusal(response.status_code, response.headers, response.content)
-    for name, value in advise_retry(refusal).items():
-        response.headers[name] = value
+    response.headers.update(advise_retry(refusal_of(response)))
 
 
 def log_attempt(request: Any, outcome: str, request_id: str | None = None) -> None:
