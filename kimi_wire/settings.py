@@ -119,6 +119,11 @@ SETTINGS = tuple(item.name for item in fields(Settings))
 _ALIASES = {"max_completion_tokens": "max_tokens", "model_name": "model"}
 
 
+def rename_settings(call: Mapping[str, Any]) -> dict[str, Any]:
+    """What one call gives, with the settings under their own names."""
+    return {_ALIASES.get(name, name): value for name, value in call.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """A setting that was left out, and why.
