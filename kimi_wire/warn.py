@@ -23,6 +23,8 @@ _IN_BETWEEN = frozenset(
 def warn(message: str) -> None:
     """Give a `KimiWarning` at the line that called: the innermost one that is neither ours nor a framework's.
 
+    In a task or a thread that a framework has made, that is the line which runs them all, such as `asyncio.run(...)`.
+
     Args:
         message: What the caller should know.
     """

@@ -211,7 +211,7 @@ class Kimi(FunctionCallingLLM):
     safety_identifier: str | None = Field(default=None, description="A stable, hashed id of the end user.")
     remote_images: str = Field(default="error", description="error or download.")
     upload_media_over: int | None = Field(default=None, description="Upload larger images and videos, in bytes.")
-    extra_body: dict[str, Any] | None = Field(default=None, description="Fields to put into the body as they are.")
+    extra_body: Mapping[str, Any] | None = Field(default=None, description="Fields to put into the body as they are.")
     strict: bool = Field(default=False, description="Raise where a setting would be left out with a warning.")
     timeout: float | None = Field(default=None, description="Seconds; None is 60 to connect and 900 to read.")
     stream_idle_timeout: float | None = Field(default=None, description="Seconds of silence that break a stream.")
