@@ -16,11 +16,13 @@ Example:
     ```
 """
 
+# From the bottom up, a module or a room imports only what stands before it:
+# families, scripting, text, sealed; request, tokens; hosts, search; state; mfjs/, rules/; brain/; answering; services/;
+# http/; emulator; standin, pytest_plugin, __main__.
 from .emulator import KimiEmulator
-from .files import Upload, UploadLimits
-from .platform import Balance
 from .scripting import Failure, RecordedRequest, Reply, ToolCall
 from .standin import emulate_without_key
+from .state import Balance, Upload, UploadLimits
 
 __all__ = [
     "Balance",
@@ -33,4 +35,3 @@ __all__ = [
     "UploadLimits",
     "emulate_without_key",
 ]
-__all__ = ["Balance", "Failure", "KimiEmulator", "RecordedRequest", "Reply", "ToolCall", "Upload", "UploadLimits"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -51,6 +52,13 @@ class ToolCall:
     arguments: Mapping[str, Any] | str = field(default_factory=dict)
     id: str | None = None
     type: str = "function"
+
+
+def arguments_text(call: ToolCall) -> str:
+    """Return a call's arguments as the text that goes on the wire."""
+    if isinstance(call.arguments, str):
+        return call.arguments
+    return json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True)

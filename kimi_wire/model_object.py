@@ -15,13 +15,13 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kimi_wire.client import KimiClient
-from kimi_wire.connection import resolve_api_key, resolve_base_url
+from kimi_wire.answers import Completion, explain_answer
+from kimi_wire.endpoints import KimiClient
 from kimi_wire.hosts import host_for, profile_at
 from kimi_wire.profiles import Profile, profile_for
-from kimi_wire.request import Request, render_request
-from kimi_wire.response import Completion, explain_answer
+from kimi_wire.requests import Request, render_request
 from kimi_wire.settings import SETTINGS, merge_settings, rename_settings, split_options
+from kimi_wire.transport import resolve_api_key, resolve_base_url
 from kimi_wire.warn import warn
 
 CONNECTION = (

@@ -53,8 +53,8 @@ class Settings:
         thinking: Whether to think; None is the model's default.
         reasoning_effort: `low`, `high` or `max`; kimi-k3 family only.
         preserve_thinking: Whether the model sees its reasoning of earlier turns (`thinking.keep`).
-        missing_reasoning: See `kimi_wire.messages.render_messages`.
-        unanswered_tool_calls: See `kimi_wire.messages.render_messages`.
+        missing_reasoning: See `kimi_wire.requests.messages.render_messages`.
+        unanswered_tool_calls: See `kimi_wire.requests.messages.render_messages`.
         dialect: What the host speaks: `auto`, or a name of `kimi_wire.hosts.HOSTS`.
         prefix: The beginning of the answer, which goes on from there (Partial Mode); the answer has it at its front.
         prefix_name: Who speaks, for role play: a name for the answer's beginning.
@@ -70,12 +70,12 @@ class Settings:
         top_logprobs: How many alternatives with them, 0 to 20.
         stop: Up to 5 strings of at most 32 bytes.
         tools: Tool declarations in the API's form.
-        tool_choice: See `kimi_wire.tools.parse_tool_choice`.
+        tool_choice: See `kimi_wire.requests.tools.parse_tool_choice`.
         response_format: `{"type": "json_object"}`, or `json_schema` with its schema.
         prompt_cache_key: Steers requests of one session to the same cache.
         safety_identifier: A stable, hashed id of the end user.
         remote_images: What to do about images and videos given as URLs of the web, which Kimi does not fetch: `error`
-            raises, `download` fetches them (`kimi_wire.media_download`).
+            raises, `download` fetches them (`kimi_wire.media.download`).
         upload_media_over: Images and videos of more than so many bytes are uploaded once, and then referred to; None
             sends all of them with each request.
         extra_body: Fields to put into the body as they are, over everything else.

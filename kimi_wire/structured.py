@@ -17,9 +17,9 @@ from typing import Any
 
 from jiter import from_json
 
+from kimi_wire.arguments import parse_arguments, replay_arguments
 from kimi_wire.json_text import iter_json_texts
 from kimi_wire.profiles import ForcedChoice, Profile
-from kimi_wire.response import parse_arguments, replay_arguments
 from kimi_wire.schema import is_object_schema
 
 WRAPPER = "answer"
@@ -83,7 +83,7 @@ def _wrap(schema: Mapping[str, Any]) -> dict[str, Any]:
 def can_think_while_forced(profile: Profile) -> bool:
     """Whether a model that does not think while a call is forced can be asked to do both.
 
-    The call is then written as JSON under a schema (`kimi_wire.tools.plan_tools`), which holds one call only.
+    The call is then written as JSON under a schema (`kimi_wire.requests.tools.plan_tools`), which holds one call only.
     """
     return profile.forced_choice is ForcedChoice.THINKING_OFF and profile.json_schema
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kimi_wire import __version__
 from kimi_wire.errors import KimiError, KimiFormulaError, KimiMissingKeyError, KimiWarning
-from kimi_wire.exports import late_names, require
+from kimi_wire.lazy import lazy_names, require
 
 require("langchain_core", package="langchain_kimi", title="LangChain", extra="langchain")
 
@@ -78,4 +78,4 @@ __all__ = [
 
 
 # The error classes, and with them the openai SDK.
-__getattr__ = late_names(__name__, __all__, home="langchain_kimi.errors")
+__getattr__ = lazy_names(__name__, {"errors": " ".join(__all__)})

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field
 from typing_extensions import Self
 
 from kimi_wire import __version__
-from kimi_wire.client import KimiClient
-from kimi_wire.connection import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
+from kimi_wire.answers import PROVIDER, Completion
+from kimi_wire.endpoints import KimiClient, KimiPlatform, estimate_messages, estimate_text, estimate_tools
 from kimi_wire.errors import KimiError
 from kimi_wire.model_object import (
     client_of,
@@ -28,12 +28,10 @@ from kimi_wire.model_object import (
     profile_asked,
     without_secrets,
 )
-from kimi_wire.platform import KimiPlatform
-from kimi_wire.request import Request, check_settings
-from kimi_wire.response import PROVIDER, Completion
+from kimi_wire.requests import Request, check_settings
 from kimi_wire.settings import DEFAULT_MODEL, suggest
 from kimi_wire.structured import OutputForm
-from kimi_wire.tokens import estimate_messages, estimate_text, estimate_tools
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
 from langchain_kimi.adapt import adapted
 from langchain_kimi.messages import render_message
 from langchain_kimi.profiles import model_profile

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from langchain_core.document_loaders import BaseBlobParser, BaseLoader, Blob
 from langchain_core.documents import Document
 
+from kimi_wire.endpoints import DEFAULT_CONCURRENCY, KimiFiles
 from kimi_wire.errors import KimiError, KimiRequestError
-from kimi_wire.files import DEFAULT_CONCURRENCY, KimiFiles
 from langchain_kimi.adapt import adapted
 
 logger = logging.getLogger("langchain_kimi")

@@ -8,10 +8,10 @@ from typing import Any
 from langchain_core.tools import BaseTool, BaseToolkit, ToolException
 from pydantic import PrivateAttr
 
-from kimi_wire.connection import DEFAULT_MAX_RETRIES
+from kimi_wire.endpoints import FormulaTool, KimiFormulas
 from kimi_wire.errors import KimiError, KimiFormulaError
-from kimi_wire.formulas import FormulaTool, KimiFormulas
 from kimi_wire.model_object import plain_secret
+from kimi_wire.transport import DEFAULT_MAX_RETRIES
 from langchain_kimi.adapt import adapted
 
 HandleToolError = bool | str | Callable[[ToolException], str] | None

@@ -19,7 +19,7 @@ from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel, TypeAdapter
 
-from kimi_wire.response import parse_arguments, render_arguments
+from kimi_wire.arguments import parse_arguments, render_arguments
 from kimi_wire.structured import (
     WRAPPER,
     OutputForm,

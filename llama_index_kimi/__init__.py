@@ -17,7 +17,7 @@ from kimi_wire import (
     KimiWarning,
     __version__,
 )
-from kimi_wire.exports import late_names, require
+from kimi_wire.lazy import lazy_names, require
 
 require("llama_index.core", package="llama_index_kimi", title="LlamaIndex", extra="llama-index")
 
@@ -30,7 +30,7 @@ from llama_index_kimi.tokens import KimiTokenizer
 from llama_index_kimi.web_search import KimiWebSearchToolSpec
 
 if TYPE_CHECKING:
-    from kimi_wire.api_errors import (
+    from kimi_wire.errors import (
         KimiAPIError,
         KimiAuthenticationError,
         KimiBadRequestError,
@@ -85,4 +85,4 @@ __all__ = [
 
 
 # The server's errors, and with them the openai SDK.
-__getattr__ = late_names(__name__, __all__, home="kimi_wire.api_errors")
+__getattr__ = lazy_names(__name__, {"kimi_wire.errors": " ".join(__all__)})

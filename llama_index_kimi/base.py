@@ -28,8 +28,8 @@ from llama_index.core.prompts import BasePromptTemplate, PromptTemplate
 from llama_index.core.types import BasePydanticProgram, Model, PydanticProgramMode
 
 from kimi_wire import KimiRequestError, profile_for
-from kimi_wire.client import KimiClient
-from kimi_wire.connection import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
+from kimi_wire.answers import Completion
+from kimi_wire.endpoints import KimiClient
 from kimi_wire.model_object import (
     client_of,
     explain,
@@ -41,10 +41,10 @@ from kimi_wire.model_object import (
     without_secrets,
 )
 from kimi_wire.profiles import Profile
-from kimi_wire.request import Request, check_settings
-from kimi_wire.response import Completion
+from kimi_wire.requests import Request, check_settings
 from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, suggest
 from kimi_wire.structured import can_think_while_forced
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
 from llama_index_kimi.callbacks import when_observed
 from llama_index_kimi.convert import (
     StreamedResponse,

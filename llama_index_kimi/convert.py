@@ -22,8 +22,8 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.llms.llm import ToolSelection
 
 from kimi_wire import KimiRequestError
-from kimi_wire.response import PROVIDER, Choice, Completion, Usage, parse_arguments, render_arguments
-from kimi_wire.stream import Delta, ToolCallDelta
+from kimi_wire.answers import PROVIDER, Choice, Completion, Delta, ToolCallDelta, Usage
+from kimi_wire.arguments import parse_arguments, render_arguments
 from llama_index_kimi.media import MEDIA_BLOCKS, message_blocks, render_media_block
 from llama_index_kimi.tools import render_tool
 

@@ -12,11 +12,11 @@ from llama_index.core.bridge.pydantic import BaseModel, Field, PrivateAttr, Secr
 from llama_index.core.readers.base import BasePydanticReader
 from llama_index.core.schema import Document
 
-from kimi_wire.connection import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
+from kimi_wire.endpoints import DEFAULT_CONCURRENCY, KimiFiles
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.files import DEFAULT_CONCURRENCY, KimiFiles
 from kimi_wire.model_object import fill_state, plain_secret, without_secrets
 from kimi_wire.settings import suggest
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
 
 Files: TypeAlias = "str | PurePath | Sequence[str | PurePath]"
 

@@ -27,9 +27,9 @@ from pydantic import BaseModel
 from kimi_emulator import KimiEmulator, Reply
 from kimi_emulator import ToolCall as EmulatedCall
 from kimi_wire import KimiWarning
-from kimi_wire.media_work import REMOTE_IMAGES
-from kimi_wire.messages import MISSING_REASONING, UNANSWERED
+from kimi_wire.media import REMOTE_IMAGES
 from kimi_wire.model_object import CONNECTION
+from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED
 from kimi_wire.settings import OF_A_CALL, SETTINGS, Settings
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi, KimiStructuredOutputError

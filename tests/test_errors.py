@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 import langchain_kimi
 import llama_index_kimi
 from kimi_emulator import Failure, KimiEmulator, Reply
-from kimi_wire import api_errors, errors
-from kimi_wire.client import KimiClient
-from kimi_wire.hints import hint_for
-from kimi_wire.refusals import mask, mask_all, parse_refusal
+from kimi_wire import errors
+from kimi_wire.endpoints.chat import KimiClient
+from kimi_wire.errors import api as api_errors
+from kimi_wire.errors.hints import hint_for
+from kimi_wire.errors.refusals import mask, mask_all, parse_refusal
 from langchain_kimi import errors as langchain_errors
 from tests.wire.test_client import SECRET, WAYS, ask, request
 

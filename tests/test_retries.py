@@ -18,11 +18,11 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.rate_limiter import BaseRateLimiter as LlamaIndexLimiter
 
 from kimi_emulator import Failure, KimiEmulator, Reply
-from kimi_wire import api_errors
-from kimi_wire.client import KimiClient
-from kimi_wire.connection import _made
+from kimi_wire.endpoints.chat import KimiClient
 from kimi_wire.errors import KimiError, KimiRequestError, KimiStreamError
-from kimi_wire.refusals import advise_retry, parse_refusal
+from kimi_wire.errors import api as api_errors
+from kimi_wire.errors.refusals import advise_retry, parse_refusal
+from kimi_wire.transport.connection import _made
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 from tests.wire.test_client import SECRET, WAYS, ask

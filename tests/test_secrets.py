@@ -23,8 +23,8 @@ from llama_index.core.llms import ChatMessage
 
 from kimi_emulator import Failure, KimiEmulator, Reply
 from kimi_wire import KimiError, KimiMissingKeyError, KimiRequestError
-from kimi_wire.client import KimiClient
-from kimi_wire.connection import resolve_base_url
+from kimi_wire.endpoints.chat import KimiClient
+from kimi_wire.transport.connection import resolve_base_url
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 from tests.wire.test_client import WAYS, ask, request

@@ -18,8 +18,8 @@ from langchain_core.messages import (
 )
 
 from kimi_emulator import KimiEmulator
-from kimi_wire.tokens import estimate_messages, estimate_tools
-from kimi_wire.tools import web_search_tool
+from kimi_wire.endpoints.tokens import estimate_messages, estimate_tools
+from kimi_wire.requests import web_search_tool
 from langchain_kimi import ChatKimi, KimiNotFoundError, KimiRequestError, KimiWebSearch
 
 COUNT = "/v1/tokenizers/estimate-token-count"

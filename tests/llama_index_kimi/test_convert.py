@@ -22,8 +22,8 @@ from llama_index.core.base.llms.types import (
 )
 
 from kimi_wire import KimiRequestError
-from kimi_wire.response import Choice, Completion, ToolCall, Usage
-from kimi_wire.stream import Delta, ToolCallDelta
+from kimi_wire.answers.response import Choice, Completion, ToolCall, Usage
+from kimi_wire.answers.stream import Delta, ToolCallDelta
 from llama_index_kimi.convert import (
     StreamedResponse,
     keep_first_call,

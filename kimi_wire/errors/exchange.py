@@ -1,0 +1,27 @@
+"""What may be said of a request and its response, in errors and in logs: nothing that is secret. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+# Newest first; which one a host sends has changed (kimi-cli reads x-trace-id, recordings of 2026 have the first two).
+_REQUEST_ID_HEADERS = ("msh-request-id", "x-request-id", "x-msh-trace-id", "x-trace-id")
+
+
+def parse_request_id(headers: Mapping[str, str]) -> str | None:
+    """The server's id of a request, from a response's headers."""
+    return next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
+
+
+def attempt_of(request: Any) -> int:
+    """Which attempt of its call a request was, from 1: the SDK counts them in a header."""
+    count = str(request.headers.get("x-stainless-retry-count") or "0")
+    return int(count) + 1 if count.isdigit() else 1
+
+
+def public_url(url: str) -> str:
+    """A URL without what may be secret in it: user, password, query and fragment."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
