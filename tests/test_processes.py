@@ -41,7 +41,7 @@ def ask(model: Any, question: str) -> str:
 
 
 def close(model: Any) -> None:
-    (model._client if isinstance(model, ChatKimi) else model._client()).close()
+    model._client.close()
 
 
 class AskKimi:

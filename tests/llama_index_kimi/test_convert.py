@@ -158,7 +158,7 @@ def test_arguments_given_as_a_dict_become_text() -> None:
     block = ToolCallBlock(tool_call_id="f:0", tool_name="f", tool_kwargs={"city": "Köln"})
     assert render_message(assistant(block))["tool_calls"][0]["function"] == {
         "name": "f",
-        "arguments": '{"city": "Köln"}',
+        "arguments": '{"city":"Köln"}',  # as Kimi writes it
     }
 
 
