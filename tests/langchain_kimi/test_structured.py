@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
 from langchain_kimi.structured import read_schema
-from tests.conftest import FAMILIES
+from tests.families import FAMILIES
 
 pytestmark = pytest.mark.filterwarnings("ignore::kimi_wire.errors.KimiWarning")
 

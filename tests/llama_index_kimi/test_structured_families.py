@@ -22,9 +22,9 @@ from llama_index.core.tools import QueryEngineTool
 
 from kimi_emulator import KimiEmulator, Reply
 from llama_index_kimi import Kimi
+from tests.families import FAMILIES
 from tests.llama_index_kimi.structured import (
     ADA,
-    FAMILIES,
     NO_SCHEMA,
     THINKS,
     WHO,
