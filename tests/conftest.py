@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -50,6 +51,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the synchronous half out of what is doubled."""
     items[:] = [item for item in items if not _is_doubled_in_vain(getattr(item, "callspec", None))]
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays until the end: the frameworks, and the tests themselves."""
+    gc.collect()
+    gc.freeze()
 
 
 def _is_doubled_in_vain(spec: Any) -> bool:

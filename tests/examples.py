@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import inspect
 import os
 import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 
@@ -64,6 +68,22 @@ def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
+
+
+def run_here(blocks: Iterable[str], where: str) -> None:
+    """Run the blocks of an example one after the other in this process, awaits at their top level too.
+
+    Args:
+        blocks: The code, in order.
+        where: Where it stands.
+    """
+    names: dict[str, Any] = {"__name__": "example"}
+    for block in blocks:
+        code = compile(block, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        if code.co_flags & inspect.CO_COROUTINE:
+            asyncio.run(eval(code, names))
+        else:
+            exec(code, names)
 
 
 def run_tests(code: str, conftest: str, folder: Path) -> None:

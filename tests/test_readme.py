@@ -16,7 +16,7 @@ import langchain_kimi
 import llama_index_kimi
 from kimi_emulator import KimiEmulator
 from kimi_wire.settings import SETTINGS
-from tests.examples import ROOT, fences, is_conftest, is_test, run, run_tests
+from tests.examples import ROOT, fences, is_conftest, is_test, run, run_here, run_tests
 from tests.model_table import insert
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -63,8 +63,30 @@ def test_fences_that_are_tests_pass(tmp_path: Path, where: str, code: str) -> No
     run_tests(code, "\n".join(beside), tmp_path)
 
 
+# llama-index-workflows 2.26 inspects every attribute of an agent, pydantic's deprecated ones included.
+@pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
+@pytest.mark.slow
 @pytest.mark.parametrize(("where", "code"), PROGRAMS, ids=[where for where, _ in PROGRAMS])
 def test_python_fences_run(
+    kimi: KimiEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    where: str,
+    code: str,
+) -> None:
+    monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
+    monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
+    monkeypatch.chdir(tmp_path)
+    run_here([code], where)
+    if "print(" in code:
+        assert capsys.readouterr().out.strip()
+    assert [request.error for request in kimi.rejections] == []
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(("where", "code"), PROGRAMS, ids=[where for where, _ in PROGRAMS])
+def test_python_fences_run_as_programs(
     kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str, code: str
 ) -> None:
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
