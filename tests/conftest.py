@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,18 @@ def _environment(monkeypatch: pytest.MonkeyPatch, one_certificate: Path) -> None
     for name in list(os.environ):
         if name.startswith(("MOONSHOT_", "KIMI_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What starts one is marked `slow`, so that `make test-fast` is."""
+    if request.node.get_closest_marker("slow") is None:
+
+        class Unmarked(subprocess.Popen[Any]):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                pytest.fail(f"{request.node.name} starts a process, and is not marked slow: {args}")
+
+        monkeypatch.setattr(subprocess, "Popen", Unmarked)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,10 +86,12 @@ def run_here(blocks: Iterable[str], where: str) -> None:
             exec(code, names)
 
 
-def run_tests(code: str, conftest: str, folder: Path) -> None:
-    """Run code that defines tests as a user would, and expect that some pass and none fails."""
+def run_tests(examples: Sequence[str], conftest: str, folder: Path) -> None:
+    """Run code that defines tests as a user would, and expect that some of each example pass and none fails."""
     (folder / "conftest.py").write_text(conftest, "utf-8")
-    (folder / "test_example.py").write_text(code, "utf-8")
-    done = run(["-m", "pytest", "-q"], folder)
+    for number, code in enumerate(examples):
+        (folder / f"test_example_{number}.py").write_text(code, "utf-8")
+    done = run(["-m", "pytest", "-q", "-rp"], folder)
     assert done.returncode == 0, done.stdout
-    assert re.search(r"\b[1-9]\d* passed", done.stdout)
+    for number, _ in enumerate(examples):
+        assert f"PASSED test_example_{number}.py::" in done.stdout

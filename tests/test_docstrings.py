@@ -153,6 +153,7 @@ EXAMPLES = list(examples())
 
 
 # llama-index-workflows 2.26 inspects every attribute of an agent, pydantic's deprecated ones included.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
 @pytest.mark.parametrize(("where", "blocks"), EXAMPLES, ids=[where for where, _ in EXAMPLES])
 def test_examples_run(
@@ -169,7 +170,7 @@ def test_examples_run(
         (tmp_path / name).write_text("The Moon has ice at its poles.", "utf-8")
     (tmp_path / "picture.png").write_bytes(png())
     if any(map(is_test, blocks)):
-        run_tests("\n\n".join(blocks), "", tmp_path)
+        run_tests(["\n\n".join(blocks)], "", tmp_path)
         return
     run_here(blocks, where)
     assert [request.error for request in kimi.rejections] == []

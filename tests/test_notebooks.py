@@ -35,6 +35,7 @@ def test_notebooks_run(path: Path, kernel: NotebookClient) -> None:
     assert shape(execute(path, kernel)) == shape(nbformat.read(path, as_version=4))
 
 
+@pytest.mark.slow
 @pytest.mark.deep
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_run_from_a_clean_kernel(path: Path) -> None:

@@ -22,6 +22,8 @@ import langchain_kimi
 from tests import matrix
 from tests.examples import fences
 
+pytestmark = pytest.mark.slow  # it builds
+
 ROOT = Path(__file__).parent.parent
 SHIPPED = {"kimi_wire", "langchain_kimi", "llama_index_kimi", "kimi_emulator", "llama_index_conformance"}
 

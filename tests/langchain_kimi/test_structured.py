@@ -97,6 +97,7 @@ JOKE_SCHEMA = {"title": "joke", "description": "A joke.", **Weather.model_json_s
 METHODS = ["json_schema", "function_calling", "json_mode"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", FAMILIES)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("schema", [Weather, Node, Owner, Numbers, Point], ids=lambda schema: schema.__name__)

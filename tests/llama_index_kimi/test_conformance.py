@@ -18,10 +18,12 @@ class TestKimiK3(KimiConformance):
     model = "kimi-k3"
 
 
+@pytest.mark.slow
 class TestKimiK26(KimiConformance):
     model = "kimi-k2.6"
 
 
+@pytest.mark.slow
 class TestKimiK26WithoutThinking(FamilyConformance):
     model = "kimi-k2.6"
     supports_thinking = False
@@ -31,15 +33,18 @@ class TestKimiK26WithoutThinking(FamilyConformance):
         return {**super().llm_params, "thinking": False}
 
 
+@pytest.mark.slow
 class TestKimiK27Code(FamilyConformance):
     model = "kimi-k2.7-code"
 
 
+@pytest.mark.slow
 class TestKimiK25(FamilyConformance):
     model = "kimi-k2.5"
 
 
 # Core's router asks every function-calling LLM for a forced call, and Kimi warns where the family takes none.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*takes no forced tool choice here")
 class TestMoonshotV1(FamilyConformance):
     """No thinking, no pictures, no forced choices."""
@@ -50,6 +55,7 @@ class TestMoonshotV1(FamilyConformance):
     supports_forced_tool_choice = False
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*takes no forced tool choice here")
 class TestKimiK2Thinking(FamilyConformance):
     """No pictures, no forced choices."""
@@ -59,6 +65,7 @@ class TestKimiK2Thinking(FamilyConformance):
     supports_forced_tool_choice = False
 
 
+@pytest.mark.slow
 class TestPlain(PlainConformance):
     """Not ours, and written for no server in particular; what the server refuses of it is expected to fail."""
 

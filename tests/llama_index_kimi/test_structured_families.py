@@ -36,6 +36,7 @@ from tests.llama_index_kimi.structured import (
 Make = Callable[..., Kimi]
 
 pytestmark = [
+    pytest.mark.slow,
     # Families that can only be asked for a tool call say so once.
     pytest.mark.filterwarnings("ignore:.*takes no forced tool choice:kimi_wire.KimiWarning"),
     # Core's `StructuredLLM.stream_chat` writes `partial_output.json()`.
