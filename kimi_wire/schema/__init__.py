@@ -17,6 +17,8 @@ from kimi_wire.schema.references import Document
 from kimi_wire.schema.source import check_json
 from kimi_wire.schema.write import Writer, in_order
 
+__all__ = ["is_object_schema", "normalise_schema"]
+
 
 def normalise_schema(schema: Mapping[str, Any], *, where: str = "schema") -> dict[str, Any]:
     """Write a JSON Schema in Moonshot's dialect, at its strictest level ("ultra").
