@@ -1,4 +1,8 @@
-"""One line on what to do about an error of the server. Pure."""
+"""One line on what to do about an error of the server. Pure.
+
+Deliberately absent: asking the other region's host by itself after a 401. The key is for the host that was configured;
+`python -m kimi_wire doctor --try-other-region` sends it to the other one where somebody asks for that.
+"""
 
 from __future__ import annotations
 
