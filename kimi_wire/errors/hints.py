@@ -113,6 +113,7 @@ def _by_kind(refusal: Refusal, url: str, location: str | None) -> str:
         return "The account has no credit here: top it up, or check its plan."
     if status == 404:
         root = public_url(url).partition("/chat/")[0]
+        # The table of families is above this room; tests/test_errors.py holds the names to its dates.
         return (
             "The model may be retired (moonshot-v1, kimi-k2 and kimi-k2.5 are), misspelt, or not open to this account, "
             f"which needs a first top-up of $1; GET {root}/models lists what the key may use."
