@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -26,6 +28,7 @@ from kimi_wire.errors import api as api_errors
 from kimi_wire.errors import refusals
 from kimi_wire.errors.hints import hint_for
 from kimi_wire.errors.refusals import mask, mask_all, parse_refusal
+from kimi_wire.profiles import FAMILIES
 from langchain_kimi import errors as langchain_errors
 from tests.wire.test_client import SECRET, WAYS, ask, request
 
@@ -119,6 +122,16 @@ def test_the_other_region_is_named(host: str, other: str) -> None:
     assert f"base_url='https://{other}/v1'" in hint_for(refusal, f"https://{host}/v1/chat/completions")
     evil = hint_for(refusal, f"https://{host}.evil.com/v1/chat/completions")
     assert other not in evil
+
+
+def test_the_hint_names_the_families_that_the_table_has_as_retired() -> None:
+    """The words are older than no row: whoever changes one of the dates changes them too, and this day."""
+    hint = hint_for(parse_refusal(404, {}, {"message": "Not found the model x"}), "https://h/v1/chat/completions")
+    named = re.findall(r"(?:kimi|moonshot)-[\w.]+", hint)
+    rows = [row for row in FAMILIES if row.family not in ("kimi-latest", "kimi-thinking-preview")]  # nobody's any more
+    said = {row.family for row in rows for name in named if f"{row.family}-".startswith(f"{name}-")}
+    assert said == {row.family for row in rows if row.is_retired(date(2026, 11, 26))}
+    assert len(named) == 3
 
 
 BODIES: list[tuple[bytes, str]] = [

@@ -1,4 +1,7 @@
-"""Chat completions: the four shells around the pure functions."""
+"""Chat completions: the four shells around the pure functions.
+
+Deliberately absent: the SDK's typed `chat.completions.create`; `_arguments` says what it costs.
+"""
 
 from __future__ import annotations
 

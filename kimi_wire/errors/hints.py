@@ -1,4 +1,8 @@
-"""One line on what to do about an error of the server. Pure."""
+"""One line on what to do about an error of the server. Pure.
+
+Deliberately absent: asking the other region's host by itself after a 401. The key is for the host that was configured;
+`python -m kimi_wire doctor --try-other-region` sends it to the other one where somebody asks for that.
+"""
 
 from __future__ import annotations
 
@@ -109,6 +113,7 @@ def _by_kind(refusal: Refusal, url: str, location: str | None) -> str:
         return "The account has no credit here: top it up, or check its plan."
     if status == 404:
         root = public_url(url).partition("/chat/")[0]
+        # The table of families is above this room; tests/test_errors.py holds the names to its dates.
         return (
             "The model may be retired (moonshot-v1, kimi-k2 and kimi-k2.5 are), misspelt, or not open to this account, "
             f"which needs a first top-up of $1; GET {root}/models lists what the key may use."

@@ -1,10 +1,15 @@
-"""The way to the server: keys and hosts, and the openai SDK as transport for every endpoint."""
+"""The way to the server: keys and hosts, and the openai SDK as transport for every endpoint.
+
+From the caller down: `KimiConnection` has a client of the SDK, that has a client made by `with_courier`, and that sends
+with a client of the HTTP library, the user's or one made here (`default_client`).
+
+Deliberately absent: retries of our own. The SDK's `max_retries` is what users know, and two layers would multiply.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import importlib
 import inspect
 import json
 import os
@@ -17,6 +22,7 @@ from urllib.parse import urlsplit
 from kimi_wire.errors import KimiMissingKeyError, KimiRequestError, public_url
 from kimi_wire.transport import aiohttp as aiohttp_client
 from kimi_wire.transport.courier import with_courier
+from kimi_wire.transport.library import http_library, response_class
 
 if TYPE_CHECKING:
     import openai
@@ -113,6 +119,7 @@ class KimiConnection:
         _CONNECTIONS.add(self)
 
     def _begin(self) -> None:
+        """Have no client yet: at first, and again in a child process, which leaves its parent's alone."""
         self._lock = threading.Lock()
         self._sync: openai.OpenAI | None = None
         self._close_sync: Callable[[], object] = lambda: None
@@ -336,13 +343,16 @@ def default_async_client() -> Any:
 
 
 def _ssl_context() -> Any:
-    """The HTTP library's own context, made once: it reads all certificates, which takes 20 to 80 ms."""
+    """The HTTP library's own context, made once: it reads all certificates, which takes 20 to 80 ms.
+
+    Another one is made where the environment names other files by then.
+    """
     return _make_ssl_context(*map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")))
 
 
 @functools.cache
 def _make_ssl_context(*_of: str | None) -> Any:
-    return _http_library().create_ssl_context()
+    return http_library().create_ssl_context()
 
 
 _write_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -373,20 +383,6 @@ def _content_argument() -> str:
     import openai
 
     return "content" if "content" in inspect.signature(openai.OpenAI.post).parameters else "body"
-
-
-@functools.cache
-def response_class() -> type[Any]:
-    """The response of the library under the SDK."""
-    response: type[Any] = _http_library().Response
-    return response
-
-
-def _http_library() -> Any:
-    """The library under the SDK: httpx, or httpx2 from openai 3 on."""
-    import openai
-
-    return importlib.import_module(openai.DefaultHttpxClient.__bases__[0].__module__.partition(".")[0])
 
 
 def cause_of(error: Exception) -> BaseException | None:
