@@ -420,7 +420,7 @@ class Kimi(FunctionCallingLLM):
 
     @property
     def _client(self) -> KimiClient:
-        return client_of(self, plain_secret(self.api_key), self.api_base)
+        return client_of(self, "api_key", "api_base")
 
     def _prompt_messages(self, prompt: str, formatted: bool) -> list[ChatMessage]:
         if not formatted and self.completion_to_prompt is not None:

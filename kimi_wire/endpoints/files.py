@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from kimi_wire.endpoints.objects import parse_object
 from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, KimiWarning, parse_request_id
+from kimi_wire.json_values import is_whole
 from kimi_wire.media import Document, FileInput, aread_document, read_document
 from kimi_wire.transport import KimiConnection
 
@@ -387,10 +388,10 @@ def _file_info(raw: Any, response: Any) -> FileInfo:
     return FileInfo(
         id=raw["id"],
         filename=str(raw.get("filename") or ""),
-        size=size if isinstance(size, int) else None,
+        size=size if is_whole(size) else None,
         purpose=str(raw.get("purpose") or ""),
         status=str(raw.get("status") or ""),
-        created_at=created if isinstance(created, int) else None,
+        created_at=created if is_whole(created) else None,
         raw=dict(raw),
     )
 

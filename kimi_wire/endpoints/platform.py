@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from kimi_wire.endpoints.objects import parse_object
 from kimi_wire.errors import KimiRequestError, KimiResponseError, parse_request_id
-from kimi_wire.json_values import JSON, mapping
+from kimi_wire.json_values import JSON, is_whole, mapping
 from kimi_wire.profiles import profile_for
 from kimi_wire.requests import render_each
 from kimi_wire.settings import DEFAULT_MODEL
@@ -203,7 +203,7 @@ def _model_info(entry: Mapping[str, Any]) -> ModelInfo:
     flags = {name: entry.get(name) for name in ("supports_image_in", "supports_video_in", "supports_reasoning")}
     return ModelInfo(
         id=entry["id"],
-        context_length=length if isinstance(length, int) and not isinstance(length, bool) else None,
+        context_length=length if is_whole(length) else None,
         display_name=name if isinstance(name, str) else None,
         raw=dict(entry),
         **{name: flag if isinstance(flag, bool) else None for name, flag in flags.items()},
@@ -232,7 +232,7 @@ def parse_count(response: Any) -> int:
         KimiResponseError: There is none in the answer.
     """
     total = mapping(parse_object(response.content, response.headers).get("data")).get("total_tokens")
-    if not isinstance(total, int) or isinstance(total, bool):
+    if not is_whole(total):
         raise _unusable("no token count", response)
     return total
 
