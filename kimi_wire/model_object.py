@@ -102,20 +102,21 @@ def explain(completion: Completion) -> None:
         warn(explanation)
 
 
-def client_of(model: Any, api_key: str | None, base_url: str | None) -> KimiClient:
+def client_of(model: Any, key_field: str, url_field: str) -> KimiClient:
     """The client for a model object's fields as they are now: they can be assigned to, and a copy may have others.
 
     Args:
         model: The model object.
-        api_key: Its key; None is the environment's, which is looked up with every call.
-        base_url: Its address; None likewise.
+        key_field: The field that has its key; where that is empty, each call takes the environment's.
+        url_field: The field that has its address; likewise.
 
     Raises:
         KimiMissingKeyError: There is no key.
     """
     arguments = {name: getattr(model, name) for name in CONNECTION}
     arguments["default_headers"] = dict(model.default_headers or {})  # which can be changed in place
-    arguments |= {"api_key": resolve_api_key(api_key), "base_url": resolve_base_url(base_url)}
+    arguments["base_url"] = resolve_base_url(getattr(model, url_field))
+    arguments["api_key"] = resolve_api_key(plain_secret(getattr(model, key_field)))
     with _CONNECTING:  # threads that begin together share one client, and what it uploaded
         if model._connection is None or model._connection[0] != arguments:
             model._connection = arguments, KimiClient(**arguments)

@@ -1,4 +1,8 @@
-"""What a caller can ask of a request: the settings, where they come from, and names that are nobody's. Pure."""
+"""What a caller can ask of a request: the settings, where they come from, and names that are nobody's. Pure.
+
+Deliberately absent: the fields of `ChatKimi` and `Kimi`, made of this table. Editors, type checkers and documentation
+read them in the source; a test compares them instead.
+"""
 
 from __future__ import annotations
 

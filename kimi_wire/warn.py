@@ -1,4 +1,7 @@
-"""Warnings that point at the line of the caller, however many frames of ours and of the frameworks lie in between."""
+"""Warnings that point at the line of the caller, however many frames of ours and of the frameworks lie in between.
+
+Deliberately absent: a number of frames to skip. It is wrong, in silence, with the next frame that comes in between.
+"""
 
 from __future__ import annotations
 

@@ -332,7 +332,7 @@ class ChatKimi(BaseChatModel):
 
     @property
     def _client(self) -> KimiClient:
-        return client_of(self, plain_secret(self.kimi_api_key), self.base_url)
+        return client_of(self, "kimi_api_key", "base_url")
 
     def _settings(self) -> dict[str, Any]:
         """The settings of the constructor, by the names of `kimi_wire.settings.Settings`."""
@@ -371,7 +371,7 @@ class ChatKimi(BaseChatModel):
         return params
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        return model_profile(self.model_name)
+        return model_profile(self.model_name, profile_asked(self._settings(), {}, self.base_url))
 
     # The four ways to ask. Each pair differs by `async` and `await` only; tests/test_architecture.py compares them.
 

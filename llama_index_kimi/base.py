@@ -46,15 +46,15 @@ from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, suggest
 from kimi_wire.structured import can_think_while_forced
 from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
 from llama_index_kimi.callbacks import when_observed
-from llama_index_kimi.convert import (
+from llama_index_kimi.messages import render_message
+from llama_index_kimi.prediction import acall_tool, answer_of, call_tool
+from llama_index_kimi.responses import (
     StreamedResponse,
     keep_first_call,
     parse_completion_response,
     parse_response,
     parse_tool_calls,
-    render_message,
 )
-from llama_index_kimi.prediction import acall_tool, answer_of, call_tool
 from llama_index_kimi.structured import KimiProgram, check_whole
 from llama_index_kimi.tools import render_tool
 
@@ -420,7 +420,7 @@ class Kimi(FunctionCallingLLM):
 
     @property
     def _client(self) -> KimiClient:
-        return client_of(self, plain_secret(self.api_key), self.api_base)
+        return client_of(self, "api_key", "api_base")
 
     def _prompt_messages(self, prompt: str, formatted: bool) -> list[ChatMessage]:
         if not formatted and self.completion_to_prompt is not None:

@@ -87,7 +87,7 @@ class KimiFileReader(BasePydanticReader):
     def lazy_load_data(
         self, file: Files, extra_info: Mapping[str, Any] | None = None, fs: Any = None, **kwargs: Any
     ) -> Iterator[Document]:
-        """Extract the text of files, one after the other.
+        """Extract the text of files, one after the other; `load_data` gives them as a list.
 
         Args:
             file: A path, or several.
@@ -103,25 +103,6 @@ class KimiFileReader(BasePydanticReader):
         """
         for path in _paths(file):
             yield _document(self._connected().extract(*_open(path, fs)), path, extra_info)
-
-    def load_data(
-        self, file: Files, extra_info: Mapping[str, Any] | None = None, fs: Any = None, **kwargs: Any
-    ) -> list[Document]:
-        """Extract the text of files, one after the other.
-
-        Args:
-            file: A path, or several.
-            extra_info: Metadata for every document, over the reader's own.
-            fs: The fsspec file system that the paths are of. Defaults to None: the local one.
-            **kwargs: Not used.
-
-        Returns:
-            One document for each file, with `file_name` in its metadata.
-
-        Raises:
-            KimiError: A file cannot be read or the server refuses it; the message says why.
-        """
-        return list(self.lazy_load_data(file, extra_info, fs))
 
     async def aload_data(
         self, file: Files, extra_info: Mapping[str, Any] | None = None, fs: Any = None, **kwargs: Any

@@ -30,7 +30,7 @@ async def acall_tool(call: ToolSelection, tools: Sequence[BaseTool], verbose: bo
 def _not_found(call: ToolSelection, tools: Sequence[BaseTool]) -> ToolOutput | None:
     """The result of a call that no tool is there for, where core raises a bare KeyError.
 
-    Calls whose arguments are no JSON object are among them (see `llama_index_kimi.convert.parse_tool_calls`).
+    Calls whose arguments are no JSON object are among them (see `llama_index_kimi.responses.parse_tool_calls`).
     """
     from llama_index.core.tools.types import ToolOutput
 
