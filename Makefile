@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DEMO   := $(VENV)/.demo
 DEV    := $(VENV)/.dev
 
-.PHONY: help demo test test-fast test-all test-matrix lint types format tables notebooks record bench clean
+.PHONY: help demo test test-fast test-all test-matrix lint types format tables golden notebooks record bench clean
 
 help:
 	@echo "make demo         a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
@@ -18,6 +18,7 @@ help:
 	@echo "make types        mypy"
 	@echo "make format       let ruff reformat"
 	@echo "make tables       write the README's tables anew from the profiles"
+	@echo "make golden       write the pages of golden requests anew from what is sent"
 	@echo "make record       record all cassettes anew (real API with MOONSHOT_API_KEY, else the emulator)"
 	@echo "make bench        what it costs beside the openai SDK; writes the README's table"
 	@echo "make notebooks    run the notebooks and keep what they put out"
@@ -56,6 +57,9 @@ format: $(DEV)
 
 tables: $(DEV)
 	$(BIN)/python -m tests.model_table
+
+golden: $(DEV)
+	$(BIN)/python -m tests.golden.pages
 
 notebooks: $(DEV)
 	$(BIN)/python -m tests.notebooks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from langchain_core.language_models import ModelProfile
 
 from kimi_wire.profiles import ForcedChoice, Thinking, profile_for
-from kimi_wire.request import EFFORTS
+from kimi_wire.requests import EFFORTS
 
 
 def model_profile(model: str) -> ModelProfile | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,8 +22,8 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.llms.llm import ToolSelection
 
 from kimi_wire import KimiRequestError
-from kimi_wire.response import PROVIDER, Choice, Completion, Usage, parse_arguments
-from kimi_wire.stream import Delta, ToolCallDelta
+from kimi_wire.answers import PROVIDER, Choice, Completion, Delta, ToolCallDelta, Usage
+from kimi_wire.arguments import parse_arguments, render_arguments
 from llama_index_kimi.media import MEDIA_BLOCKS, message_blocks, render_media_block
 from llama_index_kimi.tools import render_tool
 
@@ -146,22 +145,19 @@ def _render_calls(message: ChatMessage) -> list[JSON]:
         {
             "id": block.tool_call_id,
             "type": types.get(block.tool_call_id) or "function",
-            "function": {"name": block.tool_name, "arguments": _render_arguments(block.tool_kwargs)},
+            "function": {"name": block.tool_name, "arguments": _arguments(block.tool_kwargs)},
         }
         for block in blocks
     ]
 
 
+def _arguments(given: dict[str, Any] | str) -> str:
+    return given if isinstance(given, str) else render_arguments(given)
+
+
 def _as_dict(call: Any) -> Mapping[str, Any]:
     dumped = call.model_dump() if hasattr(call, "model_dump") else call
     return dumped if isinstance(dumped, Mapping) else {}
-
-
-_write_json = json.JSONEncoder(ensure_ascii=False).encode  # `dumps` makes one each time
-
-
-def _render_arguments(arguments: dict[str, Any] | str) -> str:
-    return arguments if isinstance(arguments, str) else _write_json(arguments)
 
 
 def parse_response(completion: Completion, *, delta: str | None = None) -> ChatResponse:

@@ -8,19 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
-from llama_index.core.bridge.pydantic import Field, PrivateAttr, SecretStr
+from llama_index.core.bridge.pydantic import BaseModel, Field, PrivateAttr, SecretStr
 from llama_index.core.readers.base import BasePydanticReader
 from llama_index.core.schema import Document
 
-from kimi_wire.connection import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
+from kimi_wire.endpoints import DEFAULT_CONCURRENCY, KimiFiles
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.files import DEFAULT_CONCURRENCY, KimiFiles
+from kimi_wire.model_object import fill_state, plain_secret, without_secrets
 from kimi_wire.settings import suggest
-from llama_index_kimi.settings import plain_secret
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
 
 Files: TypeAlias = "str | PurePath | Sequence[str | PurePath]"
-
-_NOT_KEPT = ("api_key", "default_headers", "http_client", "http_async_client")
 
 
 class KimiFileReader(BasePydanticReader):
@@ -163,20 +161,12 @@ class KimiFileReader(BasePydanticReader):
 
     def __getstate__(self) -> dict[str, Any]:
         """The state for a pickle, as process pools make one: without the key and the connections."""
-        bare = self.model_copy(update=dict.fromkeys(_NOT_KEPT))
-        bare._files = None
-        state: dict[str, Any] = super(KimiFileReader, bare).__getstate__()
+        state: dict[str, Any] = super(KimiFileReader, without_secrets(self, "api_key")).__getstate__()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Come out of a pickle; the first call takes the environment's key.
-
-        Without one, the first call raises and not this: a `multiprocessing.Pool` whose workers cannot read their tasks
-        waits forever.
-        """
-        super().__setstate__(state)
-        for name in _NOT_KEPT:
-            setattr(self, name, None)
+        """Come out of a pickle; the first call takes the environment's key."""
+        BaseModel.__setstate__(self, fill_state(type(self), state))
 
 
 def _paths(file: Files) -> list[str | PurePath]:

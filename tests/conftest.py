@@ -16,7 +16,7 @@ import pytest
 from hypothesis import settings
 
 from kimi_emulator import KimiEmulator
-from kimi_wire import aiohttp_client
+from kimi_wire.transport import aiohttp as aiohttp_client
 
 settings.register_profile("unhurried", settings(), deadline=None)  # clocks of shared machines prove nothing
 settings.load_profile("unhurried")

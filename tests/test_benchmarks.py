@@ -146,7 +146,7 @@ def test_each_transport_is_measured_over_connections_of_its_own(name: str, trans
         assert driver._over_httpx is not None
         transports = []
         for one in (driver, driver._over_httpx):
-            (keeper,) = one.model._connection[1]._async.values()
+            (keeper,) = one.model._connection[1].connection._async.values()
             transports.append(type(keeper.client._client._inner._transport).__name__)
         measuring.close()
     assert [transport in name.lower() for name in transports] == [True, False], transports

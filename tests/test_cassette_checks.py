@@ -14,9 +14,10 @@ import pytest
 import yaml
 from vcr.request import Request
 
-from kimi_emulator import Failure, KimiEmulator, Reply, endpoints
-from kimi_emulator.calls import Answer, Call
-from kimi_wire import KimiError, api_errors
+from kimi_emulator import Failure, KimiEmulator, Reply
+from kimi_emulator.http import Call, HttpAnswer, endpoints
+from kimi_wire import KimiError
+from kimi_wire.errors import api as api_errors
 from tests import record
 from tests.conversations import ask
 from tests.recorded import checks
@@ -477,11 +478,11 @@ def fail(keys: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., N
     queue: list[Failure] = []
     route = endpoints.route
 
-    def refuse(call: Call) -> Answer:
+    def refuse(call: Call) -> HttpAnswer:
         if not queue:
             return route(call)
         step = queue.pop(0)
-        return Answer(step.body if step.body is not None else {"error": step.error}, step.status)
+        return HttpAnswer(step.body if step.body is not None else {"error": step.error}, step.status)
 
     monkeypatch.setattr(endpoints, "route", refuse)
 

@@ -41,7 +41,7 @@ def ask(model: Any, question: str) -> str:
 
 
 def close(model: Any) -> None:
-    (model._client if isinstance(model, ChatKimi) else model._client()).close()
+    model._client.close()
 
 
 class AskKimi:
@@ -146,7 +146,7 @@ def test_a_child_forked_from_within_a_loop_is_not_held_by_a_lock(kimi: KimiEmula
 
     async def main() -> bytes:
         await model.ainvoke("hi")
-        connection = model._client
+        connection = model._client.connection
         with connection._lock:  # as another thread may hold it at that moment
             said = in_child(lambda: str(model.invoke("What is 12*7?").content))
         await connection.aclose()

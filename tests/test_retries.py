@@ -18,11 +18,11 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.rate_limiter import BaseRateLimiter as LlamaIndexLimiter
 
 from kimi_emulator import Failure, KimiEmulator, Reply
-from kimi_wire import api_errors
-from kimi_wire.client import KimiClient
-from kimi_wire.connection import _made
+from kimi_wire.endpoints.chat import KimiClient
 from kimi_wire.errors import KimiError, KimiRequestError, KimiStreamError
-from kimi_wire.refusals import advise_retry, parse_refusal
+from kimi_wire.errors import api as api_errors
+from kimi_wire.errors.refusals import advise_retry, parse_refusal
+from kimi_wire.transport.connection import _made
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 from tests.wire.test_client import SECRET, WAYS, ask
@@ -300,7 +300,7 @@ def test_the_users_of_both_frameworks_see_the_attempts(kimi: KimiEmulator) -> No
             call()
         assert caught.value.attempts == 3  # type: ignore[attr-defined]
     chat._client.close()
-    llm._client().close()
+    llm._client.close()
 
 
 class _Counting(LangChainLimiter):
@@ -362,7 +362,7 @@ def test_llamaindexs_rate_limiter_is_asked_once_a_call(
     else:
         result = getattr(llm, way)(prompt)
         _ = list(result) if streamed else result
-        llm._client().close()
+        llm._client.close()
     assert limiter.taken == ["async" if asynchronous else "sync"]
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall, brain
-from kimi_emulator.brain_partial import follow
-from kimi_emulator.brain_partial_json import scan
+from kimi_emulator.brain.partial import follow
+from kimi_emulator.brain.partial_json import scan
 from kimi_emulator.families import find_model
 from kimi_emulator.request import ChatRequest
 

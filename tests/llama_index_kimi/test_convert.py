@@ -22,8 +22,8 @@ from llama_index.core.base.llms.types import (
 )
 
 from kimi_wire import KimiRequestError
-from kimi_wire.response import Choice, Completion, ToolCall, Usage
-from kimi_wire.stream import Delta, ToolCallDelta
+from kimi_wire.answers.response import Choice, Completion, ToolCall, Usage
+from kimi_wire.answers.stream import Delta, ToolCallDelta
 from llama_index_kimi.convert import (
     StreamedResponse,
     keep_first_call,
@@ -158,7 +158,7 @@ def test_arguments_given_as_a_dict_become_text() -> None:
     block = ToolCallBlock(tool_call_id="f:0", tool_name="f", tool_kwargs={"city": "Köln"})
     assert render_message(assistant(block))["tool_calls"][0]["function"] == {
         "name": "f",
-        "arguments": '{"city": "Köln"}',
+        "arguments": '{"city":"Köln"}',  # as Kimi writes it
     }
 
 

@@ -20,11 +20,11 @@ import openai
 import pytest
 
 from kimi_emulator import Failure, KimiEmulator, Reply
-from kimi_wire import KimiFiles, aiohttp_client
-from kimi_wire.api_errors import KimiConnectionError, KimiTimeoutError
-from kimi_wire.client import KimiClient
-from kimi_wire.connection import default_async_client
-from kimi_wire.errors import KimiStreamError
+from kimi_wire import KimiFiles
+from kimi_wire.endpoints.chat import KimiClient
+from kimi_wire.errors import KimiConnectionError, KimiStreamError, KimiTimeoutError
+from kimi_wire.transport import aiohttp as aiohttp_client
+from kimi_wire.transport.connection import default_async_client
 from tests.wire.test_client import SECRET, request
 
 pytestmark = pytest.mark.both_transports

@@ -1,0 +1,35 @@
+"""JSON as Python has it, and what foreign JSON is read with: a value of the wrong kind is none. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jiter import from_json
+
+JSON = dict[str, Any]
+"""A JSON object."""
+
+
+def count_or_none(value: Any) -> int | None:
+    """The value, if it is a whole number."""
+    return max(value, 0) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def text_or_none(value: Any) -> str | None:
+    """The value, if it is text: hosts send null, and worse, where text belongs."""
+    return value if isinstance(value, str) else None
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """A JSON object; an empty one in place of anything else."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def read_object(body: bytes) -> JSON | None:
+    """The JSON object that a body is; None for anything else, a gateway's page for example."""
+    try:
+        parsed = from_json(body)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
