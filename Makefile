@@ -78,10 +78,15 @@ $(BIN)/python:
 	say which: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 
+# Python compiles what is imported, once, when it is imported; pip would compile all that there is, which is a third of its
+# time. So what is compiled has to be kept, whatever the environment says: without it every process compiles the frameworks.
+unexport PYTHONDONTWRITEBYTECODE
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable
+
 $(DEMO): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[demo]"
+	$(INSTALL) ".[demo]"
 	@touch $@
 
 $(DEV): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(INSTALL) ".[dev]"
 	@touch $@ $(DEMO)

@@ -6,6 +6,7 @@ import gc
 import importlib.util
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,15 +44,16 @@ def _environment(monkeypatch: pytest.MonkeyPatch, one_certificate: Path) -> None
 
 
 @pytest.fixture(autouse=True)
-def _no_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What starts one is marked `slow`, so that `make test-fast` is."""
+def _no_interpreters(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What starts one is marked `slow`, so that `make test-fast` is fast."""
     if request.node.get_closest_marker("slow") is None:
 
-        class Unmarked(subprocess.Popen[Any]):
-            def __init__(self, *args: Any, **kwargs: Any) -> None:
-                pytest.fail(f"{request.node.name} starts a process, and is not marked slow: {args}")
+        class Popen(subprocess.Popen[Any]):
+            def __init__(self, command: Any, *args: Any, **kwargs: Any) -> None:
+                assert sys.executable not in command, f"{request.node.name} starts Python, and is not marked slow"
+                super().__init__(command, *args, **kwargs)
 
-        monkeypatch.setattr(subprocess, "Popen", Unmarked)
+        monkeypatch.setattr(subprocess, "Popen", Popen)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
