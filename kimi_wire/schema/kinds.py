@@ -2,6 +2,9 @@
 
 A schema inside another stands there as the `Meet` of what holds in that place. That keeps a record small and recursion
 harmless: it is lowered in its turn (`lower.py`), and gets a name, or is written in place, at the end (`write.py`).
+
+Deliberately absent: merging records with each other, for `allOf`. Their schemas are merged before (`meet.py`), keyword
+by keyword: most keywords act together with others, and what lies inside would have to be merged through all recursion.
 """
 
 from __future__ import annotations
@@ -104,6 +107,21 @@ class Form:
     description: str | None = None
     default: Any = None
     order: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A schema that only refers to another.
+
+    Attributes:
+        target: What it refers to.
+        description: What is said beside.
+        nullable: Null is allowed beside.
+    """
+
+    target: Place
+    description: str | None = None
+    nullable: bool = False
 
 
 def kinds_of(reader: Reader, merged: Merged) -> Either:

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from kimi_wire.schema.keywords import ABOUT, REFERENCES, TYPES, UNIONS, is_nullable
-from kimi_wire.schema.kinds import ANYTHING, SCALARS, Either, Form, Null, is_plain, kinds_of
+from kimi_wire.schema.keywords import OPENED, REFERENCES, TYPES, UNIONS, is_nullable, types_written
+from kimi_wire.schema.kinds import ANYTHING, SCALARS, Either, Form, Null, Reference, is_plain, kinds_of
 from kimi_wire.schema.meet import Meet, Merged, Reader, is_type
-from kimi_wire.schema.source import Place
+from kimi_wire.schema.source import Place, check_node
 from kimi_wire.schema.words import describe, dump, join, say, say_values, sentences
 
+_WRAPPERS = {*OPENED, "type"}
 
-def lower(reader: Reader, meet: Meet) -> Form:
+
+def lower(reader: Reader, meet: Meet) -> Form | Reference:
     """The typed form of what holds at once; where nothing can satisfy it, it is anything, and the description says so.
 
     Raises:
         KimiRequestError: A mistake in the schema.
     """
+    reference = _reference(reader, meet)
+    if reference is not None:
+        return reference
     merged = reader.merge(meet)
     ways = reader.ways(merged)
     possible = tuple(way for way in ways or () if reader.is_possible(way))
@@ -30,14 +35,48 @@ def lower(reader: Reader, meet: Meet) -> Form:
     return finish(reader, merged, alternatives, said)
 
 
+def _reference(reader: Reader, meet: Meet) -> Reference | None:
+    """The one schema that others come down to, if they ask for nothing beside it."""
+    notes: dict[Place, None] = {}
+    targets: dict[Place, None] = {}
+    todo = list(meet.places)
+    while todo:
+        place = todo.pop()
+        if place.node is True or place in notes:
+            continue
+        if place.node is False or meet.beside or place.asks - _WRAPPERS:
+            return None
+        check_node(place)
+        notes[place] = None
+        for keyword in place.asks & {"allOf", *UNIONS}:
+            branches = place.node[keyword]
+            if keyword != "allOf" and len(branches) > 1:
+                return None
+            todo += [place.at(keyword, index) for index in range(len(branches))]
+        if place.asks & {*REFERENCES}:
+            targets[reader.document.follow(place)] = None
+    if len(targets) != 1:
+        return None
+    (target,) = targets
+    # "when using $ref, type should be defined in the referenced schema instead of the parent schema"
+    # (farion1231/cc-switch discussion 6953): a type that it has there need not be said again.
+    said = [{*types_written(note.node)} for note in notes if note.node.get("type") is not None]
+    found = reader.merge(Meet.of(target)).types if said else ()
+    if isinstance(target.node, bool) or found is None or not all({*found} <= types for types in said):
+        return None
+    description = describe(notes, [text for note in notes for text in sentences(note.node)])
+    nullable = any(is_nullable(note.node) for note in notes)
+    return Reference(target, join(description, _say_default(notes)), nullable)
+
+
 def finish(reader: Reader, merged: Merged, alternatives: Either, said: Iterable[str]) -> Form:
     """The form with these alternatives, with its description and its default."""
     description = describe(merged.speaking, [*say_rest(reader, merged), *said])
     order = tuple(merged.speaking[0].node) if merged.speaking else ()
-    default = default_of(merged.speaking)
+    default = _default_of(merged.speaking)
     if len(alternatives) == 1 and _takes_default(alternatives[0], default):
         return Form(alternatives, description, default, order)
-    return Form(alternatives, join(description, say_default(merged.speaking)), None, order)
+    return Form(alternatives, join(description, _say_default(merged.speaking)), None, order)
 
 
 def _is_wrapped_nullable(meet: Meet) -> bool:
@@ -47,14 +86,14 @@ def _is_wrapped_nullable(meet: Meet) -> bool:
     return bool(places) and all(is_nullable(place.node) and place.asks & wrappers for place in places)
 
 
-def default_of(places: Iterable[Place]) -> Any:
+def _default_of(places: Iterable[Place]) -> Any:
     """The first default of several schemas; None is no default, for it constrains nothing and Pydantic writes it."""
     return next((place.node["default"] for place in places if place.node.get("default") is not None), None)
 
 
-def say_default(places: Iterable[Place]) -> list[str]:
+def _say_default(places: Iterable[Place]) -> list[str]:
     """The first default of several schemas as a sentence, if there is one."""
-    default = default_of(places)
+    default = _default_of(places)
     return [] if default is None else [f"Default: {dump(default)}"]
 
 
@@ -73,7 +112,7 @@ def say_rest(reader: Reader, merged: Merged) -> Iterator[str]:
     types = {*(merged.types if merged.types is not None else TYPES)}
     kinds = types | ({"number"} if "integer" in types else set())
     for place in merged.speaking:
-        yield from sentences({key: value for key, value in place.node.items() if ABOUT.get(key, "") in ("", *kinds)})
+        yield from sentences(place.node, kinds)
     if "number" in kinds:
         yield from _say_limits(merged, types)
     compound = [value for value in merged.values or () if isinstance(value, (Mapping, list, tuple))]

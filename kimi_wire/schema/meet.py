@@ -1,6 +1,9 @@
 """Schemas that hold at once, taken together: what they allow, before any of it is written down.
 
 `allOf`, the siblings of a `$ref` and the keywords beside an `anyOf` all come down to this.
+
+Deliberately absent: a search for contradictions far inside (`Reader.is_possible` looks at types and values alone, one
+step deep). None of the schemas that people sent needs it, and what it would find is described as "No value fits".
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from kimi_wire.schema.keywords import ABOUT, OPENED, REFERENCES, TYPES, UNIONS, 
 from kimi_wire.schema.references import Document
 from kimi_wire.schema.source import Place, check_node
 
-MAX_BRANCHES = 32  # of several unions crossed with each other
+MAX_CROSSED = 32  # of several unions crossed with each other
 MAX_COPIES = 100  # of properties, into the branches of a union beside them
 
 _REFERENCES = frozenset(REFERENCES)
@@ -137,7 +140,7 @@ class Reader:
         """The ways through all unions; None where there are none, or where writing them out would be too much."""
         count = math.prod(map(len, merged.unions))
         copies = count * sum(len(properties) for properties in merged.given("properties"))
-        if not merged.unions or (count > MAX_BRANCHES and len(merged.unions) > 1):
+        if not merged.unions or (count > MAX_CROSSED and len(merged.unions) > 1):
             return None
         if copies > MAX_COPIES and merged.own:
             return None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from kimi_wire.schema.kinds import ANYTHING, Either, Form, Kind, Object, kinds_of
 from kimi_wire.schema.lower import finish, say_rest, say_unions
-from kimi_wire.schema.meet import MAX_BRANCHES, Meet, Merged, Reader
+from kimi_wire.schema.meet import MAX_CROSSED, Meet, Merged, Reader
 from kimi_wire.schema.words import describe, dump
 
 _MAX_WAYS = 500  # "anyOf" takes no more alternatives either
@@ -66,7 +66,7 @@ def _ways(reader: Reader, root: Meet) -> list[Meet]:
             continue
         branches = itertools.product(*merged.unions)
         todo += [Meet(way, merged.own) for way in itertools.islice(branches, _MAX_WAYS + 1)]
-        if len(todo) + len(ways) > (_MAX_WAYS if len(merged.unions) == 1 else MAX_BRANCHES):
+        if len(todo) + len(ways) > (_MAX_WAYS if len(merged.unions) == 1 else MAX_CROSSED):
             return [root]
     return ways
 

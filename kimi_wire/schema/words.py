@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from kimi_wire.schema.keywords import KEYWORDS, MAPS, tuple_items, types_written
+from kimi_wire.schema.keywords import ABOUT, KEYWORDS, MAPS, TYPES, Fate, tuple_items, types_written
+from kimi_wire.schema.kinds import ANYTHING as ALL_KINDS
+from kimi_wire.schema.meet import Meet
 from kimi_wire.schema.source import Place
 
 JSON = dict[str, Any]
 
 # A list of types may hold objects and arrays by Moonshot's own cases, not by other reports; this all of them take.
-ANYTHING: tuple[JSON, ...] = tuple(
-    {"type": name} for name in ("string", "number", "boolean", "null", "object", "array")
-)
-
+ANYTHING: JSON = {"anyOf": [{"type": kind.type} for kind in ALL_KINDS if not isinstance(kind, Meet)]}
 
 _PHRASES = {name: row.phrase for name, row in KEYWORDS.items() if row.phrase}
 _SENTENCES = {name: row.sentence for name, row in KEYWORDS.items() if "{}" in row.sentence}
+_SAYING = frozenset(name for name, row in KEYWORDS.items() if row.fate is Fate.SAID or row.sentence)
 _FLAGS = {name: row.sentence for name, row in KEYWORDS.items() if row.sentence and "{}" not in row.sentence}
 
 
@@ -39,7 +39,7 @@ def say(schema: Any, depth: int = 6) -> str:
         return "anything" if schema is True or schema is None else "nothing"
     if isinstance(reference := schema.get("$ref"), str):
         return reference.rpartition("/")[2].strip("#") or "the same again"
-    if schema.get("anyOf") == [*ANYTHING]:
+    if schema.get("anyOf") == ANYTHING["anyOf"]:
         return "anything"
     if not depth:
         return "..."
@@ -78,12 +78,18 @@ def _say_bounds(schema: Mapping[str, Any]) -> Iterator[str]:
             yield f"{sign} {value}"
 
 
-def sentences(node: Mapping[str, Any]) -> Iterator[str]:
+def sentences(node: Mapping[str, Any], types: Collection[str] = TYPES) -> Iterator[str]:
     """What a node asks for in keywords that the dialect lacks, one sentence without a full stop each.
 
+    Exclusive bounds are not among them: they depend on the merged type.
+
     Args:
-        node: The node as written. Exclusive bounds are not among them: they depend on the merged type.
+        node: The node as written.
+        types: Keywords about other types than these are left out.
     """
+    if not _SAYING.intersection(node) and not tuple_items(node):
+        return
+    node = {key: value for key, value in node.items() if key not in ABOUT or ABOUT[key] in types}
     for keyword, sentence in _SENTENCES.items():
         value = node.get(keyword)
         if value is not None and not isinstance(value, (bool, Mapping)) and (keyword, value) != ("multipleOf", 1):

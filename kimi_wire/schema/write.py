@@ -1,15 +1,16 @@
-"""The result written down: the forms in the dialect's keywords, which of them get a name, what is left to words."""
+"""The result written down: which forms get a name, references to them, and names that have to be left to words."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kimi_wire.schema.graph import Graph, Node
-from kimi_wire.schema.kinds import SCALARS, Array, Either, Form, Kind, Number, Object, Text
+from kimi_wire.schema.kinds import Form
+from kimi_wire.schema.limits import references
 from kimi_wire.schema.meet import Meet
 from kimi_wire.schema.source import Place
+from kimi_wire.schema.spell import join_branches, spell, unwrap, with_description, without_branch
 from kimi_wire.schema.words import ANYTHING, dump, join, say_position
 
 JSON = dict[str, Any]
@@ -19,47 +20,6 @@ RESERVED = ("", "$defs", "$ref", "anyOf", "required", "additionalProperties")
 
 MAX_LEVELS = 100  # of schemas written into each other; the dialect's own limit counts properties only
 _SMALL = 200  # characters; what is no longer than this is repeated rather than named
-
-
-def _spell(form: Form) -> JSON:
-    """A form in the dialect's keywords, with the `Meet` of a schema wherever another belongs."""
-    body = _spell_either(form.alternatives)
-    if not isinstance(body, dict) or (len(form.alternatives) == 1 and isinstance(form.alternatives[0], Meet)):
-        body = {"anyOf": [body]}
-    body |= _given(default=form.default, description=form.description)
-    order = {keyword: index for index, keyword in enumerate(form.order)}
-    return dict(sorted(body.items(), key=lambda item: order.get(item[0], len(order))))
-
-
-def _spell_either(alternatives: Either) -> JSON | Meet:
-    bodies = [one if isinstance(one, Meet) else _spell_kind(one) for one in alternatives]
-    if len(bodies) == 1:
-        return bodies[0]
-    if all(isinstance(body, dict) and [*body] == ["type"] and body["type"] in SCALARS for body in bodies):
-        return {"type": [body["type"] for body in bodies if isinstance(body, dict)]}
-    return {"anyOf": bodies}
-
-
-def _spell_kind(kind: Kind) -> JSON:
-    body: JSON = {"type": kind.type}
-    if isinstance(kind, Array):
-        items = None if kind.items is None else _spell_either(kind.items)
-        return body | _given(items=items, minItems=kind.least, maxItems=kind.most)
-    if isinstance(kind, Object):
-        properties = kind.properties
-        return body | _given(
-            properties=None if properties is None else {key: _spell_either(one) for key, one in properties.items()},
-            required=kind.required,
-            additionalProperties=_spell_either(kind.others) if isinstance(kind.others, tuple) else kind.others,
-        )
-    body |= _given(enum=kind.values)
-    if isinstance(kind, Text):
-        return body | _given(minLength=kind.least, maxLength=kind.most)
-    return body | _given(minimum=kind.low, maximum=kind.high) if isinstance(kind, Number) else body
-
-
-def _given(**keywords: Any) -> JSON:
-    return {keyword: value for keyword, value in keywords.items() if value is not None}
 
 
 class Writer:
@@ -73,7 +33,7 @@ class Writer:
     def __init__(self, graph: Graph, root: Place) -> None:
         self._graph = graph
         self._root = root
-        self._bodies = {node: _spell(node.form) for node in graph.nodes}
+        self._bodies = {node: spell(node.form) for node in graph.nodes if isinstance(node.form, Form)}
         self._names: dict[Node, str] = {}
         self._nodes: dict[str, Node] = {}
         self._inside_definition = False
@@ -89,16 +49,17 @@ class Writer:
             place = node.named or node.place
             if place is not None and (node.named or (node.uses > 1 and not self._is_small(node))):
                 self._name(node, place, {} if self._is_root_definition(node.named) else at_root)
-        written = self._write(_spell(self._graph.root), 0, self._root)
+        written = self._write(spell(self._graph.root), 0, self._root)
         self._inside_definition = True
         found: dict[str, JSON] = {}
-        todo = list(_references(written))
+        todo = list(references(written))
         while todo:
             name = todo.pop(0).removeprefix("#/$defs/")
             if name in self._nodes and name not in found:
                 node = self._nodes[name]
-                found[name] = _without(f"#/$defs/{name}", self._write(self._bodies[node], 0, node.place))
-                todo += _references(found[name])
+                written_out = self._write(self._bodies[node], 0, node.place)
+                found[name] = without_branch(written_out, {"$ref": f"#/$defs/{name}"})
+                todo += references(found[name])
         if found:
             written["$defs"] = {name: found[name] for name in [*at_root, *found] if name in found}
         return written
@@ -149,10 +110,10 @@ class Writer:
             elif keyword in ("items", "additionalProperties") and not isinstance(value, bool):
                 written[keyword] = self._write(value, level + 1, place)
             elif keyword == "anyOf":
-                written[keyword] = _join_branches(self._write(branch, level + 1, place) for branch in value)
+                written[keyword] = join_branches(self._write(branch, level + 1, place) for branch in value)
             else:
                 written[keyword] = list(value) if isinstance(value, (list, tuple)) else value
-        return self._loosen(_unwrap(self._say_unspeakable(written)))
+        return self._loosen(unwrap(self._say_unspeakable(written)))
 
     def _write_link(self, meet: Meet, level: int, place: Place | None) -> JSON:
         link = self._graph.link(meet)
@@ -163,8 +124,8 @@ class Writer:
         # "conflicting keywords found after $ref expansion: description" (MoonshotAI/kimi-cli#1903): nothing stands
         # beside a $ref, and a union of one says the same.
         if link.nullable:
-            return _with_description({"anyOf": [reference, {"type": "null"}]}, link.description)
-        return _with_description({"anyOf": [reference]}, link.description) if link.description else reference
+            return with_description({"anyOf": [reference, {"type": "null"}]}, link.description)
+        return with_description({"anyOf": [reference]}, link.description) if link.description else reference
 
     def _loosen(self, body: JSON) -> JSON:
         """Items and other properties that may be anything are that without a schema."""
@@ -175,10 +136,8 @@ class Writer:
         return body
 
     def _is_anything(self, written: Any) -> bool:
-        anything = {"anyOf": [*ANYTHING]}
-        if isinstance(written, dict) and (node := self._target(written)) is not None:
-            return self._bodies[node] == anything
-        return bool(written == anything)
+        node = self._target(written) if isinstance(written, dict) else None
+        return bool((written if node is None else self._bodies[node]) == ANYTHING)
 
     def _target(self, written: Mapping[str, Any]) -> Node | None:
         return self._nodes.get(written.get("$ref", "").removeprefix("#/$defs/"))
@@ -208,69 +167,12 @@ class Writer:
         others = body.get("additionalProperties", True)
         if others is not True:
             known = [] if others is False else [others]
-            body["additionalProperties"] = _unwrap({"anyOf": _join_branches([*known, *map(properties.get, names)])})
-        return _with_description(body, join(body.get("description"), said))
+            body["additionalProperties"] = unwrap({"anyOf": join_branches([*known, *map(properties.get, names)])})
+        return with_description(body, join(body.get("description"), said))
 
     def _is_unspeakable(self, name: str) -> bool:
         return name in RESERVED or ("{" in name and "}" in name) or (self._inside_definition and "/" in name)
 
 
-def _references(written: Any) -> Iterator[str]:
-    """Where all references in a part of the result lead; no property there is called `$ref`."""
-    todo = [written]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, dict):
-            if isinstance(reference := value.get("$ref"), str):
-                yield reference
-            todo += reversed(list(value.values()))
-        elif isinstance(value, list):
-            todo += reversed(value)
-
-
 def _clean(name: str) -> str:
     return "".join("_" if char in "/~%#{}\\\"'" or char.isspace() else char for char in name) or "schema"
-
-
-def _with_description(body: JSON, description: str | None) -> JSON:
-    return {**body, "description": description} if description else body
-
-
-def _join_branches(branches: Iterable[JSON]) -> list[JSON]:
-    """The branches of a union, each once, those of unions inside it among them, and plain enums of a type as one."""
-    found: dict[str, JSON] = {}
-    for branch in branches:
-        for inner in branch["anyOf"] if [*branch] == ["anyOf"] else [branch]:
-            if inner.keys() == {"type", "enum"}:
-                known = found.setdefault(f"enum of {inner['type']}", {**inner, "enum": []})
-                known["enum"] += [value for value in inner["enum"] if value not in known["enum"]]
-            else:
-                found.setdefault(json.dumps(inner, sort_keys=True), inner)
-    return list(found.values())
-
-
-def _unwrap(body: JSON) -> JSON:
-    """A union of one is that one; only a description beside a reference has to stay outside of it."""
-    branches = body.get("anyOf", ())
-    if len(branches) != 1:
-        return body
-    (branch,) = branches
-    outside, inside = body.get("description"), branch.get("description")
-    if "$ref" in branch and outside:
-        return {"anyOf": [branch], "description": outside}
-    if outside and inside and inside not in outside:
-        return {**branch, "description": join(outside, [inside.removesuffix(".")])}
-    return _with_description(branch, outside or inside)
-
-
-def _without(reference: str, body: JSON) -> JSON:
-    """A definition without a branch that is the definition itself."""
-    branches = body.get("anyOf", ())
-    if {"$ref": reference} not in branches or len(branches) == 1:
-        return body
-    return _unwrap({**body, "anyOf": [branch for branch in branches if branch != {"$ref": reference}]})
-
-
-def in_order(written: JSON, source: Mapping[str, Any]) -> JSON:
-    """The keywords of the root in the order of the source; new ones come last."""
-    return {key: written[key] for key in [*(key for key in source if key in written), *written]}
