@@ -157,6 +157,14 @@ def parts(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return _objects(message.get("content"))
 
 
+def text_of(message: Mapping[str, Any]) -> str:
+    """Return a message's text, parts joined."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    return "\n".join(str(part["text"]) for part in parts(message) if part.get("text"))
+
+
 def by_role(request: ChatRequest, *roles: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield the messages of some roles with their positions."""
     return ((at, message) for at, message in enumerate(request.messages) if message.get("role") in roles)

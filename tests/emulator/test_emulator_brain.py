@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from kimi_emulator import brain, brain_arithmetic, brain_values, rules, rules_schema
+from kimi_emulator import brain, rules
+from kimi_emulator.brain import arithmetic, values
+from kimi_emulator.rules import schema as rules_schema
 from kimi_emulator.scripting import Reply, ToolCall
 
 STRING = {"type": "string"}
@@ -450,13 +452,13 @@ def test_the_same_request_gets_the_same_answer() -> None:
     ("expression", "value"), [("2 + 3 * 4", 14), ("(2+3)×4", 20), ("7 ÷ 2", 3.5), ("2^10", 1024), ("1/0", None)]
 )
 def test_arithmetic(expression: str, value: float | None) -> None:
-    assert brain_arithmetic.evaluate(expression) == value
+    assert arithmetic.evaluate(expression) == value
 
 
 @pytest.mark.parametrize("expression", ["9**9**9**9", "1 +", "", "x", "a + 1"])
 def test_what_cannot_be_worked_out(expression: str) -> None:
-    assert brain_arithmetic.evaluate(expression) is None
-    assert brain_arithmetic.steps(expression) == []
+    assert arithmetic.evaluate(expression) is None
+    assert arithmetic.steps(expression) == []
 
 
 @pytest.mark.parametrize(
@@ -471,7 +473,7 @@ def test_what_cannot_be_worked_out(expression: str) -> None:
     ],
 )
 def test_names(text: str, found: list[str]) -> None:
-    assert brain_values.names(text) == found
+    assert values.names(text) == found
 
 
 def test_emails_links_and_times() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall, brain
-from kimi_emulator.brain_partial import follow
-from kimi_emulator.brain_partial_json import scan
+from kimi_emulator.brain.partial import follow
+from kimi_emulator.brain.partial_json import scan
 from kimi_emulator.families import find_model
 from kimi_emulator.request import ChatRequest
 
@@ -100,6 +100,7 @@ def test_any_part_of_the_answer_is_gone_on_from(question: str, format: Any) -> N
         assert rest.reasoning == whole.reasoning
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("fields", [{}, {"response_format": BY_SCHEMA}])
 @pytest.mark.parametrize("name", [{}, {"name": "Kelsier"}])
@@ -180,6 +181,7 @@ def test_reasoning_sent_back_is_not_thought_again(stream: bool, ask: Ask) -> Non
         assert rest == (content[4:], reasoning, "stop")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     ("model", "fields"),

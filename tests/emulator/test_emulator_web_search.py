@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
-from kimi_emulator.brain_search import PAGES, arguments, results, search
+from kimi_emulator.search import PAGES, arguments, results, search
 from kimi_emulator.tokens import count_message
 
 SEARCH = {"type": "builtin_function", "function": {"name": "$web_search"}}

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 
-from kimi_emulator.dialect import check_schema
+from kimi_emulator.mfjs import check_schema
 
 JSON = dict[str, Any]
 

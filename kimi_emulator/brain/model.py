@@ -1,0 +1,108 @@
+"""The built-in model: small heuristics that make demos worth watching and let framework tests run.
+
+It thinks aloud about the question and the tools at hand, calls tools that fit, answers from their results, from the
+context of the prompt or from the conversation, and writes JSON by schema. It knows nothing of the world and says so.
+The same request always gets the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ..request import ChatRequest, function_of, text_of
+from ..scripting import Reply, ToolCall, arguments_text
+from ..text import join, shorten
+from . import chat, context, json_answers, partial, react
+from .tools import plan
+from .view import Tool, View, read
+
+
+def answer(request: ChatRequest) -> Reply:
+    """Answer a chat request."""
+    if request.partial is not None:
+        return _go_on(request, request.partial)
+    view = read(request)
+    calls = _choose_calls(request, view)
+    content = "" if calls else _say(request, view)
+    reasoning = _think(view, calls, request.effort) if request.thinking else None
+    return Reply(content, reasoning=reasoning, tool_calls=calls)
+
+
+def _go_on(request: ChatRequest, begun: Mapping[str, object]) -> Reply:
+    """Go on from the beginning of an answer: think unless that was done before, then say what is missing.
+
+    A thinking model thinks first, unless the message brings the reasoning of the answer it continues: the guide has
+    it sent along (https://platform.kimi.com/docs/guide/use-partial-mode-feature-of-kimi-api). Whether the answer then
+    has an empty `reasoning_content` is not documented; here it has none, because an empty one stands for a thought
+    that was empty. Given reasoning is taken as complete, also where it was cut.
+
+    With `json_object`, https://platform.kimi.ai/docs/api/partial: "Do not mix Partial Mode with
+    response_format=json_object, or you may get unexpected model responses". The surprise here is a whole object,
+    begun anew after the prefix.
+    """
+    whole = answer(request.unbegun)
+    if begun.get("reasoning_content") is not None:
+        whole = replace(whole, reasoning=None)
+    response_format = request.body.get("response_format")
+    kind = response_format.get("type") if isinstance(response_format, Mapping) else None
+    if whole.tool_calls or kind == "json_object":
+        return whole
+    name = begun.get("name") if kind != "json_schema" else None
+    view = None if kind == "json_schema" else read(request.unbegun)
+    said = partial.go_on(text_of(begun), whole.content, view, in_role=bool(name))
+    return replace(whole, content=said)
+
+
+def _choose_calls(request: ChatRequest, view: View) -> list[ToolCall]:
+    choice = request.body.get("tool_choice")
+    tools: Sequence[Tool] = () if choice == "none" else view.tools
+    if isinstance(choice, Mapping):
+        tools = [tool for tool in tools if tool.name == function_of(choice).get("name")]
+    forced = choice == "required" or isinstance(choice, Mapping)
+    if not tools:
+        return []
+    calls = plan(_task(view), tools, view.calls, forced)
+    return [replace(call, type="builtin_function") if call.name.startswith("$") else call for call in calls]
+
+
+def _task(view: View) -> str:
+    """Return what tools are chosen by: the question, without a context it may bring along."""
+    given, query = context.split(view)
+    return query if given is not None else view.question
+
+
+def _say(request: ChatRequest, view: View) -> str:
+    if react.is_react(view):
+        return react.answer(view, _prose)
+    written = json_answers.answer(request, view)
+    if written is not None:
+        return written
+    if view.calls:
+        return chat.from_results(view.question, view.calls)
+    return _prose(view)
+
+
+def _prose(view: View) -> str:
+    return context.answer(view) or chat.chat(view)
+
+
+def _think(view: View, calls: Sequence[ToolCall], effort: str) -> str:
+    """Think aloud: one sentence at low effort, a little more at each level."""
+    thoughts = [f'The user asks: "{shorten(_task(view), 100)}".']
+    if view.calls:
+        failed = [call.name for call in view.calls if chat.is_error(call.result)]
+        seen = join(list(dict.fromkeys(call.name for call in view.calls)))
+        thoughts.append(f"I have seen what {seen} returned: {shorten(view.calls[-1].result, 80)}.")
+        if failed:
+            thoughts.append(f"{join(failed)} reported an error, so I should say so instead of guessing.")
+    elif view.tools:
+        thoughts.append(f"The tools at hand are {join([tool.name for tool in view.tools[:6]])}.")
+    if calls:
+        named = join([f"{call.name}({arguments_text(call)})" for call in calls])
+        thoughts.append(f"I will call {named}.")
+        thoughts.append("Once the results are there, I can answer.")
+    else:
+        thoughts.append("No further tool is needed." if view.tools else "No tool is needed for this.")
+        thoughts.append("Let me check that the answer fits the question, then give it.")
+    return " ".join(thoughts[:1] if effort == "low" else thoughts[:-1] if effort == "high" else thoughts)
