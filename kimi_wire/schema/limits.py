@@ -167,12 +167,16 @@ def _ends(schema: JSON, rule: Callable[[JSON, Ends], bool]) -> Ends:
             return any(map(ends, inner["anyOf"]))
         return rule(inner, ends)
 
-    found = -1
-    while len(known) > found:
-        found = len(known)
-        for name in reversed(bodies):
-            if ends(bodies[name]):
-                known.add(name)
+    users: dict[str, list[str]] = {}
+    for name, body in bodies.items():
+        for target in references(body):
+            users.setdefault(target, []).append(name)
+    todo = list(bodies)
+    while todo:
+        name = todo.pop()
+        if name not in known and ends(bodies[name]):
+            known.add(name)
+            todo += users.get(name, ())
     return ends
 
 
