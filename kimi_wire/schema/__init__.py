@@ -94,8 +94,8 @@ assert normalise_schema(schema, where="tool") == {
 To change what becomes of a keyword, begin at its row in `keywords`. What the dialect can say is a field of a record,
 read in `kinds` and spelled in `spell`; what it cannot is a sentence, in the table or in `words`.
 
-Deliberately absent: writing the result once more, until it stays the same. All that a second time could find is known
-beforehand (`Graph` follows what a union without its branches comes down to), and a reader had to think of it always.
+Deliberately absent: normalising the result again until it stays the same. What that found was a union that has lost
+all branches but a reference; `Graph` sees that at once, and no step has to be read with a next time in mind.
 """
 
 from kimi_wire.schema.normalise import is_object_schema, normalise_schema

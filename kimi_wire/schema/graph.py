@@ -79,6 +79,8 @@ class Graph:
                 raise self._root.fault(f"merging its schemas gives more than {MAX_SCHEMAS:,} of them.")
             node = self._nodes[meet] = Node(meet, lower(reader, meet))
             todo += _inside(node.form)
+        forms = [node.form for node in self._nodes.values()]
+        self._referred = {Meet.of(form.target) for form in forms if isinstance(form, Reference)}
         self.nodes = tuple(self._reach())
 
     def link(self, meet: Meet) -> Link:
@@ -92,22 +94,33 @@ class Graph:
         said: list[str] = []
         nullable = False
         passed: list[Meet] = []
-        while (further := _only(form := self._nodes[meet].form)) is not None:
+        while (further := self._only(form := self._nodes[meet].form)) is not None:
             if meet in passed:
                 circle = [step.places[0] for step in (*passed[passed.index(meet) :], meet)]
                 way = " -> ".join(place.path for place in circle)
                 raise circle[0].fault(f"references lead in a circle with nothing in it: {way}.")
             passed.append(meet)
             said += [form.description] if form.description else []
+            nullable = nullable or (isinstance(form, Reference) and form.nullable)
             meet = further
-            if isinstance(form, Reference):
-                nullable = nullable or form.nullable
-                is_root = form.target is self._root and self._root_can_be_referred_to
-                node = None if is_root else self._nodes[meet]
-                link = Link(node, form.target, join_texts(said), nullable)
+            if meet in self._referred:
+                (target,) = meet.places
+                is_root = target is self._root and self._root_can_be_referred_to
+                link = Link(None if is_root else self._nodes[meet], target, join_texts(said), nullable)
                 if is_root:
                     break
         return link
+
+    def _only(self, form: Form | Reference) -> Meet | None:
+        """The one schema that a form comes down to: it only refers to it, or its union has no other branch left."""
+        if isinstance(form, Reference):
+            return Meet.of(form.target)
+        first, *others = form.alternatives
+        if not isinstance(first, Meet):
+            return None
+        reference = self._nodes[first].form
+        again = (isinstance(other, Meet) and self._nodes[other].form == reference for other in others)
+        return first if not others or (isinstance(reference, Reference) and all(again)) else None
 
     def _reach(self) -> Iterator[Node]:
         """Counts what leads to each form that is left."""
@@ -123,14 +136,6 @@ class Graph:
                 seen.add(node)
                 yield node
                 todo += [*_inside(node.form)][::-1]
-
-
-def _only(form: Form | Reference) -> Meet | None:
-    """The one schema that a form comes down to: it only refers to it, or its union has lost all other branches."""
-    if isinstance(form, Reference):
-        return Meet.of(form.target)
-    only = form.alternatives[0] if len(form.alternatives) == 1 else None
-    return only if isinstance(only, Meet) else None
 
 
 def _inside(form: Form | Reference) -> Iterator[Meet]:

@@ -234,8 +234,8 @@ def _check_values(place: Place) -> None:
 
 
 def _merge_types_and_values(places: Sequence[Place]) -> tuple[tuple[str, ...] | None, tuple[Any, ...] | None]:
-    types = _merge_types([place.node for place in places if "type" in place.asks])
-    values = _merge_values([place.node for place in places if place.asks & _VALUES])
+    types = _merge_types(place.node for place in places if "type" in place.asks)
+    values = _merge_values(place.node for place in places if place.asks & _VALUES)
     if values is None:
         return types if types is not None else (tuple(_types_implied(places)) or None), None
     types = types if types is not None else tuple(_types_of(values))
@@ -243,12 +243,11 @@ def _merge_types_and_values(places: Sequence[Place]) -> tuple[tuple[str, ...] | 
     return tuple(name for name in types if any(is_type(value, name) for value in values)), values
 
 
-def _merge_types(nodes: Sequence[Mapping[str, Any]]) -> tuple[str, ...] | None:
+def _merge_types(nodes: Iterable[Mapping[str, Any]]) -> tuple[str, ...] | None:
     merged: tuple[str, ...] | None = None
     for node in nodes:
-        if written := types_written(node):
-            mine = tuple(dict.fromkeys([*written, *(["null"] if is_nullable(node) else [])]))
-            merged = mine if merged is None else tuple(_common(merged, mine))
+        mine = tuple(dict.fromkeys([*types_written(node), *(["null"] if is_nullable(node) else [])]))
+        merged = mine if merged is None else tuple(_common(merged, mine))
     if merged and "number" in merged:
         merged = tuple(name for name in merged if name != "integer")
     return merged
@@ -270,21 +269,17 @@ def _types_implied(places: Sequence[Place]) -> list[str]:
     return [name for name in TYPES if name in implied]
 
 
-def _merge_values(nodes: Sequence[Mapping[str, Any]]) -> tuple[Any, ...] | None:
+def _merge_values(nodes: Iterable[Mapping[str, Any]]) -> tuple[Any, ...] | None:
     merged: dict[Hashable, Any] | None = None
     for node in nodes:
-        values = _values(node)
-        if values is not None:
-            mine = {_key_of(value): value for value in values}
-            merged = mine if merged is None else {key: value for key, value in merged.items() if key in mine}
+        mine = {_key_of(value): value for value in _values(node)}
+        merged = mine if merged is None else {key: value for key, value in merged.items() if key in mine}
     return None if merged is None else tuple(merged.values())
 
 
-def _values(node: Mapping[str, Any]) -> tuple[Any, ...] | None:
+def _values(node: Mapping[str, Any]) -> tuple[Any, ...]:
     if "const" in node:
         return (node["const"],)
-    if node.get("enum") is None:
-        return None
     return (*node["enum"], *([None] if is_nullable(node) else []))
 
 

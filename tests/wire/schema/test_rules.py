@@ -432,6 +432,29 @@ class TestReferences:
             "$defs": {"b": definitions["b"]},
         }
 
+    def test_the_same_reference_twice_is_one(self) -> None:
+        union = {"anyOf": [{"$ref": "#/$defs/b"}, {"allOf": [{"$ref": "#/$defs/b"}]}]}
+        definitions = {"a": union, "b": {"type": "string", "maxLength": 1}}
+        result = normalise_schema({**obj(it={"$ref": "#/$defs/a"}), "$defs": definitions})
+        assert result == {**obj(it={"$ref": "#/$defs/b"}), "$defs": {"b": definitions["b"]}}
+        assert prop({**union, "description": "B"}, **{"$defs": definitions}) == {
+            "anyOf": [{"$ref": "#/$defs/b"}],
+            "description": "B",
+        }
+
+    def test_the_branch_that_is_left_is_referred_to(self) -> None:
+        union = {"type": "object", "description": "An a", "anyOf": [obj(x=NUMBER), STRING]}
+        schema = {**obj(it={"$ref": "#/$defs/a"}, too={"$ref": "#/$defs/a/anyOf/0"}), "$defs": {"a": union}}
+        result = normalise_schema(schema)
+        assert result == {
+            **obj(
+                it={"anyOf": [{"$ref": "#/$defs/a_anyOf_0"}], "description": "An a"},
+                too={"$ref": "#/$defs/a_anyOf_0"},
+            ),
+            "$defs": {"a_anyOf_0": obj(x=NUMBER)},
+        }
+        assert normalise_schema(result) == result
+
 
 class TestRoot:
     @pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"properties": {}}, {"$schema": "x", "$id": "y"}])
