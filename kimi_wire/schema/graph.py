@@ -65,8 +65,8 @@ class Graph:
     """
 
     def __init__(self, reader: Reader) -> None:
-        self._root = reader.document.root
-        self._root_can_be_referred_to = is_just_an_object(reader)
+        self._root = Meet.of(reader.document.root)
+        self._root_means_itself = is_just_an_object(reader)
         self._nodes: dict[Meet, Node] = {}
         self._links: dict[Meet, Link] = {}
         self.root = lower_root(reader)
@@ -76,7 +76,7 @@ class Graph:
             if meet in self._nodes:
                 continue
             if len(self._nodes) >= MAX_SCHEMAS:
-                raise self._root.fault(f"merging its schemas gives more than {MAX_SCHEMAS:,} of them.")
+                raise reader.document.root.fault(f"merging its schemas gives more than {MAX_SCHEMAS:,} of them.")
             node = self._nodes[meet] = Node(meet, lower(reader, meet))
             todo += _inside(node.form)
         forms = [node.form for node in self._nodes.values()]
@@ -90,6 +90,7 @@ class Graph:
         return self._links[meet]
 
     def _follow(self, meet: Meet) -> Link:
+        """Follows what only refers to something else, and gathers what is said on the way."""
         link = Link(self._nodes[meet])
         said: list[str] = []
         nullable = False
@@ -104,11 +105,8 @@ class Graph:
             nullable = nullable or (isinstance(form, Reference) and form.nullable)
             meet = further
             if meet in self._referred:
-                (target,) = meet.places
-                is_root = target is self._root and self._root_can_be_referred_to
-                link = Link(None if is_root else self._nodes[meet], target, join_texts(said), nullable)
-                if is_root:
-                    break
+                is_root = self._root_means_itself and meet == self._root
+                link = Link(None if is_root else self._nodes[meet], meet.places[0], join_texts(said), nullable)
         return link
 
     def _only(self, form: Form | Reference) -> Meet | None:
