@@ -210,8 +210,8 @@ TWINS += [
         [("__call__", "acall"), ("stream_call", "astream_call"), ("_stream", "_astream")],
     ),
     (
-        "llama_index_kimi/prediction.py",
-        "KimiPrediction",
+        "llama_index_kimi/base.py",
+        "Kimi",
         [
             ("structured_predict", "astructured_predict"),
             ("_structured_stream_call", "_structured_astream_call"),

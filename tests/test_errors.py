@@ -345,6 +345,7 @@ def test_langchains_errors_are_derived_as_the_wires_are() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adapter", ["langchain_kimi", "llama_index_kimi"])
 def test_importing_an_adapter_and_its_plain_errors_imports_no_sdk(adapter: str) -> None:
     code = (

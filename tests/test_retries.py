@@ -303,7 +303,7 @@ def test_the_users_of_both_frameworks_see_the_attempts(kimi: KimiEmulator) -> No
             call()
         assert caught.value.attempts == 3  # type: ignore[attr-defined]
     chat._client.close()
-    llm._client().close()
+    llm._client.close()
 
 
 class _Counting(LangChainLimiter):
@@ -365,7 +365,7 @@ def test_llamaindexs_rate_limiter_is_asked_once_a_call(
     else:
         result = getattr(llm, way)(prompt)
         _ = list(result) if streamed else result
-        llm._client().close()
+        llm._client.close()
     assert limiter.taken == ["async" if asynchronous else "sync"]
 
 

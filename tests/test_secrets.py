@@ -60,7 +60,7 @@ def chat(kimi: KimiEmulator) -> Iterator[ChatKimi]:
 def llm(kimi: KimiEmulator) -> Iterator[Kimi]:
     llm = Kimi(api_key=KEY, api_base=kimi.base_url, default_headers=HEADERS, max_retries=0)
     yield llm
-    llm._client().close()
+    llm._client.close()
 
 
 def test_no_form_of_the_langchain_model_shows_them(chat: ChatKimi) -> None:
@@ -81,7 +81,7 @@ def test_no_form_of_the_llama_index_model_shows_them(llm: Kimi) -> None:
     for form in (
         repr(llm), str(llm), llm.to_dict(), llm.to_json(), llm.dict(), llm.model_dump(), llm.model_dump_json(),
         llm.class_name(), llm.to_payload(), llm.metadata, pickle.dumps(llm), repr(llm.model_copy()),
-        repr(llm._client()),
+        repr(llm._client),
     ):  # fmt: skip
         assert_silent(form)
 

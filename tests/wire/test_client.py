@@ -383,6 +383,7 @@ def test_no_secret_in_sight(client: KimiClient) -> None:
     assert copy.deepcopy(client) is client
 
 
+@pytest.mark.slow
 def test_the_sdk_is_imported_with_the_first_call_only() -> None:
     import subprocess
     import sys

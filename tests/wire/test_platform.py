@@ -155,6 +155,7 @@ async def test_connections_can_be_closed(platform: KimiPlatform) -> None:
     await platform.aclose()
 
 
+@pytest.mark.slow
 def test_the_endpoints_are_imported_when_they_are_asked_for() -> None:
     code = """
 import sys, kimi_wire
