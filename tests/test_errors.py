@@ -214,6 +214,20 @@ def test_what_is_not_asked_again_has_the_class_that_says_why(kimi: KimiEmulator,
     client.close()
 
 
+@pytest.mark.parametrize("charset", ["latin-1", "hex", "undefined", "rot13", "utf-16", "idna", "nonsense"])
+@pytest.mark.parametrize("way", WAYS)
+def test_any_charset_can_be_read(raw_server: Any, way: str, charset: str) -> None:
+    body = '{"error": {"message": "no caf\u00e9"}}'.encode("latin-1")
+    raw_server.answer = (400, {"Content-Type": f"application/json; charset={charset}"}, body)
+    client = KimiClient(api_key=SECRET, base_url=f"http://127.0.0.1:{raw_server.server_port}/v1", max_retries=0)
+    raised = fail(client, way)
+    said = "no caf\u00e9" if charset == "latin-1" else "no caf\ufffd"
+    assert isinstance(raised, api_errors.KimiBadRequestError)
+    assert said in str(raised)
+    assert said in raised.response.text
+    client.close()
+
+
 def test_what_is_nested_too_deeply() -> None:
     deep: Any = "x"
     for _ in range(50_000):

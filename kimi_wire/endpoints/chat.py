@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
+from kimi_wire import errors
 from kimi_wire.answers import Answer, Completion, Delta, StreamState, parse_completion
 from kimi_wire.endpoints.uploads import Uploads
 from kimi_wire.requests import Request
-from kimi_wire.transport import KimiConnection, body_argument, cause_of, response_class, translated
+from kimi_wire.transport import KimiConnection, body_argument, response_class
 
 
 class KimiClient:
@@ -49,7 +50,7 @@ class KimiClient:
             try:
                 response = answer.sent(client.post(**_arguments(answer.request, options)))
             except Exception as error:
-                raise answer.fail(translated(error)) from cause_of(error)
+                raise answer.fail(errors.translate_error(error)) from errors.cause_of(error)
             answer.take(parse_completion(response.content, response.headers, request.plan, answer.request.prefix))
         return answer.completion
 
@@ -61,7 +62,7 @@ class KimiClient:
             try:
                 response = answer.sent(await client.post(**_arguments(answer.request, options)))
             except Exception as error:
-                raise answer.fail(translated(error)) from cause_of(error)
+                raise answer.fail(errors.translate_error(error)) from errors.cause_of(error)
             answer.take(parse_completion(response.content, response.headers, request.plan, answer.request.prefix))
         return answer.completion
 
@@ -84,14 +85,14 @@ class KimiClient:
             try:
                 response = answer.sent(client.post(**_arguments(answer.request, options, stream=True)))
             except Exception as error:
-                raise answer.fail(translated(error)) from cause_of(error)
+                raise answer.fail(errors.translate_error(error)) from errors.cause_of(error)
             state, broken = StreamState(response.headers, request.plan, answer.request.prefix), None
             try:
                 for chunk in response.iter_bytes():
                     for delta in state.feed(chunk):
                         yield delta
             except Exception as error:
-                broken = None if state.done else _stream_failure(error, response, state)
+                broken = None if state.done else errors.translate_stream_error(error, response, state.partial())
             finally:
                 response.close()
             for item in answer.end_stream(state, broken):
@@ -107,14 +108,14 @@ class KimiClient:
             try:
                 response = answer.sent(await client.post(**_arguments(answer.request, options, stream=True)))
             except Exception as error:
-                raise answer.fail(translated(error)) from cause_of(error)
+                raise answer.fail(errors.translate_error(error)) from errors.cause_of(error)
             state, broken = StreamState(response.headers, request.plan, answer.request.prefix), None
             try:
                 async for chunk in response.aiter_bytes():
                     for delta in state.feed(chunk):
                         yield delta
             except Exception as error:
-                broken = None if state.done else _stream_failure(error, response, state)
+                broken = None if state.done else errors.translate_stream_error(error, response, state.partial())
             finally:
                 await response.aclose()
             for item in answer.end_stream(state, broken):
@@ -164,9 +165,3 @@ def _arguments(request: Request, options: Mapping[str, Any] | None, *, stream: b
         "options": dict(options or {}),
         "stream": stream,
     }
-
-
-def _stream_failure(error: Exception, response: Any, state: StreamState) -> Exception:
-    from kimi_wire.errors import translate_stream_error
-
-    return translate_stream_error(error, response, state.partial())

@@ -259,7 +259,9 @@ def _shown(response: Any, key: str) -> Any:
         text = mask(text, key)
     headers = [(name, value) for name, value in response.headers.items() if not _HIDDEN_HEADERS.fullmatch(name)]
     content = text.encode("utf-8", "replace")
-    return type(response)(response.status_code, headers=headers, content=content, request=response.request)
+    shown = type(response)(response.status_code, headers=headers, content=content, request=response.request)
+    shown.encoding = "utf-8"  # whatever charset its headers name
+    return shown
 
 
 def _streamed_refusal(response: Any, error: object) -> Refusal:

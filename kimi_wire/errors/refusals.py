@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kimi_wire.json_values import count_or_none
+
 MAX_WAIT = 60.0
 """Seconds that anybody waits because a server asks for it. The limits are by the minute; what takes longer is an error
 at once, with the seconds in `retry_after`. openai 2.0 waits for 60 s at most too, later ones for 120."""
@@ -112,8 +114,8 @@ def parse_refusal(status: int, headers: Mapping[str, str], body: object) -> Refu
     # Moonshot's Anthropic-shaped errors have "type": "error" around the one that counts.
     kinds = (layer.get("type") for layer in layers)
     kind = next((kind for kind in kinds if isinstance(kind, str) and kind and kind != "error"), None)
-    codes = (layer.get("code") for layer in layers)
-    code = next((code for code in codes if isinstance(code, int) and not isinstance(code, bool)), None)
+    codes = (count_or_none(layer.get("code")) for layer in layers)
+    code = next((code for code in codes if code is not None), None)
     return Refusal(
         status,
         _shorten(text, _LONGEST_TEXT),

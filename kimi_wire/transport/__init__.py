@@ -13,10 +13,8 @@ from kimi_wire.transport.connection import (
     KEY_VARIABLES,
     KimiConnection,
     body_argument,
-    cause_of,
     resolve_api_key,
     resolve_base_url,
-    translated,
 )
 from kimi_wire.transport.library import http_library, response_class
 
@@ -26,10 +24,8 @@ __all__ = [
     "KEY_VARIABLES",
     "KimiConnection",
     "body_argument",
-    "cause_of",
     "http_library",
     "resolve_api_key",
     "resolve_base_url",
     "response_class",
-    "translated",
 ]

@@ -19,6 +19,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
+from kimi_wire import errors  # some of its names need the SDK, and import it when they are asked for
 from kimi_wire.errors import KimiMissingKeyError, KimiRequestError, public_url
 from kimi_wire.transport import aiohttp as aiohttp_client
 from kimi_wire.transport.courier import with_courier
@@ -166,7 +167,7 @@ class KimiConnection:
         try:
             return getattr(client, method)(path, cast_to=response_class(), **arguments)
         except Exception as error:
-            raise translated(error) from cause_of(error)
+            raise errors.translate_error(error) from errors.cause_of(error)
 
     async def arequest(self, method: str, path: str, **arguments: Any) -> Any:
         """The asynchronous twin of `request`."""
@@ -174,7 +175,7 @@ class KimiConnection:
         try:
             return await getattr(client, method)(path, cast_to=response_class(), **arguments)
         except Exception as error:
-            raise translated(error) from cause_of(error)
+            raise errors.translate_error(error) from errors.cause_of(error)
 
     def close(self) -> None:
         """Close the connections of synchronous calls; the next call opens new ones."""
@@ -373,7 +374,7 @@ def body_argument(body: Mapping[str, Any]) -> dict[str, bytes]:
     try:
         written = _write_json(body).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise KimiRequestError(f"The request cannot be written as JSON: {error}") from cause_of(error)
+        raise KimiRequestError(f"The request cannot be written as JSON: {error}") from errors.cause_of(error)
     return {_content_argument(): written}
 
 
@@ -383,17 +384,3 @@ def _content_argument() -> str:
     import openai
 
     return "content" if "content" in inspect.signature(openai.OpenAI.post).parameters else "body"
-
-
-def cause_of(error: Exception) -> BaseException | None:
-    """What to chain a translated error to; see `kimi_wire.errors.api.cause_of`."""
-    from kimi_wire import errors
-
-    return errors.cause_of(error)
-
-
-def translated(error: Exception) -> Exception:
-    """An error of the SDK as this project's; see `kimi_wire.errors.api.translate_error`."""
-    from kimi_wire.errors import translate_error
-
-    return translate_error(error)

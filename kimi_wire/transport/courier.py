@@ -114,7 +114,11 @@ def next_hop(request: Any, response: Any) -> Any:
 
 
 def mark_refusal(response: Any) -> None:
-    """Tell the SDK, in the response's headers, whether and when to try again."""
+    """Tell the SDK, in the response's headers, whether and when to try again; its words can be read from here on."""
+    try:
+        _ = response.text
+    except Exception:  # a charset such as "hex", "utf-16" or "idna", whose codecs fail each in their own way
+        response.encoding = "utf-8"
     response.headers.update(advise_retry(refusal_of(response)))
 
 
