@@ -72,6 +72,7 @@ class Profile:
         images: Takes `image_url` parts.
         video: Takes `video_url` parts.
         thinking: See `Thinking`.
+        efforts: The values of `reasoning_effort` it takes; none where it has no such setting.
         preserve: See `Preserve`.
         fixed_sampling: The only value the server takes for each sampling parameter; empty where they are free.
         fixed_sampling_without_thinking: The values that change when thinking is switched off.
@@ -95,6 +96,7 @@ class Profile:
     images: bool
     video: bool
     thinking: Thinking
+    efforts: tuple[str, ...]
     preserve: Preserve
     fixed_sampling: Mapping[str, float | int | bool]
     fixed_sampling_without_thinking: Mapping[str, float | int | bool]
@@ -177,6 +179,7 @@ _K3 = Profile(
     images=True,
     video=True,
     thinking=Thinking.EFFORT,
+    efforts=("low", "high", "max"),
     preserve=Preserve.ALWAYS,
     fixed_sampling=_FIXED,
     fixed_sampling_without_thinking=_FREE,
@@ -195,6 +198,7 @@ _K3 = Profile(
         images=_VISION,
         video=_VISION,
         thinking=_K3_START,
+        efforts=_K3_START,
         preserve=_THINKING,
         forced_choice=_CHOICE,
         json_schema=_FORMAT,
@@ -225,6 +229,7 @@ _K26 = Profile(
     images=True,
     video=True,
     thinking=Thinking.SWITCHABLE,
+    efforts=(),
     preserve=Preserve.OPTIONAL,
     fixed_sampling=_FIXED,
     fixed_sampling_without_thinking=MappingProxyType({"temperature": 0.6}),
@@ -282,6 +287,7 @@ _K2 = Profile(
     images=False,
     video=False,
     thinking=Thinking.NONE,
+    efforts=(),
     preserve=Preserve.NO,
     fixed_sampling=_FREE,
     fixed_sampling_without_thinking=_FREE,
@@ -322,6 +328,7 @@ _V1_128K = Profile(
     images=False,
     video=False,
     thinking=Thinking.NONE,
+    efforts=(),
     preserve=Preserve.NO,
     fixed_sampling=_FREE,
     fixed_sampling_without_thinking=_FREE,
@@ -398,6 +405,7 @@ FOREIGN = Profile(
     images=True,
     video=True,
     thinking=Thinking.UNKNOWN,
+    efforts=(),
     preserve=Preserve.NO,
     fixed_sampling=_FREE,
     fixed_sampling_without_thinking=_FREE,
