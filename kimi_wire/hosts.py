@@ -171,170 +171,125 @@ _DECIDED = Source("the reading that every report accepts", date(2026, 11, 21), "
 
 _WEB = ("data:", "http://", "https://")
 
-# What holds everywhere but on Moonshot's platform. `max_completion_tokens` has been refused by older servers
-# ("Extra inputs are not permitted"), `max_tokens` by none. `ms://` ids are of Moonshot's file store. Partial Mode and
-# dynamic tools are Moonshot's own inventions, and a mark that is dropped on the way gives an answer that begins anew.
-_ELSEWHERE: Mapping[str, Any] = {
-    "media_urls": _WEB,
-    "cap": "max_tokens",
-    "beginning": Beginning.NONE,
-    "dynamic_tools": False,
-}
-_ELSEWHERE_SOURCES = {"media_urls": _DECIDED, "cap": _MAX_TOKENS, "beginning": _PREFILL, "dynamic_tools": _DECIDED}
 
-# Whoever runs the open weights has their own engine under them: no parameter is locked to a value, and "tool_choice
-# 'required' is incompatible with thinking enabled" is said by Moonshot's platform alone.
-_SELF_RUN: Mapping[str, Any] = {
-    **_ELSEWHERE,
-    "fixed_sampling": False,
-    "native_choice": True,
-    "needs_reasoning": False,
-}
-_SELF_RUN_SOURCES = {
-    **_ELSEWHERE_SOURCES,
-    "fixed_sampling": _VLLM_PROTOCOL,
-    "native_choice": _OPEN_WEIGHTS,
-    "needs_reasoning": _DECIDED,
-}
-
-
-def _row(name: str, *addresses: str, base: Mapping[str, Any], sources: Mapping[str, Source], **facts: Any) -> Host:
-    return Host(name, addresses, **{**base, **facts}, sources=MappingProxyType(dict(sources)))
+def _like(base: Host, name: str, *addresses: str, **facts: tuple[Any, Source]) -> Host:
+    """A row that differs from another one in these facts, each with its source."""
+    values = {fact: value for fact, (value, _) in facts.items()}
+    sources = {**base.sources, **{fact: source for fact, (_, source) in facts.items()}}
+    return replace(base, name=name, addresses=addresses, sources=MappingProxyType(sources), **values)
 
 
 MOONSHOT = Host("moonshot", ("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com", "api.kimi.ai"))
 """Moonshot's own platform, and whatever says nothing else."""
 
-_VLLM = _row(
+# What holds everywhere but on Moonshot's platform. `max_completion_tokens` has been refused by older servers
+# ("Extra inputs are not permitted"), `max_tokens` by none. `ms://` ids are of Moonshot's file store. Partial Mode and
+# dynamic tools are Moonshot's own inventions, and a mark that is dropped on the way gives an answer that begins anew.
+_ELSEWHERE = _like(
+    MOONSHOT,
+    "(elsewhere)",
+    media_urls=(_WEB, _DECIDED),
+    cap=("max_tokens", _MAX_TOKENS),
+    beginning=(Beginning.NONE, _PREFILL),
+    dynamic_tools=(False, _DECIDED),
+)
+# Whoever runs the open weights has their own engine under them: no parameter is locked to a value, and "tool_choice
+# 'required' is incompatible with thinking enabled" is said by Moonshot's platform alone.
+_SELF_RUN = _like(
+    _ELSEWHERE,
+    "(self-run)",
+    fixed_sampling=(False, _VLLM_PROTOCOL),
+    native_choice=(True, _OPEN_WEIGHTS),
+    needs_reasoning=(False, _DECIDED),
+)
+_VLLM = _like(
+    _SELF_RUN,
     "vllm",
-    base=_SELF_RUN,
-    thinking=_by_template,
-    reasoning_key="reasoning",
-    beginning=Beginning.TEMPLATE,
-    native_ids=True,
-    effort_can_stop=True,
-    sources={
-        **_SELF_RUN_SOURCES,
-        "thinking": _TEMPLATE,
-        # "reasoning_content silently dropped on incoming assistant messages": vLLM reads `reasoning` alone.
-        "reasoning_key": _VLLM_REASONING,
-        "beginning": _VLLM_PROTOCOL,
-        "native_ids": _NATIVE_IDS,
-        "effort_can_stop": _K3_PARSER,
-        "media_urls": _VLLM_PROTOCOL,
-    },
+    thinking=(_by_template, _TEMPLATE),
+    # "reasoning_content silently dropped on incoming assistant messages": vLLM reads `reasoning` alone.
+    reasoning_key=("reasoning", _VLLM_REASONING),
+    beginning=(Beginning.TEMPLATE, _VLLM_PROTOCOL),
+    native_ids=(True, _NATIVE_IDS),
+    effort_can_stop=(True, _K3_PARSER),
+    media_urls=(_WEB, _VLLM_PROTOCOL),
 )
-_SGLANG = replace(
+_SGLANG = _like(
     _VLLM,
-    name="sglang",
-    reasoning_key="reasoning_content",  # SGLang did not follow vLLM's rename
-    sources=MappingProxyType({**_VLLM.sources, "beginning": _SGLANG_PROTOCOL, "fixed_sampling": _SGLANG_PROTOCOL}),
-)
-_CHUTES_ROW = replace(
-    _SGLANG,
-    name="chutes",
-    addresses=("llm.chutes.ai",),
-    beginning=Beginning.NONE,
-    sources=MappingProxyType({**_SGLANG.sources, "beginning": _CHUTES}),
-)
-_OPENROUTER_ROW = _row(
-    "openrouter",
-    "openrouter.ai",
-    base=_ELSEWHERE,
-    thinking=_by_reasoning,
-    reasoning_key="reasoning",
-    reasoning_details=True,
-    sources={
-        **_ELSEWHERE_SOURCES,
-        "thinking": _OPENROUTER,
-        "reasoning_key": _OPENROUTER,
-        "reasoning_details": _OPENROUTER,
-        "cap": _OPENROUTER_K3,
-    },
-)
-_FIREWORKS_ROW = _row(
-    "fireworks",
-    "api.fireworks.ai",
-    base=_SELF_RUN,
-    thinking=_by_type,
-    stream_options=False,  # the last chunk has the usage all the same
-    left_out=frozenset({"safety_identifier"}),
-    tool_names=False,
-    sources={
-        **_SELF_RUN_SOURCES,
-        "thinking": _FIREWORKS,
-        "stream_options": _FIREWORKS_STREAM,
-        "left_out": _FIREWORKS_EXTRA,
-        "tool_names": _FIREWORKS_MESSAGE,
-    },
-)
-_TOGETHER_ROW = _row(
-    "together",
-    "api.together.xyz",
-    "api.together.ai",
-    base=_SELF_RUN,
-    thinking=_by_reasoning_and_effort,
-    reasoning_key="reasoning",
-    sources={**_SELF_RUN_SOURCES, "thinking": _TOGETHER, "reasoning_key": _TOGETHER},
-)
-_DASHSCOPE_ROW = _row(
-    "dashscope",
-    "dashscope.aliyuncs.com",
-    "dashscope-intl.aliyuncs.com",
-    base=_ELSEWHERE,
-    thinking=_by_enabling_and_keeping,
-    sources={**_ELSEWHERE_SOURCES, "thinking": _DASHSCOPE},
-)
-_SILICONFLOW_ROW = _row(
-    "siliconflow",
-    "api.siliconflow.cn",
-    "api.siliconflow.com",
-    base={**_SELF_RUN, "needs_reasoning": True},  # it refuses a missing one with its code 20015
-    thinking=_by_enabling,
-    sources={**_SELF_RUN_SOURCES, "thinking": _SILICONFLOW, "cap": _SILICONFLOW},
+    "sglang",
+    reasoning_key=("reasoning_content", _SGLANG_PROTOCOL),  # it did not follow vLLM's rename
+    beginning=(Beginning.TEMPLATE, _SGLANG_PROTOCOL),
+    fixed_sampling=(False, _SGLANG_PROTOCOL),
 )
 # A strict host of OpenAI's fields alone. Sending too little is refused nowhere.
-_OPENAI_ROW = _row(
+_OPENAI_FIELDS = _like(
+    _SELF_RUN,
     "openai",
-    base=_SELF_RUN,
-    thinking=_by_effort,
-    reasoning_key=None,
-    left_out=frozenset({"prompt_cache_key", "safety_identifier"}),
-    tool_names=False,
-    sources={
-        **_SELF_RUN_SOURCES,
-        "thinking": _OPENAI,
-        "reasoning_key": _OPENAI,
-        "left_out": _OPENAI,
-        "tool_names": _OPENAI,
-    },
-)
-# "for 'role:assistant' the following must be satisfied[('messages.1' : property 'reasoning_content' is unsupported)]"
-_GROQ_ROW = replace(
-    _OPENAI_ROW,
-    name="groq",
-    addresses=("api.groq.com",),
-    sources=MappingProxyType({**_OPENAI_ROW.sources, "thinking": _GROQ_REASONING, "reasoning_key": _GROQ}),
+    thinking=(_by_effort, _OPENAI),
+    reasoning_key=(None, _OPENAI),
+    left_out=(frozenset({"prompt_cache_key", "safety_identifier"}), _OPENAI),
+    tool_names=(False, _OPENAI),
 )
 
-HOSTS: Mapping[str, Host] = MappingProxyType(
-    {
-        host.name: host
-        for host in (
-            MOONSHOT,
-            _VLLM,
-            _SGLANG,
-            _OPENROUTER_ROW,
-            _OPENAI_ROW,
-            _FIREWORKS_ROW,
-            _TOGETHER_ROW,
-            _GROQ_ROW,
-            _DASHSCOPE_ROW,
-            _SILICONFLOW_ROW,
-            _CHUTES_ROW,
-        )
-    }
+_ROWS = (
+    MOONSHOT,
+    _VLLM,
+    _SGLANG,
+    _like(
+        _ELSEWHERE,
+        "openrouter",
+        "openrouter.ai",
+        thinking=(_by_reasoning, _OPENROUTER),
+        reasoning_key=("reasoning", _OPENROUTER),
+        reasoning_details=(True, _OPENROUTER),
+        cap=("max_tokens", _OPENROUTER_K3),
+    ),
+    _OPENAI_FIELDS,
+    _like(
+        _SELF_RUN,
+        "fireworks",
+        "api.fireworks.ai",
+        thinking=(_by_type, _FIREWORKS),
+        stream_options=(False, _FIREWORKS_STREAM),  # the last chunk has the usage all the same
+        left_out=(frozenset({"safety_identifier"}), _FIREWORKS_EXTRA),
+        tool_names=(False, _FIREWORKS_MESSAGE),
+    ),
+    _like(
+        _SELF_RUN,
+        "together",
+        "api.together.xyz",
+        "api.together.ai",
+        thinking=(_by_reasoning_and_effort, _TOGETHER),
+        reasoning_key=("reasoning", _TOGETHER),
+    ),
+    _like(
+        _OPENAI_FIELDS,
+        "groq",
+        "api.groq.com",
+        thinking=(_by_effort, _GROQ_REASONING),
+        # "for 'role:assistant' the following must be satisfied[('messages.1' : property 'reasoning_content' is
+        # unsupported)]"
+        reasoning_key=(None, _GROQ),
+    ),
+    _like(
+        _ELSEWHERE,
+        "dashscope",
+        "dashscope.aliyuncs.com",
+        "dashscope-intl.aliyuncs.com",
+        thinking=(_by_enabling_and_keeping, _DASHSCOPE),
+    ),
+    _like(
+        _SELF_RUN,
+        "siliconflow",
+        "api.siliconflow.cn",
+        "api.siliconflow.com",
+        thinking=(_by_enabling, _SILICONFLOW),
+        cap=("max_tokens", _SILICONFLOW),
+        needs_reasoning=(True, _DECIDED),  # it refuses a missing one with its code 20015
+    ),
+    _like(_SGLANG, "chutes", "llm.chutes.ai", beginning=(Beginning.NONE, _CHUTES)),
 )
+
+HOSTS: Mapping[str, Host] = MappingProxyType({host.name: host for host in _ROWS})
 """Every known dialect by its name."""
 
 AUTO = "auto"
