@@ -8,7 +8,7 @@ from typing import Any
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import MOONSHOT, Host, host_for, profile_at
-from kimi_wire.json_values import JSON
+from kimi_wire.json_values import JSON, is_whole
 from kimi_wire.media import REMOTE_IMAGES, MediaPlan, plan_media
 from kimi_wire.profiles import Profile, profile_for
 from kimi_wire.requests.foreign import render_foreign
@@ -203,7 +203,7 @@ def _lay_over(body: JSON, extra: Mapping[str, Any]) -> JSON:
 
 def _check_count(settings: Settings, name: str, profile: Profile, notices: list[Notice]) -> None:
     count = getattr(settings, name)
-    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+    if not is_whole(count, at_least=0):
         raise KimiRequestError(f"{name}={count!r} must be a whole number of at least 0.")
     if count and not profile.partial:
         notices.append(Notice(name, f"{settings.model} has no Partial Mode; {name}={count} is left out."))

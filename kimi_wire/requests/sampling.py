@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.json_values import JSON
+from kimi_wire.json_values import JSON, is_whole
 from kimi_wire.profiles import Profile
 from kimi_wire.settings import Notice, Settings
 
@@ -19,7 +19,7 @@ def render_limits(settings: Settings, cap: str) -> JSON:
     """The cap on the answer, under the name that the host has for it, and the stop sequences."""
     rendered: JSON = {}
     if (limit := settings.max_tokens) is not None:
-        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        if not is_whole(limit, at_least=1):
             raise KimiRequestError(f"max_tokens={limit!r} must be a whole number of at least 1.")
         rendered[cap] = limit
     if settings.stop:
