@@ -2,6 +2,9 @@
 
 Nothing else in the project compares model names. To add a family, add a row to `FAMILIES` above the rows it would
 otherwise match, and a spelling to the table in `tests/wire/test_profiles.py`.
+
+Deliberately absent: lists of model ids. Adapters that had some broke at each launch (BerriAI/litellm#26156: the fix for
+k2.5 did not cover k2.6).
 """
 
 from __future__ import annotations
@@ -348,8 +351,7 @@ _THINKING_PREVIEW = _all_from(
     ),
 )
 
-# A Kimi id that no row knows is newer than this table, so the newest family's rules are the best guess. Adapters that
-# listed ids instead broke at each launch (BerriAI/litellm#26156: the fix for k2.5 did not cover k2.6).
+# A Kimi id that no row knows is newer than this table, so the newest family's rules are the best guess.
 _UNLISTED = _all_from(_DECIDED, _like(_K31_PRO, "kimi (unlisted)", r"(?:kimi|moonshot)-"))
 
 FAMILIES: tuple[Profile, ...] = (

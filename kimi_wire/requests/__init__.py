@@ -13,8 +13,8 @@ models, in a few lines. A conversation goes through it in this order:
 The first pass copies whatever a later one changes. So each of the others works on these copies, and gives back the
 list to go on with.
 
-Deliberately absent: a cache of rendered messages. It would hold whole conversations in memory and would have to find
-out whether a caller has changed one since; a turn is rendered in some 10 us, and a model takes seconds to answer it.
+Deliberately absent: a cache of rendered messages. Callers edit messages in place, and what was there before would go
+out in silence; a turn with a tool call is rendered in some 10 us.
 """
 
 from __future__ import annotations

@@ -288,8 +288,10 @@ def plan_tools(
     """Map a tool choice to what a family takes.
 
     The server refuses a forced choice while most families think: "tool_choice 'required' is incompatible with thinking
-    enabled", "tool_choice 'specified' is incompatible with thinking enabled". Turning it quietly into `auto` is no way
-    out: LangChain's `ToolStrategy` then asks again until its recursion limit.
+    enabled", "tool_choice 'specified' is incompatible with thinking enabled".
+
+    Deliberately absent: turning it quietly into `auto`. LangChain's `ToolStrategy` then asks again until its recursion
+    limit; where nothing else is left (`ForcedChoice.ASK`), that is said, and an answer without a call is an error.
 
     Args:
         tools: The rendered tools.
