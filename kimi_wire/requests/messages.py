@@ -210,8 +210,9 @@ def _pair_tool_messages(messages: list[JSON], *, repair: bool) -> list[JSON]:
             _answer(unanswered.pop(0), message)
             media += _take_media(message)
         else:
-            paired += _end_round(waiting, media, repair=repair)
-            waiting, media = {}, []
+            if waiting:
+                paired += _end_round(waiting, media, repair=repair)
+                waiting, media = {}, []
             for call in message.get("tool_calls", ()):
                 waiting.setdefault(call["id"] or "", []).append(call)
                 _claim_id(call, taken)
