@@ -7,8 +7,7 @@ the project compares hosts' names: `kimi_wire.requests` reads the row, and so do
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
@@ -19,9 +18,6 @@ from urllib.parse import urlsplit
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import JSON
 from kimi_wire.profiles import ForcedChoice, Profile, Source
-
-logger = logging.getLogger("kimi_wire")
-
 
 MEDIA_URLS = ("data:", "ms://")
 """How the URLs of images and videos begin that Moonshot's platform takes."""
@@ -175,170 +171,125 @@ _DECIDED = Source("the reading that every report accepts", date(2026, 11, 21), "
 
 _WEB = ("data:", "http://", "https://")
 
-# What holds everywhere but on Moonshot's platform. `max_completion_tokens` has been refused by older servers
-# ("Extra inputs are not permitted"), `max_tokens` by none. `ms://` ids are of Moonshot's file store. Partial Mode and
-# dynamic tools are Moonshot's own inventions, and a mark that is dropped on the way gives an answer that begins anew.
-_ELSEWHERE: Mapping[str, Any] = {
-    "media_urls": _WEB,
-    "cap": "max_tokens",
-    "beginning": Beginning.NONE,
-    "dynamic_tools": False,
-}
-_ELSEWHERE_SOURCES = {"media_urls": _DECIDED, "cap": _MAX_TOKENS, "beginning": _PREFILL, "dynamic_tools": _DECIDED}
 
-# Whoever runs the open weights has their own engine under them: no parameter is locked to a value, and "tool_choice
-# 'required' is incompatible with thinking enabled" is said by Moonshot's platform alone.
-_SELF_RUN: Mapping[str, Any] = {
-    **_ELSEWHERE,
-    "fixed_sampling": False,
-    "native_choice": True,
-    "needs_reasoning": False,
-}
-_SELF_RUN_SOURCES = {
-    **_ELSEWHERE_SOURCES,
-    "fixed_sampling": _VLLM_PROTOCOL,
-    "native_choice": _OPEN_WEIGHTS,
-    "needs_reasoning": _DECIDED,
-}
-
-
-def _row(name: str, *addresses: str, base: Mapping[str, Any], sources: Mapping[str, Source], **facts: Any) -> Host:
-    return Host(name, addresses, **{**base, **facts}, sources=MappingProxyType(dict(sources)))
+def _like(base: Host, name: str, *addresses: str, **facts: tuple[Any, Source]) -> Host:
+    """A row that differs from another one in these facts, each with its source."""
+    values = {fact: value for fact, (value, _) in facts.items()}
+    sources = {**base.sources, **{fact: source for fact, (_, source) in facts.items()}}
+    return replace(base, name=name, addresses=addresses, sources=MappingProxyType(sources), **values)
 
 
 MOONSHOT = Host("moonshot", ("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com", "api.kimi.ai"))
 """Moonshot's own platform, and whatever says nothing else."""
 
-_VLLM = _row(
+# What holds everywhere but on Moonshot's platform. `max_completion_tokens` has been refused by older servers
+# ("Extra inputs are not permitted"), `max_tokens` by none. `ms://` ids are of Moonshot's file store. Partial Mode and
+# dynamic tools are Moonshot's own inventions, and a mark that is dropped on the way gives an answer that begins anew.
+_ELSEWHERE = _like(
+    MOONSHOT,
+    "(elsewhere)",
+    media_urls=(_WEB, _DECIDED),
+    cap=("max_tokens", _MAX_TOKENS),
+    beginning=(Beginning.NONE, _PREFILL),
+    dynamic_tools=(False, _DECIDED),
+)
+# Whoever runs the open weights has their own engine under them: no parameter is locked to a value, and "tool_choice
+# 'required' is incompatible with thinking enabled" is said by Moonshot's platform alone.
+_SELF_RUN = _like(
+    _ELSEWHERE,
+    "(self-run)",
+    fixed_sampling=(False, _VLLM_PROTOCOL),
+    native_choice=(True, _OPEN_WEIGHTS),
+    needs_reasoning=(False, _DECIDED),
+)
+_VLLM = _like(
+    _SELF_RUN,
     "vllm",
-    base=_SELF_RUN,
-    thinking=_by_template,
-    reasoning_key="reasoning",
-    beginning=Beginning.TEMPLATE,
-    native_ids=True,
-    effort_can_stop=True,
-    sources={
-        **_SELF_RUN_SOURCES,
-        "thinking": _TEMPLATE,
-        # "reasoning_content silently dropped on incoming assistant messages": vLLM reads `reasoning` alone.
-        "reasoning_key": _VLLM_REASONING,
-        "beginning": _VLLM_PROTOCOL,
-        "native_ids": _NATIVE_IDS,
-        "effort_can_stop": _K3_PARSER,
-        "media_urls": _VLLM_PROTOCOL,
-    },
+    thinking=(_by_template, _TEMPLATE),
+    # "reasoning_content silently dropped on incoming assistant messages": vLLM reads `reasoning` alone.
+    reasoning_key=("reasoning", _VLLM_REASONING),
+    beginning=(Beginning.TEMPLATE, _VLLM_PROTOCOL),
+    native_ids=(True, _NATIVE_IDS),
+    effort_can_stop=(True, _K3_PARSER),
+    media_urls=(_WEB, _VLLM_PROTOCOL),
 )
-_SGLANG = replace(
+_SGLANG = _like(
     _VLLM,
-    name="sglang",
-    reasoning_key="reasoning_content",  # SGLang did not follow vLLM's rename
-    sources=MappingProxyType({**_VLLM.sources, "beginning": _SGLANG_PROTOCOL, "fixed_sampling": _SGLANG_PROTOCOL}),
-)
-_CHUTES_ROW = replace(
-    _SGLANG,
-    name="chutes",
-    addresses=("llm.chutes.ai",),
-    beginning=Beginning.NONE,
-    sources=MappingProxyType({**_SGLANG.sources, "beginning": _CHUTES}),
-)
-_OPENROUTER_ROW = _row(
-    "openrouter",
-    "openrouter.ai",
-    base=_ELSEWHERE,
-    thinking=_by_reasoning,
-    reasoning_key="reasoning",
-    reasoning_details=True,
-    sources={
-        **_ELSEWHERE_SOURCES,
-        "thinking": _OPENROUTER,
-        "reasoning_key": _OPENROUTER,
-        "reasoning_details": _OPENROUTER,
-        "cap": _OPENROUTER_K3,
-    },
-)
-_FIREWORKS_ROW = _row(
-    "fireworks",
-    "api.fireworks.ai",
-    base=_SELF_RUN,
-    thinking=_by_type,
-    stream_options=False,  # the last chunk has the usage all the same
-    left_out=frozenset({"safety_identifier"}),
-    tool_names=False,
-    sources={
-        **_SELF_RUN_SOURCES,
-        "thinking": _FIREWORKS,
-        "stream_options": _FIREWORKS_STREAM,
-        "left_out": _FIREWORKS_EXTRA,
-        "tool_names": _FIREWORKS_MESSAGE,
-    },
-)
-_TOGETHER_ROW = _row(
-    "together",
-    "api.together.xyz",
-    "api.together.ai",
-    base=_SELF_RUN,
-    thinking=_by_reasoning_and_effort,
-    reasoning_key="reasoning",
-    sources={**_SELF_RUN_SOURCES, "thinking": _TOGETHER, "reasoning_key": _TOGETHER},
-)
-_DASHSCOPE_ROW = _row(
-    "dashscope",
-    "dashscope.aliyuncs.com",
-    "dashscope-intl.aliyuncs.com",
-    base=_ELSEWHERE,
-    thinking=_by_enabling_and_keeping,
-    sources={**_ELSEWHERE_SOURCES, "thinking": _DASHSCOPE},
-)
-_SILICONFLOW_ROW = _row(
-    "siliconflow",
-    "api.siliconflow.cn",
-    "api.siliconflow.com",
-    base={**_SELF_RUN, "needs_reasoning": True},  # it refuses a missing one with its code 20015
-    thinking=_by_enabling,
-    sources={**_SELF_RUN_SOURCES, "thinking": _SILICONFLOW, "cap": _SILICONFLOW},
+    "sglang",
+    reasoning_key=("reasoning_content", _SGLANG_PROTOCOL),  # it did not follow vLLM's rename
+    beginning=(Beginning.TEMPLATE, _SGLANG_PROTOCOL),
+    fixed_sampling=(False, _SGLANG_PROTOCOL),
 )
 # A strict host of OpenAI's fields alone. Sending too little is refused nowhere.
-_OPENAI_ROW = _row(
+_OPENAI_FIELDS = _like(
+    _SELF_RUN,
     "openai",
-    base=_SELF_RUN,
-    thinking=_by_effort,
-    reasoning_key=None,
-    left_out=frozenset({"prompt_cache_key", "safety_identifier"}),
-    tool_names=False,
-    sources={
-        **_SELF_RUN_SOURCES,
-        "thinking": _OPENAI,
-        "reasoning_key": _OPENAI,
-        "left_out": _OPENAI,
-        "tool_names": _OPENAI,
-    },
-)
-# "for 'role:assistant' the following must be satisfied[('messages.1' : property 'reasoning_content' is unsupported)]"
-_GROQ_ROW = replace(
-    _OPENAI_ROW,
-    name="groq",
-    addresses=("api.groq.com",),
-    sources=MappingProxyType({**_OPENAI_ROW.sources, "thinking": _GROQ_REASONING, "reasoning_key": _GROQ}),
+    thinking=(_by_effort, _OPENAI),
+    reasoning_key=(None, _OPENAI),
+    left_out=(frozenset({"prompt_cache_key", "safety_identifier"}), _OPENAI),
+    tool_names=(False, _OPENAI),
 )
 
-HOSTS: Mapping[str, Host] = MappingProxyType(
-    {
-        host.name: host
-        for host in (
-            MOONSHOT,
-            _VLLM,
-            _SGLANG,
-            _OPENROUTER_ROW,
-            _OPENAI_ROW,
-            _FIREWORKS_ROW,
-            _TOGETHER_ROW,
-            _GROQ_ROW,
-            _DASHSCOPE_ROW,
-            _SILICONFLOW_ROW,
-            _CHUTES_ROW,
-        )
-    }
+_ROWS = (
+    MOONSHOT,
+    _VLLM,
+    _SGLANG,
+    _like(
+        _ELSEWHERE,
+        "openrouter",
+        "openrouter.ai",
+        thinking=(_by_reasoning, _OPENROUTER),
+        reasoning_key=("reasoning", _OPENROUTER),
+        reasoning_details=(True, _OPENROUTER),
+        cap=("max_tokens", _OPENROUTER_K3),
+    ),
+    _OPENAI_FIELDS,
+    _like(
+        _SELF_RUN,
+        "fireworks",
+        "api.fireworks.ai",
+        thinking=(_by_type, _FIREWORKS),
+        stream_options=(False, _FIREWORKS_STREAM),  # the last chunk has the usage all the same
+        left_out=(frozenset({"safety_identifier"}), _FIREWORKS_EXTRA),
+        tool_names=(False, _FIREWORKS_MESSAGE),
+    ),
+    _like(
+        _SELF_RUN,
+        "together",
+        "api.together.xyz",
+        "api.together.ai",
+        thinking=(_by_reasoning_and_effort, _TOGETHER),
+        reasoning_key=("reasoning", _TOGETHER),
+    ),
+    _like(
+        _OPENAI_FIELDS,
+        "groq",
+        "api.groq.com",
+        thinking=(_by_effort, _GROQ_REASONING),
+        # "for 'role:assistant' the following must be satisfied[('messages.1' : property 'reasoning_content' is
+        # unsupported)]"
+        reasoning_key=(None, _GROQ),
+    ),
+    _like(
+        _ELSEWHERE,
+        "dashscope",
+        "dashscope.aliyuncs.com",
+        "dashscope-intl.aliyuncs.com",
+        thinking=(_by_enabling_and_keeping, _DASHSCOPE),
+    ),
+    _like(
+        _SELF_RUN,
+        "siliconflow",
+        "api.siliconflow.cn",
+        "api.siliconflow.com",
+        thinking=(_by_enabling, _SILICONFLOW),
+        cap=("max_tokens", _SILICONFLOW),
+        needs_reasoning=(True, _DECIDED),  # it refuses a missing one with its code 20015
+    ),
+    _like(_SGLANG, "chutes", "llm.chutes.ai", beginning=(Beginning.NONE, _CHUTES)),
 )
+
+HOSTS: Mapping[str, Host] = MappingProxyType({host.name: host for host in _ROWS})
 """Every known dialect by its name."""
 
 AUTO = "auto"
@@ -378,69 +329,3 @@ def profile_at(profile: Profile, host: Host) -> Profile:
         partial=profile.partial and host.beginning is not Beginning.NONE,
         dynamic_tools=profile.dynamic_tools and host.dynamic_tools,
     )
-
-
-def render_history(messages: Sequence[JSON], profile: Profile, host: Host) -> None:
-    """Give (copied) messages the host's form, in place.
-
-    Args:
-        messages: Rendered messages; reasoning stands in `reasoning_content`, and in `reasoning_details` where the
-            server sent that too.
-        profile: The model's family.
-        host: Where they go.
-    """
-    for message in messages:
-        render_reasoning(message, host)
-        if not host.tool_names and message.get("role") == "tool" and message.pop("name", None) is not None:
-            logger.debug("left out the name of a tool message, which %s does not take", host.name)
-    if host.native_ids and profile.names_in_ids:
-        _number_calls(messages)
-
-
-def render_reasoning(message: JSON, host: Host) -> None:
-    """Move a (copied) message's reasoning to where the host reads it.
-
-    Details go out alone: they say all that the text does, and "the entire sequence of consecutive reasoning blocks
-    must match the outputs generated by the model" (openrouter.ai/docs/use-cases/reasoning-tokens).
-    """
-    details = message.pop("reasoning_details", None)
-    if "reasoning_content" not in message and not details:
-        return
-    if details and host.reasoning_details:
-        message.pop("reasoning_content", None)
-        message["reasoning_details"] = details
-    elif "reasoning_content" in message and host.reasoning_key != "reasoning_content":
-        reasoning = message.pop("reasoning_content")
-        if host.reasoning_key is None:
-            logger.debug("left out the reasoning of a message, which %s does not take", host.name)
-        else:
-            message[host.reasoning_key] = reasoning
-
-
-def _number_calls(messages: Sequence[JSON]) -> None:
-    """Write the ids of (copied, paired) calls and answers as `functions.{name}:{index}`, counted over all messages.
-
-    The template shows the id in place of the function's name, and models fed with another server's ids (`call_...`,
-    `chatcmpl-tool-...`) call tools less reliably (vllm-project/vllm#29596, openclaw/openclaw#70030).
-    """
-    native: dict[str, str] = {}
-    for message in messages:
-        for call in message.get("tool_calls", ()):
-            native[call["id"]] = f"functions.{call['function']['name']}:{len(native)}"
-            call["id"] = native[call["id"]]
-        if message.get("role") == "tool":
-            message["tool_call_id"] = native[message["tool_call_id"]]
-
-
-def place_beginning(body: JSON, host: Host) -> JSON:
-    """Say in the host's way that the answer goes on from the last message, where that is marked `partial`."""
-    *earlier, last = body["messages"]
-    if host.beginning is not Beginning.TEMPLATE or not last.get("partial"):
-        return body
-    bare = {key: value for key, value in last.items() if key != "partial"}
-    return {**body, "messages": [*earlier, bare], "continue_final_message": True, "add_generation_prompt": False}
-
-
-def is_begun(body: Mapping[str, Any]) -> bool:
-    """Whether a rendered body asks to go on from its last message."""
-    return bool(body["messages"][-1].get("partial") or body.get("continue_final_message"))

@@ -2,6 +2,9 @@
 
 Nothing else in the project compares model names. To add a family, add a row to `FAMILIES` above the rows it would
 otherwise match, and a spelling to the table in `tests/wire/test_profiles.py`.
+
+Deliberately absent: lists of model ids. Adapters that had some broke at each launch (BerriAI/litellm#26156: the fix for
+k2.5 did not cover k2.6).
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from datetime import date
 from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
 
 class Thinking(Enum):
@@ -72,6 +76,7 @@ class Profile:
         images: Takes `image_url` parts.
         video: Takes `video_url` parts.
         thinking: See `Thinking`.
+        efforts: The values of `reasoning_effort` it takes; none where it has no such setting.
         preserve: See `Preserve`.
         fixed_sampling: The only value the server takes for each sampling parameter; empty where they are free.
         fixed_sampling_without_thinking: The values that change when thinking is switched off.
@@ -95,6 +100,7 @@ class Profile:
     images: bool
     video: bool
     thinking: Thinking
+    efforts: tuple[str, ...]
     preserve: Preserve
     fixed_sampling: Mapping[str, float | int | bool]
     fixed_sampling_without_thinking: Mapping[str, float | int | bool]
@@ -155,10 +161,22 @@ _DECIDED = Source("the reading that every report accepts", date(2026, 11, 20), "
 _END_OF_2026 = date(2026, 12, 31)
 
 
-def _sources(default: Source, **facts: Source) -> Mapping[str, Source]:
-    """Name the source of every field: `default`, but for those given."""
-    names = [name for name in Profile.__dataclass_fields__ if name not in ("family", "pattern", "sources")]
-    return MappingProxyType({name: facts.get(name, default) for name in names})
+def _family(family: str, pattern: str, **facts: tuple[Any, Source]) -> Profile:
+    """A row: every fact with its source."""
+    values = {fact: value for fact, (value, _) in facts.items()}
+    sources = {fact: source for fact, (_, source) in facts.items()}
+    return Profile(family=family, pattern=pattern, sources=MappingProxyType(sources), **values)
+
+
+def _like(row: Profile, family: str, pattern: str, **facts: tuple[Any, Source]) -> Profile:
+    """A row that differs from another one in these facts."""
+    kept = {fact: (getattr(row, fact), source) for fact, source in row.sources.items()}
+    return _family(family, pattern, **{**kept, **facts})
+
+
+def _all_from(source: Source, row: Profile) -> Profile:
+    """A row whose facts are from one place, those that it shares with another row too."""
+    return replace(row, sources=MappingProxyType(dict.fromkeys(row.sources, source)))
 
 
 # "'Fixed' means the parameter cannot be modified: passing any other value returns an error" (models-overview); kimi-k3
@@ -168,206 +186,173 @@ _FIXED = MappingProxyType(
 )
 _FREE: Mapping[str, float | int | bool] = MappingProxyType({})
 
-_K3 = Profile(
-    family="kimi-k3",
-    pattern=r"(?:kimi-)?k3(?:[.p-]\d{1,2})?(?![a-z\d])",
-    context_window=1_048_576,
-    default_output=131_072,
-    max_output=1_048_576,
-    images=True,
-    video=True,
-    thinking=Thinking.EFFORT,
-    preserve=Preserve.ALWAYS,
-    fixed_sampling=_FIXED,
-    fixed_sampling_without_thinking=_FREE,
-    tools=True,
-    forced_choice=ForcedChoice.REQUIRED,
-    json_schema=True,
-    needs_reasoning=False,
-    partial=True,
-    dynamic_tools=True,
-    names_in_ids=False,
-    retired=None,
-    sources=_sources(
-        _MODELS,
-        default_output=_CHAT,
-        max_output=_CHAT,
-        images=_VISION,
-        video=_VISION,
-        thinking=_K3_START,
-        preserve=_THINKING,
-        forced_choice=_CHOICE,
-        json_schema=_FORMAT,
-        needs_reasoning=_REASONING_OK,
-        partial=_PARTIAL,
-        dynamic_tools=_DYNAMIC,
+_K3 = _family(
+    "kimi-k3",
+    r"(?:kimi-)?k3(?:[.p-]\d{1,2})?(?![a-z\d])",
+    context_window=(1_048_576, _MODELS),
+    default_output=(131_072, _CHAT),
+    max_output=(1_048_576, _CHAT),
+    images=(True, _VISION),
+    video=(True, _VISION),
+    thinking=(Thinking.EFFORT, _K3_START),
+    efforts=(("low", "high", "max"), _K3_START),
+    preserve=(Preserve.ALWAYS, _THINKING),
+    fixed_sampling=(_FIXED, _MODELS),
+    fixed_sampling_without_thinking=(_FREE, _MODELS),
+    tools=(True, _MODELS),
+    forced_choice=(ForcedChoice.REQUIRED, _CHOICE),
+    json_schema=(True, _FORMAT),
+    needs_reasoning=(False, _REASONING_OK),
+    partial=(True, _PARTIAL),
+    dynamic_tools=(True, _DYNAMIC),
+    names_in_ids=(False, _MODELS),
+    retired=(None, _MODELS),
+)
+_K31_PRO = _all_from(_K31, _like(_K3, "kimi-k3.1-pro", r"(?:kimi-)?k3[.p-]1-pro(?:-highspeed)?(?![a-z\d])"))
+_K3_256K = _all_from(
+    _CODING,
+    _like(
+        _K3,
+        "k3-256k",
+        r"(?:kimi-)?k3-256k(?![a-z\d])",
+        context_window=(262_144, _CODING),
+        max_output=(262_144, _CODING),
+        video=(False, _CODING),
     ),
-)
-_K31_PRO = replace(
-    _K3, family="kimi-k3.1-pro", pattern=r"(?:kimi-)?k3[.p-]1-pro(?:-highspeed)?(?![a-z\d])", sources=_sources(_K31)
-)
-_K3_256K = replace(
-    _K3,
-    family="k3-256k",
-    pattern=r"(?:kimi-)?k3-256k(?![a-z\d])",
-    context_window=262_144,
-    max_output=262_144,
-    video=False,
-    sources=_sources(_CODING),
 )
 
-_K26 = Profile(
-    family="kimi-k2.6",
-    pattern=r"(?:kimi-)?k2[.p-]6(?!\d)",
-    context_window=262_144,
-    default_output=32_768,
-    max_output=262_144,
-    images=True,
-    video=True,
-    thinking=Thinking.SWITCHABLE,
-    preserve=Preserve.OPTIONAL,
-    fixed_sampling=_FIXED,
-    fixed_sampling_without_thinking=MappingProxyType({"temperature": 0.6}),
-    tools=True,
-    forced_choice=ForcedChoice.THINKING_OFF,
-    json_schema=True,
-    needs_reasoning=True,
-    partial=True,
-    dynamic_tools=False,
-    names_in_ids=True,
-    retired=_END_OF_2026,
-    sources=_sources(
-        _MODELS,
-        default_output=_CHAT,
-        max_output=_CHAT,
-        images=_VISION,
-        video=_VISION,
-        thinking=_THINKING,
-        preserve=_THINKING,
-        forced_choice=_FORCED_LIVE,
-        json_schema=_FORMAT,
-        needs_reasoning=_REASONING_400,
-        partial=_PARTIAL,
-        dynamic_tools=_DYNAMIC,
-        names_in_ids=_NATIVE_IDS,
-        retired=_K2_END,
-    ),
+_K26 = _family(
+    "kimi-k2.6",
+    r"(?:kimi-)?k2[.p-]6(?!\d)",
+    context_window=(262_144, _MODELS),
+    default_output=(32_768, _CHAT),
+    max_output=(262_144, _CHAT),
+    images=(True, _VISION),
+    video=(True, _VISION),
+    thinking=(Thinking.SWITCHABLE, _THINKING),
+    efforts=((), _MODELS),
+    preserve=(Preserve.OPTIONAL, _THINKING),
+    fixed_sampling=(_FIXED, _MODELS),
+    fixed_sampling_without_thinking=(MappingProxyType({"temperature": 0.6}), _MODELS),
+    tools=(True, _MODELS),
+    forced_choice=(ForcedChoice.THINKING_OFF, _FORCED_LIVE),
+    json_schema=(True, _FORMAT),
+    needs_reasoning=(True, _REASONING_400),
+    partial=(True, _PARTIAL),
+    dynamic_tools=(False, _DYNAMIC),
+    names_in_ids=(True, _NATIVE_IDS),
+    retired=(_END_OF_2026, _K2_END),
 )
-_K27_CODE = replace(
+_K27_CODE = _like(
     _K26,
-    family="kimi-k2.7-code",
-    pattern=r"(?:kimi-)?k2[.p-]7-code",
-    thinking=Thinking.FORCED,
-    preserve=Preserve.ALWAYS,
-    fixed_sampling_without_thinking=_FREE,
-    forced_choice=ForcedChoice.CONSTRAINED,
-    sources=MappingProxyType({**_K26.sources, "forced_choice": _CHOICE}),
+    "kimi-k2.7-code",
+    r"(?:kimi-)?k2[.p-]7-code",
+    thinking=(Thinking.FORCED, _THINKING),
+    preserve=(Preserve.ALWAYS, _THINKING),
+    fixed_sampling_without_thinking=(_FREE, _MODELS),
+    forced_choice=(ForcedChoice.CONSTRAINED, _CHOICE),
 )
-_K25 = replace(
+_K25 = _like(
     _K26,
-    family="kimi-k2.5",
-    pattern=r"(?:kimi-)?k2[.p-]5(?!\d)",
-    preserve=Preserve.NO,
-    json_schema=False,
-    retired=date(2026, 8, 31),
-    sources=MappingProxyType({**_K26.sources, "preserve": _KEEP_LIVE, "json_schema": _SCHEMA_K25, "retired": _MODELS}),
+    "kimi-k2.5",
+    r"(?:kimi-)?k2[.p-]5(?!\d)",
+    preserve=(Preserve.NO, _KEEP_LIVE),
+    json_schema=(False, _SCHEMA_K25),
+    retired=(date(2026, 8, 31), _MODELS),
 )
 
-_K2 = Profile(
-    family="kimi-k2",
-    pattern=r"kimi-k2(?![.p]\d)(?![a-z\d])",
-    context_window=262_144,
-    default_output=None,
-    max_output=262_144,
-    images=False,
-    video=False,
-    thinking=Thinking.NONE,
-    preserve=Preserve.NO,
-    fixed_sampling=_FREE,
-    fixed_sampling_without_thinking=_FREE,
-    tools=True,
-    forced_choice=ForcedChoice.ASK,
-    json_schema=True,
-    needs_reasoning=False,
-    partial=True,
-    dynamic_tools=False,
-    names_in_ids=True,
-    retired=date(2026, 5, 25),
-    sources=_sources(
-        _MODELS,
-        forced_choice=_CHOICE,
-        json_schema=_K2_HOSTS,
-        partial=_PARTIAL,
-        dynamic_tools=_DYNAMIC,
-        names_in_ids=_NATIVE_IDS,
-    ),
+_K2 = _family(
+    "kimi-k2",
+    r"kimi-k2(?![.p]\d)(?![a-z\d])",
+    context_window=(262_144, _MODELS),
+    default_output=(None, _MODELS),
+    max_output=(262_144, _MODELS),
+    images=(False, _MODELS),
+    video=(False, _MODELS),
+    thinking=(Thinking.NONE, _MODELS),
+    efforts=((), _MODELS),
+    preserve=(Preserve.NO, _MODELS),
+    fixed_sampling=(_FREE, _MODELS),
+    fixed_sampling_without_thinking=(_FREE, _MODELS),
+    tools=(True, _MODELS),
+    forced_choice=(ForcedChoice.ASK, _CHOICE),
+    json_schema=(True, _K2_HOSTS),
+    needs_reasoning=(False, _MODELS),
+    partial=(True, _PARTIAL),
+    dynamic_tools=(False, _DYNAMIC),
+    names_in_ids=(True, _NATIVE_IDS),
+    retired=(date(2026, 5, 25), _MODELS),
 )
-_K2_0711 = replace(_K2, family="kimi-k2-0711", pattern=r"kimi-k2-(?:instruct-)?0711", context_window=131_072,
-                   max_output=131_072)  # fmt: skip
-_K2_THINKING = replace(
+_K2_0711 = _like(
     _K2,
-    family="kimi-k2-thinking",
-    pattern=r"kimi-k2-thinking(?:-turbo)?(?![a-z\d])",
-    thinking=Thinking.FORCED,
-    needs_reasoning=True,
-    sources=MappingProxyType({**_K2.sources, "thinking": _THINKING, "needs_reasoning": _REASONING_400}),
+    "kimi-k2-0711",
+    r"kimi-k2-(?:instruct-)?0711",
+    context_window=(131_072, _MODELS),
+    max_output=(131_072, _MODELS),
+)
+_K2_THINKING = _like(
+    _K2,
+    "kimi-k2-thinking",
+    r"kimi-k2-thinking(?:-turbo)?(?![a-z\d])",
+    thinking=(Thinking.FORCED, _THINKING),
+    needs_reasoning=(True, _REASONING_400),
 )
 
-_V1_128K = Profile(
-    family="moonshot-v1-128k",
-    pattern=r"moonshot-v1-(?:128k|auto)(?![a-z\d])",
-    context_window=131_072,
-    default_output=None,
-    max_output=131_072,
-    images=False,
-    video=False,
-    thinking=Thinking.NONE,
-    preserve=Preserve.NO,
-    fixed_sampling=_FREE,
-    fixed_sampling_without_thinking=_FREE,
-    tools=True,
+_V1_128K = _family(
+    "moonshot-v1-128k",
+    r"moonshot-v1-(?:128k|auto)(?![a-z\d])",
+    context_window=(131_072, _MODELS),
+    default_output=(None, _MODELS),
+    max_output=(131_072, _MODELS),
+    images=(False, _VISION),
+    video=(False, _MODELS),
+    thinking=(Thinking.NONE, _MODELS),
+    efforts=((), _MODELS),
+    preserve=(Preserve.NO, _MODELS),
+    fixed_sampling=(_FREE, _MODELS),
+    fixed_sampling_without_thinking=(_FREE, _MODELS),
+    tools=(True, _MODELS),
     # The documentation of the time knew no forced choice; one probe (inspect_ai#5152) saw it work.
-    forced_choice=ForcedChoice.ASK,
-    json_schema=True,
-    needs_reasoning=False,
-    partial=True,
-    dynamic_tools=False,
-    names_in_ids=False,
-    retired=date(2026, 8, 31),
-    sources=_sources(_MODELS, forced_choice=_DECIDED, json_schema=_CHAT, images=_VISION, partial=_PARTIAL),
+    forced_choice=(ForcedChoice.ASK, _DECIDED),
+    json_schema=(True, _CHAT),
+    needs_reasoning=(False, _MODELS),
+    partial=(True, _PARTIAL),
+    dynamic_tools=(False, _MODELS),
+    names_in_ids=(False, _MODELS),
+    retired=(date(2026, 8, 31), _MODELS),
 )
-_V1_32K = replace(_V1_128K, family="moonshot-v1-32k", pattern=r"moonshot-v1-32k(?![a-z\d])", context_window=32_768,
-                  max_output=32_768)  # fmt: skip
-_V1_8K = replace(_V1_128K, family="moonshot-v1-8k", pattern=r"moonshot-v1-8k(?![a-z\d])", context_window=8_192,
-                 max_output=8_192)  # fmt: skip
 
 
-def _with_vision(profile: Profile) -> Profile:
+def _of_size(size: int) -> Profile:
+    """A smaller moonshot-v1."""
+    name = f"moonshot-v1-{size // 1024}k"
+    return _like(_V1_128K, name, rf"{name}(?![a-z\d])", context_window=(size, _MODELS), max_output=(size, _MODELS))
+
+
+def _with_vision(row: Profile) -> Profile:
     """The `-vision-preview` variant of a moonshot-v1 row."""
-    size = profile.family.removeprefix("moonshot-v1-")
-    return replace(
-        profile, family=f"{profile.family}-vision-preview", pattern=rf"moonshot-v1-{size}-vision-preview", images=True
-    )
+    name = f"{row.family}-vision-preview"
+    return _like(row, name, name, images=(True, _VISION))
 
 
-_LATEST = replace(
-    _V1_128K, family="kimi-latest", pattern=r"kimi-latest", images=True, retired=date(2026, 1, 28)
-)  # fmt: skip
-_THINKING_PREVIEW = replace(
-    _LATEST,
-    family="kimi-thinking-preview",
-    pattern=r"kimi-thinking-preview",
-    thinking=Thinking.FORCED,
-    tools=False,
-    json_schema=False,
-    partial=False,
-    retired=date(2025, 11, 11),
-    sources=_sources(_PREVIEW),
+_V1_32K, _V1_8K = _of_size(32_768), _of_size(8_192)
+_LATEST = _like(_V1_128K, "kimi-latest", r"kimi-latest", images=(True, _VISION), retired=(date(2026, 1, 28), _MODELS))
+_THINKING_PREVIEW = _all_from(
+    _PREVIEW,
+    _like(
+        _LATEST,
+        "kimi-thinking-preview",
+        r"kimi-thinking-preview",
+        thinking=(Thinking.FORCED, _PREVIEW),
+        tools=(False, _PREVIEW),
+        json_schema=(False, _PREVIEW),
+        partial=(False, _PREVIEW),
+        retired=(date(2025, 11, 11), _PREVIEW),
+    ),
 )
 
-# A Kimi id that no row knows is newer than this table, so the newest family's rules are the best guess. Adapters that
-# listed ids instead broke at each launch (BerriAI/litellm#26156: the fix for k2.5 did not cover k2.6).
-_UNLISTED = replace(_K31_PRO, family="kimi (unlisted)", pattern=r"(?:kimi|moonshot)-", sources=_sources(_DECIDED))
+# A Kimi id that no row knows is newer than this table, so the newest family's rules are the best guess.
+_UNLISTED = _all_from(_DECIDED, _like(_K31_PRO, "kimi (unlisted)", r"(?:kimi|moonshot)-"))
 
 FAMILIES: tuple[Profile, ...] = (
     _K31_PRO,
@@ -398,6 +383,7 @@ FOREIGN = Profile(
     images=True,
     video=True,
     thinking=Thinking.UNKNOWN,
+    efforts=(),
     preserve=Preserve.NO,
     fixed_sampling=_FREE,
     fixed_sampling_without_thinking=_FREE,
@@ -409,7 +395,7 @@ FOREIGN = Profile(
     dynamic_tools=False,
     names_in_ids=False,
     retired=None,
-    sources=_sources(_DECIDED),
+    sources=MappingProxyType(dict.fromkeys(_K3.sources, _DECIDED)),
 )
 """Hands off: what the caller sets is what is sent."""
 

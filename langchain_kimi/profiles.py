@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from langchain_core.language_models import ModelProfile
 
-from kimi_wire.profiles import ForcedChoice, Profile, Thinking
-from kimi_wire.requests import EFFORTS
+from kimi_wire.profiles import ForcedChoice, Profile
 
 
 def model_profile(model: str, facts: Profile) -> ModelProfile | None:
@@ -44,7 +43,7 @@ def model_profile(model: str, facts: Profile) -> ModelProfile | None:
         profile["max_input_tokens"] = facts.context_window
     if facts.max_output is not None:
         profile["max_output_tokens"] = facts.max_output
-    if facts.thinking is Thinking.EFFORT:
-        profile["reasoning_effort_levels"] = list(EFFORTS)
+    if facts.efforts:
+        profile["reasoning_effort_levels"] = list(facts.efforts)
         profile["reasoning_effort_default"] = "max"
     return profile

@@ -9,9 +9,8 @@ from typing import Any
 from kimi_wire.answers.response import Choice, Completion, Usage
 from kimi_wire.answers.stream import Delta, StreamState
 from kimi_wire.errors import KimiStreamError, attempt_of
-from kimi_wire.hosts import is_begun, place_beginning, render_reasoning
 from kimi_wire.json_values import JSON
-from kimi_wire.requests import Request
+from kimi_wire.requests import Request, is_begun, place_beginning, render_reasoning
 
 
 def continue_request(request: Request, choice: Choice) -> Request | None:
@@ -37,7 +36,7 @@ def continue_request(request: Request, choice: Choice) -> Request | None:
         beginning["reasoning_content"] = choice.reasoning
         if choice.reasoning_details:
             beginning["reasoning_details"] = choice.reasoning_details
-        render_reasoning(beginning, request.host)
+        beginning = render_reasoning(beginning, request.host)
     body = place_beginning({**request.body, "messages": [*messages, beginning]}, request.host)
     return replace(request, body=body, prefix="")
 

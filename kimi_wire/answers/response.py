@@ -313,7 +313,8 @@ def explain_answer(choice: Choice) -> Iterator[str]:
 def explain_markers(choice: Choice) -> str | None:
     """Say that a server has left the model's own marks in the text, as one without the parsers for them does.
 
-    They are not read here: what they enclose may be cut, quoted or made up, and a call that nobody made must not run.
+    Deliberately absent: reading tool calls out of them. What they enclose may be cut, quoted or made up, and a call
+    that nobody made must not run.
     """
     text = choice.content + (choice.reasoning or "")
     found = next((token for token in _TOKENS if token in text), None)

@@ -188,7 +188,8 @@ def render_count(messages: Messages, model: str) -> JSON | None:
     if not messages:
         return None
     given = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-    rendered = render_each(given, profile_for(model))
+    profile = profile_for(model)
+    rendered = render_each(given, profile) if profile.is_kimi else [dict(message) for message in given]
     return {"model": model, "messages": rendered} if rendered else None
 
 

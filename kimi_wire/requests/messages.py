@@ -45,19 +45,14 @@ def render_messages(
     messages: Sequence[Mapping[str, Any]],
     profile: Profile,
     *,
-    thinking: bool,
-    missing_reasoning: str = "placeholder",
     unanswered_tool_calls: str = "error",
     media_urls: tuple[str, ...] = MEDIA_URLS,
 ) -> list[JSON]:
-    """Render a conversation for the request.
+    """Render a conversation for the request, but for reasoning that is lost (`fill_missing_reasoning`).
 
     Args:
         messages: Messages in the API's form; they are not changed.
-        profile: The family they go to. Messages for other vendors' models are only copied.
-        thinking: Whether the model will think in this call.
-        missing_reasoning: What to do about an assistant message with tool calls whose reasoning is lost, where the
-            family has refused such messages: `placeholder` sends a space, `omit` sends nothing, `error` raises.
+        profile: The family they go to.
         unanswered_tool_calls: What to do about a tool call without an answer: `error` raises, `repair` answers it with
             an error of the tool's (`NOT_RUN`).
         media_urls: How the URLs of images and videos may begin: the host takes them, or they are fetched later.
@@ -71,18 +66,12 @@ def render_messages(
     """
     if not messages:  # "Invalid request: messages must not be empty"
         raise KimiRequestError("There are no messages to send.")
-    if not profile.is_kimi:
-        return [dict(message) for message in messages]
     kept = render_each(messages, profile, media_urls=media_urls)
     if not kept:
         raise KimiRequestError("Every message is empty; there is nothing to send.")
     if len(kept) < len(messages):
         logger.debug("left out %d empty messages", len(messages) - len(kept))
-    if any("tool_calls" in message or message["role"] == "tool" for message in kept):
-        kept = _attach_media(_pair_tool_messages(kept, repair=unanswered_tool_calls == "repair"))
-        if profile.needs_reasoning and thinking:
-            _fill_missing_reasoning(kept, missing_reasoning)
-    return kept
+    return _pair_tool_messages(kept, repair=unanswered_tool_calls == "repair")
 
 
 def render_each(
@@ -92,14 +81,12 @@ def render_each(
 
     Args:
         messages: Messages in the API's form; they are not changed.
-        profile: The family they go to. Messages for other vendors' models are only copied.
+        profile: The family they go to.
         media_urls: How the URLs of images and videos may begin.
 
     Raises:
         KimiRequestError: A role or a part that the server would refuse.
     """
-    if not profile.is_kimi:
-        return [dict(message) for message in messages]
     rendered = [_render_message(message, index, profile, media_urls) for index, message in enumerate(messages)]
     return [message for index, message in enumerate(rendered) if not _is_left_out(message, index)]
 
@@ -200,9 +187,17 @@ def _pair_tool_messages(messages: list[JSON], *, repair: bool) -> list[JSON]:
     Kimi counts ids anew in every answer (`list_dir:0` in turn 1 and in turn 2), and has refused two equal ones in one
     conversation: "tool call id write:XXX is duplicated" (openclaw/openclaw#51148). The first of its kind stays as it
     is, since changed ids make models call tools less reliably (openclaw/openclaw#70030).
+
+    Args:
+        messages: (Copied) messages.
+        repair: Answers that are missing may be made up.
+
+    Returns:
+        The same messages, and what is added after the answers to calls.
     """
     taken: dict[str, int] = {}
-    waiting: dict[str, list[JSON]] = {}  # the caller's id -> (copied) calls that are still to be answered, in order
+    waiting: dict[str, list[JSON]] = {}  # the caller's id -> calls that are still to be answered, in order
+    media: list[JSON] = []
     paired: list[JSON] = []
     for index, message in enumerate(messages):
         if message["role"] == "tool":
@@ -213,14 +208,16 @@ def _pair_tool_messages(messages: list[JSON], *, repair: bool) -> list[JSON]:
                     "assistant message before it, or is already answered."
                 )
             _answer(unanswered.pop(0), message)
+            media += _take_media(message)
         else:
-            paired += _answer_for(waiting, repair=repair)
-            waiting = {}
+            if waiting:
+                paired += _end_round(waiting, media, repair=repair)
+                waiting, media = {}, []
             for call in message.get("tool_calls", ()):
                 waiting.setdefault(call["id"] or "", []).append(call)
                 _claim_id(call, taken)
         paired.append(message)
-    return paired + _answer_for(waiting, repair=repair)
+    return paired + _end_round(waiting, media, repair=repair)
 
 
 def _answer(call: JSON, message: JSON) -> None:
@@ -263,11 +260,35 @@ def _claim_id(call: JSON, taken: dict[str, int]) -> None:
     call["id"] = unique
 
 
-def _answer_for(waiting: Mapping[str, list[JSON]], *, repair: bool) -> list[JSON]:
-    """Answers for the calls that have none, if they may be made up."""
-    calls = [call for unanswered in waiting.values() for call in unanswered]
-    if not calls:
+def _take_media(message: JSON) -> list[JSON]:
+    """Take pictures and videos out of a tool message, for the user message that comes after the answers.
+
+    In a tool message they were refused or lost: "text content is empty" (MoonshotAI/kimi-cli#1663,
+    vllm-project/vllm#43203); Moonshot's own client moves them too (MoonshotAI/kimi-code#632).
+    """
+    parts = message["content"]
+    if not isinstance(parts, list):
         return []
+    texts = [part["text"] for part in parts if part["type"] == "text"]
+    media = [part for part in parts if part["type"] != "text"]
+    if media:
+        call_id = message["tool_call_id"]
+        logger.debug("moved the media of the answer to tool call %r into a user message", call_id)
+        media.insert(0, {"type": "text", "text": f"Attached to the result of tool call {call_id}:"})
+        texts.append("(attached in the next user message)")
+    message["content"] = "\n".join(texts)
+    return media
+
+
+def _end_round(waiting: Mapping[str, list[JSON]], media: list[JSON], *, repair: bool) -> list[JSON]:
+    """What comes after the answers to an assistant message's calls: those that nobody gave, and the answers' media."""
+    missing = [call for unanswered in waiting.values() for call in unanswered]
+    added = _answer_for(missing, repair=repair) if missing else []
+    return [*added, {"role": "user", "content": media}] if media else added
+
+
+def _answer_for(calls: Sequence[JSON], *, repair: bool) -> list[JSON]:
+    """Answers to calls that have none, if they may be made up."""
     missing = [call["id"] for call in calls]
     if not repair:
         # "an assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.
@@ -283,35 +304,22 @@ def _answer_for(waiting: Mapping[str, list[JSON]], *, repair: bool) -> list[JSON
     return answers
 
 
-def _attach_media(messages: list[JSON]) -> list[JSON]:
-    """Move pictures and videos out of tool results, into a user message after them.
+def fill_missing_reasoning(messages: list[JSON], policy: str) -> list[JSON]:
+    """Make up for reasoning that is lost, in a conversation with a family that has refused to go on without.
 
-    In a tool message they were refused or lost: "text content is empty" (MoonshotAI/kimi-cli#1663,
-    vllm-project/vllm#43203); Moonshot's own client moves them too (MoonshotAI/kimi-code#632).
+    Args:
+        messages: (Copied) messages.
+        policy: What to do about an assistant message with tool calls and no reasoning: `placeholder` sends a space,
+            `omit` sends nothing, `error` raises.
+
+    Returns:
+        The same messages, none of them without.
+
+    Raises:
+        KimiRequestError: One has lost its reasoning, and the policy is `error`.
     """
-    moved: list[JSON] = []
-    waiting: list[JSON] = []
-    for message in messages:
-        if message["role"] != "tool" and waiting:
-            moved.append({"role": "user", "content": waiting})
-            waiting = []
-        if message["role"] == "tool" and isinstance(message["content"], list):
-            texts = [part["text"] for part in message["content"] if part["type"] == "text"]
-            media = [part for part in message["content"] if part["type"] != "text"]
-            if media:
-                call_id = message["tool_call_id"]
-                logger.debug("moved the media of the answer to tool call %r into a user message", call_id)
-                waiting += [{"type": "text", "text": f"Attached to the result of tool call {call_id}:"}, *media]
-                texts.append("(attached in the next user message)")
-            message["content"] = "\n".join(texts)
-        moved.append(message)
-    return [*moved, {"role": "user", "content": waiting}] if waiting else moved
-
-
-def _fill_missing_reasoning(messages: list[JSON], policy: str) -> None:
-    """Apply the missing-reasoning policy to (copied) assistant messages with tool calls."""
     if policy == "omit":
-        return
+        return messages
     for index, message in enumerate(messages):
         if message.get("tool_calls") and message.get("reasoning_content") is None:
             if policy == "error":
@@ -321,3 +329,4 @@ def _fill_missing_reasoning(messages: list[JSON], policy: str) -> None:
                 )
             logger.debug("message %d calls tools without its reasoning: sent a placeholder", index)
             message["reasoning_content"] = PLACEHOLDER
+    return messages

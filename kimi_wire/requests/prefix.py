@@ -12,21 +12,19 @@ from typing import Any
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import JSON
 from kimi_wire.profiles import Profile
+from kimi_wire.settings import Notice, Settings
 
 
-def add_prefix(messages: Sequence[JSON], prefix: str | None, name: str | None) -> list[JSON]:
-    """Append the beginning of the answer to (copied) messages."""
-    if prefix is None and name is None:
-        return list(messages)
-    beginning: JSON = {"role": "assistant", "content": prefix or "", "partial": True}
-    if name is not None:
-        beginning["name"] = name
-    return [*messages, beginning]
-
-
-def mark_last(messages: Sequence[JSON]) -> list[JSON]:
-    """Move a top-level `partial` onto the last message, where the API has it."""
-    return [*messages[:-1], {**messages[-1], "partial": True}]
+def add_beginning(messages: list[JSON], settings: Settings, notices: list[Notice]) -> list[JSON]:
+    """Append the beginning of the answer to (copied) messages, or mark the last one, where the settings ask for it."""
+    if settings.prefix is not None or settings.prefix_name is not None:
+        named = {} if settings.prefix_name is None else {"name": settings.prefix_name}
+        messages.append({"role": "assistant", "content": settings.prefix or "", "partial": True, **named})
+    if (settings.extra_body or {}).get("partial") and not messages[-1].get("partial"):
+        messages[-1]["partial"] = True
+        message = "partial belongs on the last message, an assistant's, and was moved there from extra_body."
+        notices.append(Notice("partial", message))
+    return messages
 
 
 def check_partial(messages: Sequence[Mapping[str, Any]], profile: Profile, response_format: Any) -> None:

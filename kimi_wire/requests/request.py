@@ -7,28 +7,32 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.hosts import MOONSHOT, Host, Wish, host_for, place_beginning, profile_at, render_history
+from kimi_wire.hosts import MOONSHOT, Host, host_for, profile_at
 from kimi_wire.json_values import JSON, is_whole
 from kimi_wire.media import REMOTE_IMAGES, MediaPlan, plan_media
-from kimi_wire.profiles import Preserve, Profile, Thinking, profile_for
-from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED, render_messages
-from kimi_wire.requests.prefix import add_prefix, check_partial, mark_last
+from kimi_wire.profiles import Profile, profile_for
+from kimi_wire.requests.foreign import render_foreign
+from kimi_wire.requests.host_form import place_beginning, render_for_host
+from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED, fill_missing_reasoning, render_messages
+from kimi_wire.requests.prefix import add_beginning, check_partial
+from kimi_wire.requests.sampling import check_stops, render_family_sampling, render_limits
+from kimi_wire.requests.thinking import render_thinking
 from kimi_wire.requests.tools import (
     ToolPlan,
     check_together,
     parse_tool_choice,
     plan_tools,
-    render_dynamic_tools,
     render_schema,
     render_tools,
 )
 from kimi_wire.settings import Notice, Settings, merge_settings
 
-EFFORTS = ("low", "high", "max")
-
-MAX_STOPS, MAX_STOP_BYTES = 5, 32  # https://platform.kimi.com/docs/api/chat
-
-SAMPLING = ("temperature", "top_p", "n", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs")
+_WORDS = {
+    "remote_images": REMOTE_IMAGES,
+    "missing_reasoning": MISSING_REASONING,
+    "unanswered_tool_calls": UNANSWERED,
+}
+"""What a setting may be that says how a conversation is treated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,38 +88,17 @@ def render_request(
     host = host_for(settings.dialect, base_url)
     profile = profile_at(profile_for(settings.model), host)
     found = list(notices)
-    plan = _plan_tools(settings, messages, profile)
-    if plan.warning:
-        found.append(Notice("tool_choice", plan.warning))
-    if plan.response_format and (settings.response_format or settings.prefix is not None):
-        raise KimiRequestError(
-            f"{settings.model} takes a forced tool call only in place of a response_format or a prefix; ask for one."
-        )
-    thinking, thinks = _render_thinking(settings, profile, plan, host, found)
-    response_format = plan.response_format or _render_format(settings.response_format, profile)
-    body: JSON = {
-        "model": settings.model,
-        "messages": _render_conversation(settings, messages, profile, host, thinks, response_format, found),
-        **thinking,
-        **_render_limits(settings, profile, host),
-        **_render_sampling(settings, profile, thinks, stream, found),
-    }
-    if plan.tools:
-        body["tools"] = plan.tools
-    if plan.tool_choice is not None:
-        body["tool_choice"] = plan.tool_choice
-    if response_format:
-        body["response_format"] = response_format
-    for name in ("prompt_cache_key", "safety_identifier"):
-        if (value := getattr(settings, name)) is not None:
-            if name in host.left_out:
-                found.append(Notice(name, f"{host.name} refuses {name}; it is left out."))
-            else:
-                body[name] = value
+    for name, words in _WORDS.items():
+        if (value := getattr(settings, name)) not in words:
+            raise KimiRequestError(f"{name}={value!r} is not one of {', '.join(words)}.")
+    if profile.is_kimi:
+        body, plan = _render_kimi(settings, messages, profile, host, stream, found)
+    else:
+        body, plan = render_foreign(settings, messages, host, stream, found)
+    continuable = profile.partial and "response_format" not in body
+    body |= _render_session(settings, host, found)
     if stream:
-        body |= {"stream": True, "stream_options": {"include_usage": True}}
-        if not host.stream_options:
-            del body["stream_options"]
+        body |= {"stream": True, **({"stream_options": {"include_usage": True}} if host.stream_options else {})}
     body = _lay_over(place_beginning(body, host), settings.extra_body or {})
     media = _plan_media(body, settings, host, found) if profile.is_kimi else None
     for name in ("continue_on_length", "resume_streams"):
@@ -127,7 +110,7 @@ def render_request(
         replace(plan, json_answer=_is_json(body.get("response_format"))),
         tuple(found),
         prefix=settings.prefix or "",
-        continuable=profile.partial and not response_format,
+        continuable=continuable,
         continue_on_length=settings.continue_on_length,
         resume_streams=settings.resume_streams,
         media=media,
@@ -135,52 +118,71 @@ def render_request(
     )
 
 
-def _plan_tools(settings: Settings, messages: Sequence[Mapping[str, Any]], profile: Profile) -> ToolPlan:
-    """The plan for the tools of the request and those of its messages."""
-    tools = render_tools(settings.tools or (), profile)
-    dynamic = [
-        tool
-        for index, message in enumerate(messages)
-        if message.get("tools")
-        for tool in render_dynamic_tools(message, index, profile)
-    ]
-    if dynamic and profile.is_kimi:
-        check_together([*tools, *dynamic])
-    choice = parse_tool_choice(settings.tool_choice, [*tools, *dynamic])
-    return plan_tools(tools, choice, profile, thinking_asked=settings.thinking is True, dynamic=dynamic)
-
-
-def _render_conversation(
+def _render_kimi(
     settings: Settings,
     messages: Sequence[Mapping[str, Any]],
     profile: Profile,
     host: Host,
-    thinks: bool,
-    response_format: Mapping[str, Any] | None,
+    stream: bool,
     notices: list[Notice],
-) -> list[JSON]:
-    """The messages, and the beginning of the answer where one is given."""
-    downloads = _one_of("remote_images", settings.remote_images, REMOTE_IMAGES) == "download"
-    rendered = render_messages(
+) -> tuple[JSON, ToolPlan]:
+    """The body for one of Kimi's models, and the plan for its tools."""
+    tools = render_tools(settings.tools or (), profile)
+    web = ("http://", "https://") if settings.remote_images == "download" else ()
+    conversation = render_messages(
         messages,
         profile,
-        thinking=thinks,
-        missing_reasoning=_one_of("missing_reasoning", settings.missing_reasoning, MISSING_REASONING),
-        unanswered_tool_calls=_one_of("unanswered_tool_calls", settings.unanswered_tool_calls, UNANSWERED),
-        media_urls=(*host.media_urls, "http://", "https://") if downloads else host.media_urls,
+        unanswered_tool_calls=settings.unanswered_tool_calls,
+        media_urls=(*host.media_urls, *web),
     )
-    render_history(rendered, profile, host)
-    rendered = add_prefix(rendered, settings.prefix, settings.prefix_name)
-    if (settings.extra_body or {}).get("partial") and not rendered[-1].get("partial"):
-        rendered = mark_last(rendered)
-        notices.append(
-            Notice(
-                "partial", "partial belongs on the last message, an assistant's, and was moved there from extra_body."
-            )
+    plan = _plan_tools(settings, tools, conversation, profile, notices)
+    thinking, thinks = render_thinking(settings, profile, host, off=plan.thinking_off, notices=notices)
+    response_format = plan.response_format or _render_format(settings.response_format)
+
+    if thinks and profile.needs_reasoning:
+        conversation = fill_missing_reasoning(conversation, settings.missing_reasoning)
+    conversation = add_beginning(render_for_host(conversation, profile, host), settings, notices)
+    check_partial(conversation, profile, response_format)
+
+    limits = render_limits(settings, host.cap)
+    check_stops(limits.get("stop", ()))
+    body: JSON = {
+        "model": settings.model,
+        "messages": conversation,
+        **thinking,
+        **limits,
+        **render_family_sampling(settings, profile, thinks, stream, notices),
+        **plan.fields,
+    }
+    if response_format:
+        body["response_format"] = response_format
+    return body, plan
+
+
+def _plan_tools(
+    settings: Settings, tools: list[JSON], conversation: Sequence[JSON], profile: Profile, notices: list[Notice]
+) -> ToolPlan:
+    """The plan for the (rendered) tools of the request, and those that its (rendered) messages bring along."""
+    dynamic = [tool for message in conversation for tool in message.get("tools", ())]
+    if dynamic:
+        check_together([*tools, *dynamic])
+    choice = parse_tool_choice(settings.tool_choice, [*tools, *dynamic])
+    plan = plan_tools(tools, choice, profile, thinking_asked=settings.thinking is True, dynamic=dynamic)
+    if plan.warning:
+        notices.append(Notice("tool_choice", plan.warning))
+    if plan.response_format and (settings.response_format or settings.prefix is not None):
+        raise KimiRequestError(
+            f"{settings.model} takes a forced tool call only in place of a response_format or a prefix; ask for one."
         )
-    if profile.is_kimi or settings.prefix is not None or settings.prefix_name is not None:
-        check_partial(rendered, profile, response_format)
-    return rendered
+    return plan
+
+
+def _render_session(settings: Settings, host: Host, notices: list[Notice]) -> JSON:
+    """Whose request it is, for caches and for the host's safety."""
+    asked = {name: getattr(settings, name) for name in ("prompt_cache_key", "safety_identifier")}
+    refused = [name for name, value in asked.items() if value is not None and name in host.left_out]
+    notices += [Notice(name, f"{host.name} refuses {name}; it is left out.") for name in refused]
+    return {name: value for name, value in asked.items() if value is not None and name not in refused}
 
 
 def _plan_media(body: JSON, settings: Settings, host: Host, notices: list[Notice]) -> MediaPlan | None:
@@ -207,7 +209,7 @@ def _check_count(settings: Settings, name: str, profile: Profile, notices: list[
         notices.append(Notice(name, f"{settings.model} has no Partial Mode; {name}={count} is left out."))
 
 
-def _render_format(response_format: Mapping[str, Any] | None, profile: Profile) -> JSON | None:
+def _render_format(response_format: Mapping[str, Any] | None) -> JSON | None:
     """A `response_format`, its schema in Moonshot's dialect and its name where the API wants one.
 
     "missing required parameter: response_format.json_schema.name" (browseros-ai/BrowserOS#657)
@@ -215,7 +217,7 @@ def _render_format(response_format: Mapping[str, Any] | None, profile: Profile) 
     if not response_format:
         return None
     described = response_format.get("json_schema")
-    if not profile.is_kimi or response_format.get("type") != "json_schema":
+    if response_format.get("type") != "json_schema":
         return dict(response_format)
     if not isinstance(described, Mapping) or not isinstance(described.get("schema"), Mapping):
         raise KimiRequestError("A response_format of type json_schema needs {'json_schema': {'schema': {...}}}.")
@@ -230,6 +232,9 @@ def _is_json(response_format: Any) -> bool:
 def check_settings(base: Mapping[str, Any], base_url: str = "") -> None:
     """Refuse what every request of a model object would be refused for, before there is one.
 
+    The code that renders a request knows what that is, so it renders one: of a conversation that every model takes,
+    with an assistant's message last, where `partial` of an `extra_body` has its place.
+
     Args:
         base: The model object's settings.
         base_url: Where its requests are sent to.
@@ -240,127 +245,3 @@ def check_settings(base: Mapping[str, Any], base_url: str = "") -> None:
     settings, notices = merge_settings(base, {})
     conversation = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
     render_request(settings, conversation, stream=False, notices=notices, base_url=base_url)
-
-
-def _one_of(name: str, value: Any, allowed: Sequence[str]) -> str:
-    if value not in allowed:
-        raise KimiRequestError(f"{name}={value!r} is not one of {', '.join(allowed)}.")
-    return str(value)
-
-
-def _render_thinking(
-    settings: Settings, profile: Profile, plan: ToolPlan, host: Host, notices: list[Notice]
-) -> tuple[JSON, bool]:
-    """What is asked of the thinking, in the host's words, and whether the model will think.
-
-    On Moonshot's platform that is the one field a family has: `thinking` for switchable ones, `reasoning_effort` for
-    kimi-k3. Never both: "cannot specify both 'thinking' and 'reasoning_effort'" (HKUDS/nanobot#3939). Never `thinking`
-    to kimi-k3, where probes and documentation contradict each other.
-    """
-    wish = _wish(settings, profile, plan, host, notices)
-    say = host.thinking if profile.is_kimi else MOONSHOT.thinking
-    rendered = say(wish)
-    unsaid = {  # what makes no difference on the wire
-        "thinking": say(Wish(on=wish.on)) == say(Wish()),
-        "preserve_thinking": say(Wish(keep=wish.keep)) == say(Wish()),
-        "reasoning_effort": say(replace(wish, effort=None)) == rendered,
-    }
-    asked = {
-        "thinking": wish.on is not None,
-        "preserve_thinking": wish.keep,
-        "reasoning_effort": wish.effort is not None,
-    }
-    for name in (name for name in asked if asked[name] and unsaid[name]):
-        message = f"{host.name} has no form for {name}={getattr(settings, name)!r} here; it is left out."
-        notices.append(Notice(name, message))
-    raw = (settings.extra_body or {}).get("thinking")
-    off = raw.get("type") == "disabled" if isinstance(raw, Mapping) else wish.on is False and not unsaid["thinking"]
-    return rendered, profile.can_think and not off
-
-
-def _wish(settings: Settings, profile: Profile, plan: ToolPlan, host: Host, notices: list[Notice]) -> Wish:
-    """What is asked of the thinking, as far as the family goes along with it."""
-    effort = None if settings.reasoning_effort is None else _render_effort(settings, profile)
-    on, preserve = None, profile.preserve
-    stops_effort = profile.thinking is Thinking.EFFORT and host.effort_can_stop
-    if profile.thinking is Thinking.SWITCHABLE or stops_effort:
-        on = False if plan.thinking_off else settings.thinking
-    elif settings.thinking is not None and settings.thinking != profile.can_think:
-        notices.append(Notice("thinking", _no_switch_message(settings, profile)))
-    asked = settings.preserve_thinking
-    if asked is not None and preserve is not Preserve.OPTIONAL and asked != (preserve is Preserve.ALWAYS):
-        # kimi-k2.5: "thinking.keep is not supported by m..."
-        always = "always preserves" if preserve is Preserve.ALWAYS else "cannot preserve"
-        message = f"{settings.model} {always} its thinking; preserve_thinking={asked} is left out."
-        notices.append(Notice("preserve_thinking", message))
-    keep = bool(asked) and preserve is Preserve.OPTIONAL
-    return Wish(on, keep, always=preserve is Preserve.ALWAYS, effort=effort)
-
-
-def _no_switch_message(settings: Settings, profile: Profile) -> str:
-    if not profile.is_kimi:
-        return f"{settings.model} is not a Kimi model: use extra_body to switch its thinking; thinking is left out."
-    # "invalid thinking: only type=enabled is allowed for this model" (can1357/oh-my-pi#3852)
-    always = "always thinks" if profile.can_think else "does not think"
-    return f"{settings.model} {always}; thinking={settings.thinking} is left out."
-
-
-def _render_effort(settings: Settings, profile: Profile) -> str:
-    effort = settings.reasoning_effort
-    if profile.thinking is Thinking.UNKNOWN:
-        return str(effort)
-    if profile.thinking is not Thinking.EFFORT:
-        raise KimiRequestError(
-            f"reasoning_effort is for the kimi-k3 family; {settings.model} has "
-            + ("thinking=True or False." if profile.thinking is Thinking.SWITCHABLE else "no such setting.")
-        )
-    return _one_of("reasoning_effort", effort, EFFORTS)
-
-
-def _render_limits(settings: Settings, profile: Profile, host: Host) -> JSON:
-    rendered: JSON = {}
-    if (cap := settings.max_tokens) is not None:
-        if not is_whole(cap, at_least=1):
-            raise KimiRequestError(f"max_tokens={cap!r} must be a whole number of at least 1.")
-        # `max_tokens` is the deprecated name (platform.kimi.ai/docs/api/chat); other models' hosts may know only it.
-        rendered[host.cap if profile.is_kimi else "max_tokens"] = cap
-    if settings.stop:
-        stops = [settings.stop] if isinstance(settings.stop, str) else list(settings.stop)
-        if profile.is_kimi:
-            _check_stops(stops)
-        rendered["stop"] = stops
-    return rendered
-
-
-def _check_stops(stops: Sequence[str]) -> None:
-    # "stop array too long. Expected an array with maximum length 5, but got 6"
-    if len(stops) > MAX_STOPS:
-        raise KimiRequestError(f"{len(stops)} stop sequences were given; Kimi takes at most {MAX_STOPS}.")
-    for stop in stops:
-        if len(stop.encode()) > MAX_STOP_BYTES:
-            raise KimiRequestError(f"The stop sequence {stop!r} has more than {MAX_STOP_BYTES} bytes.")
-
-
-def _render_sampling(settings: Settings, profile: Profile, thinks: bool, stream: bool, notices: list[Notice]) -> JSON:
-    """The sampling parameters a family takes.
-
-    "invalid temperature: only 1 is allowed for this model" is the most reported Kimi error of all. The right value is
-    left out too: it flips to 0.6 when thinking is off, and some gateways refused even it (MoonshotAI/kimi-cli#1924).
-    """
-    asked = {name: value for name in SAMPLING if (value := getattr(settings, name)) is not None}
-    if profile.fixed_sampling:
-        fixed = dict(profile.fixed_sampling)
-        if not thinks:
-            fixed |= profile.fixed_sampling_without_thinking
-        for name, value in asked.items():
-            if name not in fixed or value != fixed[name]:
-                notices.append(
-                    Notice(name, f"{settings.model} samples with fixed parameters; {name}={value!r} is left out.")
-                )
-        return {}
-    if stream and asked.get("n", 1) > 1:
-        raise KimiRequestError("Several answers (n > 1) cannot be streamed; call without streaming.")
-    if profile.is_kimi and asked.get("n", 1) > 1 and asked.get("temperature", 0.0) < 0.01:
-        # "When `temperature` is close to 0, `n` can only be 1" (platform.kimi.ai/docs/api/chat); moonshot-v1's is 0.
-        raise KimiRequestError("Several answers (n > 1) need a temperature above 0; set one.")
-    return asked

@@ -53,8 +53,6 @@ def render_tools(tools: Sequence[Mapping[str, Any]], profile: Profile) -> list[J
         KimiRequestError: A declaration the server would refuse: a bad, missing or repeated name, a type other than
             those two, more than 128 tools, or a family without tools.
     """
-    if not profile.is_kimi:
-        return [dict(tool) for tool in tools]
     if tools and not profile.tools:
         raise KimiRequestError(f"{profile.family} takes no tools; use another model for this call.")
     rendered = [_render_tool(tool) for tool in tools]
@@ -81,6 +79,20 @@ def check_together(tools: Sequence[JSON]) -> None:
         seen.add(name)
 
 
+def message_tools(message: Mapping[str, Any], index: int) -> Sequence[Any]:
+    """The tools that a message brings along, as they are given.
+
+    Raises:
+        KimiRequestError: They are no list.
+    """
+    tools = message.get("tools")
+    if not tools:
+        return ()
+    if not isinstance(tools, Sequence) or isinstance(tools, (str, bytes)):
+        raise KimiRequestError(f"The tools of message {index} must be a list of tools, not {tools!r}.")
+    return tools
+
+
 def render_dynamic_tools(message: Mapping[str, Any], index: int, profile: Profile) -> list[JSON]:
     """Render the tools that a message brings along, for the model to call from then on.
 
@@ -99,13 +111,9 @@ def render_dynamic_tools(message: Mapping[str, Any], index: int, profile: Profil
             pydantic/pydantic-ai#6977), another role than `system`, text beside the tools ("cannot be used with
             content"), or a tool it would refuse anywhere.
     """
-    tools = message.get("tools")
+    tools = message_tools(message, index)
     if not tools:
         return []
-    if not isinstance(tools, Sequence) or isinstance(tools, (str, bytes)):
-        raise KimiRequestError(f"The tools of message {index} must be a list of tools, not {tools!r}.")
-    if not profile.is_kimi:
-        return [dict(tool) for tool in tools]
     if not profile.dynamic_tools:
         raise KimiRequestError(
             f"Message {index} brings tools along, which models of the kimi-k3 family take, and {profile.family} does "
@@ -263,6 +271,12 @@ class ToolPlan:
     json_answer: bool = False
     warning: str | None = None
 
+    @property
+    def fields(self) -> JSON:
+        """What the body has of it beside the format."""
+        chosen = {} if self.tool_choice is None else {"tool_choice": self.tool_choice}
+        return {"tools": self.tools, **chosen} if self.tools else chosen
+
 
 def plan_tools(
     tools: list[JSON],
@@ -274,8 +288,10 @@ def plan_tools(
     """Map a tool choice to what a family takes.
 
     The server refuses a forced choice while most families think: "tool_choice 'required' is incompatible with thinking
-    enabled", "tool_choice 'specified' is incompatible with thinking enabled". Turning it quietly into `auto` is no way
-    out: LangChain's `ToolStrategy` then asks again until its recursion limit.
+    enabled", "tool_choice 'specified' is incompatible with thinking enabled".
+
+    Deliberately absent: turning it quietly into `auto`. LangChain's `ToolStrategy` then asks again until its recursion
+    limit; where nothing else is left (`ForcedChoice.ASK`), that is said, and an answer without a call is an error.
 
     Args:
         tools: The rendered tools.

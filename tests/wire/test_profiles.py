@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from datetime import date
 
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kimi_wire.errors.hints import hint_for
+from kimi_wire.errors.refusals import Refusal
 from kimi_wire.profiles import FAMILIES, FOREIGN, ForcedChoice, Preserve, Profile, Source, Thinking, profile_for
 
 SPELLINGS = {
@@ -89,6 +92,20 @@ def test_every_fact_has_a_source(row: Profile) -> None:
         assert isinstance(source, Source)
         assert source.kind in {"doc", "src", "live", "3p", "rule"}
         assert date(2024, 1, 1) < source.day <= date(2026, 11, 20)
+
+
+def test_what_errors_say_of_families_is_what_the_table_says() -> None:
+    """They name families in a few words; the words are these rows."""
+    k3 = {"kimi-k3", "kimi-k3.1-pro", "k3-256k", "kimi (unlisted)"}  # "the kimi-k3 family"
+    assert {row.family for row in FAMILIES if row.thinking is Thinking.EFFORT} == k3
+    assert {row.family for row in FAMILIES if row.efforts} == k3
+    assert {row.family for row in FAMILIES if row.dynamic_tools} == k3
+
+    hint = hint_for(Refusal(404, "Not found the model x"), "https://api.moonshot.ai/v1/chat/completions")
+    named = re.findall(r"moonshot-v1|kimi-k\d(?:\.\d)?", hint)
+    said = {row.family for row in FAMILIES if re.match(rf"(?:{'|'.join(map(re.escape, named))})(?![.\d])", row.family)}
+    retired = {row.family for row in FAMILIES if row.is_retired(date(2026, 11, 20))}
+    assert said == retired - {"kimi-latest", "kimi-thinking-preview"}  # these are long gone
 
 
 def test_newest_family_serves_for_what_is_not_listed() -> None:

@@ -12,6 +12,7 @@ from kimi_emulator.mfjs import check_schema
 from kimi_wire.answers.response import Choice, finish_choice
 from kimi_wire.errors import KimiRequestError, KimiToolChoiceError
 from kimi_wire.profiles import profile_for
+from kimi_wire.requests.request import render_request
 from kimi_wire.requests.tools import (
     ToolChoice,
     ToolPlan,
@@ -20,6 +21,7 @@ from kimi_wire.requests.tools import (
     render_dynamic_tools,
     render_tools,
 )
+from kimi_wire.settings import Settings
 
 K3 = profile_for("kimi-k3")
 
@@ -82,7 +84,9 @@ def test_lists_that_are_refused() -> None:
 
 def test_other_models_tools_are_left_alone() -> None:
     odd = [{"type": "custom", "name": "21st"}]
-    assert render_tools(odd, profile_for("gpt-5")) == odd
+    sent = render_request(Settings(model="gpt-5", tools=odd), [{"role": "user", "content": "hi"}], stream=False)
+    assert sent.body["tools"] == sent.plan.tools == odd
+    assert sent.body["tools"][0] is not odd[0]
     assert parse_tool_choice("auto", odd) == ToolChoice()
 
 
@@ -195,8 +199,15 @@ def test_dynamic_tools_are_rendered_like_others() -> None:
     assert render_dynamic_tools(load(bare), 0, K3) == render_tools([bare], K3)
     assert bare == before
     assert render_dynamic_tools({"role": "user", "content": "hi"}, 0, K3) == []
-    odd = {"type": "custom", "name": "21st"}
-    assert render_dynamic_tools(load(odd, content="x"), 0, profile_for("gpt-5")) == [odd]
+
+
+def test_other_models_messages_bring_along_what_they_like() -> None:
+    message = load({"type": "custom", "name": "21st"}, content="x")
+    sent = render_request(Settings(model="gpt-5", tool_choice="21st"), [message], stream=False)
+    assert sent.body["messages"] == [message]
+    assert sent.plan.expected == ("21st",)
+    with pytest.raises(KimiRequestError, match="must be a list of tools, not 'add'"):
+        render_request(Settings(model="gpt-5"), [{"role": "system", "tools": "add"}], stream=False)
 
 
 @pytest.mark.parametrize(

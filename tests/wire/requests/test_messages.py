@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.profiles import profile_for
-from kimi_wire.requests.messages import render_messages
+from kimi_wire.profiles import Profile, profile_for
+from kimi_wire.requests.messages import fill_missing_reasoning, render_messages
+from kimi_wire.requests.request import render_request
+from kimi_wire.settings import Settings
 
 Message = dict[str, Any]
 
@@ -33,10 +35,18 @@ def answer(call_id: str, text: Any = "ok") -> Message:
 
 def render(messages: list[Message], model: str = "kimi-k3", *, thinking: bool = True, **options: Any) -> list[Message]:
     before = copy.deepcopy(messages)
-    rendered = render_messages(messages, profile_for(model), thinking=thinking, **options)
+    rendered = render_all(messages, profile_for(model), thinking=thinking, **options)
     assert messages == before, "the caller's messages were changed"
-    assert render_messages(messages, profile_for(model), thinking=thinking, **options) == rendered
+    assert render_all(messages, profile_for(model), thinking=thinking, **options) == rendered
     return rendered
+
+
+def render_all(
+    messages: list[Message], profile: Profile, *, thinking: bool, missing_reasoning: str = "placeholder", **options: Any
+) -> list[Message]:
+    rendered = render_messages(messages, profile, **options)
+    needed = thinking and profile.needs_reasoning
+    return fill_missing_reasoning(rendered, missing_reasoning) if needed else rendered
 
 
 def test_ordinary_messages_go_out_as_they_are() -> None:
@@ -258,8 +268,13 @@ def test_known_reasoning_goes_back_byte_for_byte(model: str, reasoning: str) -> 
 
 
 def test_other_models_messages_are_only_copied() -> None:
-    messages = [{"role": "developer", "content": ""}, {"role": "assistant", "content": "", "tool_calls": []}]
-    assert render(messages, "gpt-5") == messages
+    messages: list[Message] = [
+        {"role": "developer", "content": ""},
+        {"role": "assistant", "content": "", "tool_calls": []},
+    ]
+    sent = render_request(Settings(model="gpt-5"), messages, stream=False).body["messages"]
+    assert sent == messages
+    assert all(one is not other for one, other in zip(sent, messages, strict=True))
 
 
 turns = st.lists(
@@ -280,12 +295,12 @@ def test_a_new_turn_leaves_every_earlier_byte(conversation: list[list[Message]],
     """The server's cache is by prefix: whatever is added, what was there must not change."""
     profile = profile_for(model)
     flat = [user(), *(message for turn in conversation for message in turn)]
-    whole = render_messages(flat, profile, thinking=True)
+    whole = render_all(flat, profile, thinking=True)
     ids = [call["id"] for message in whole for call in message.get("tool_calls", ())]
     assert len(ids) == len(set(ids))
     length = 1
     for turn in conversation:
-        earlier = render_messages(flat[:length], profile, thinking=True)
+        earlier = render_all(flat[:length], profile, thinking=True)
         assert json.dumps(whole).startswith(json.dumps(earlier)[:-1])
         length += len(turn)
 
@@ -306,7 +321,7 @@ def test_long_histories_keep_every_earlier_byte(model: str) -> None:
             {"role": "assistant", "content": f"done {number}"},
             user(f"next {number}"),
         ]
-        now = json.dumps(render_messages(history, profile_for(model), thinking=True))
+        now = json.dumps(render_all(history, profile_for(model), thinking=True))
         assert now.startswith(earlier)
         earlier = now[:-1]
     assert earlier.count('"role": "tool"') == 200

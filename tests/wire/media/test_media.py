@@ -296,6 +296,6 @@ def test_tool_results_with_media_keep_their_order_among_results() -> None:
         {"role": "tool", "tool_call_id": "a", "content": [image(data_url("image/gif", PNG))]},
         {"role": "tool", "tool_call_id": "b", "content": "ok"},
     ]
-    rendered = render_messages(messages, profile_for("kimi-k3"), thinking=True)
+    rendered = render_messages(messages, profile_for("kimi-k3"))
     assert [message["role"] for message in rendered[2:]] == ["tool", "tool", "user"]
     assert rendered[4]["content"][1] == image(PNG_URL)

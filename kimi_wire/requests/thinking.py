@@ -1,0 +1,90 @@
+"""What is asked of the thinking: the family says how far it goes along, the host in what words. Pure.
+
+On Moonshot's platform that is the one field a family has: `thinking` for switchable ones, `reasoning_effort` for
+kimi-k3. Never both: "cannot specify both 'thinking' and 'reasoning_effort'" (HKUDS/nanobot#3939). Never `thinking` to
+kimi-k3, where probes and documentation contradict each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from kimi_wire.errors import KimiRequestError
+from kimi_wire.hosts import Host, Wish
+from kimi_wire.json_values import JSON
+from kimi_wire.profiles import Preserve, Profile, Thinking
+from kimi_wire.settings import Notice, Settings
+
+
+def render_thinking(
+    settings: Settings, profile: Profile, host: Host, *, off: bool, notices: list[Notice]
+) -> tuple[JSON, bool]:
+    """Render what is asked of the thinking.
+
+    Args:
+        settings: What is asked.
+        profile: The family's facts, as they are on the host.
+        host: Where the request goes.
+        off: Thinking has to be switched off for this call.
+        notices: Gets a notice for each setting that is left out.
+
+    Returns:
+        Fields of the body, and whether the model will think.
+    """
+    wish = _wish(settings, profile, host, off, notices)
+    unsaid = list(_unsaid(wish, host.thinking))
+    for name in unsaid:
+        message = f"{host.name} has no form for {name}={getattr(settings, name)!r} here; it is left out."
+        notices.append(Notice(name, message))
+    raw = (settings.extra_body or {}).get("thinking")
+    stops = raw.get("type") == "disabled" if isinstance(raw, Mapping) else wish.on is False and "thinking" not in unsaid
+    return host.thinking(wish), profile.can_think and not stops
+
+
+def _wish(settings: Settings, profile: Profile, host: Host, off: bool, notices: list[Notice]) -> Wish:
+    """What is asked of the thinking, as far as the family goes along with it."""
+    effort = None if settings.reasoning_effort is None else _check_effort(settings, profile)
+    on, preserve = None, profile.preserve
+    stops_effort = profile.thinking is Thinking.EFFORT and host.effort_can_stop
+    if profile.thinking is Thinking.SWITCHABLE or stops_effort:
+        on = False if off else settings.thinking
+    elif settings.thinking is not None and settings.thinking != profile.can_think:
+        # "invalid thinking: only type=enabled is allowed for this model" (can1357/oh-my-pi#3852)
+        always = "always thinks" if profile.can_think else "does not think"
+        message = f"{settings.model} {always}; thinking={settings.thinking} is left out."
+        notices.append(Notice("thinking", message))
+    asked = settings.preserve_thinking
+    if asked is not None and preserve is not Preserve.OPTIONAL and asked != (preserve is Preserve.ALWAYS):
+        # kimi-k2.5: "thinking.keep is not supported by m..."
+        always = "always preserves" if preserve is Preserve.ALWAYS else "cannot preserve"
+        message = f"{settings.model} {always} its thinking; preserve_thinking={asked} is left out."
+        notices.append(Notice("preserve_thinking", message))
+    keep = bool(asked) and preserve is Preserve.OPTIONAL
+    return Wish(on, keep, always=preserve is Preserve.ALWAYS, effort=effort)
+
+
+def _check_effort(settings: Settings, profile: Profile) -> str:
+    effort = settings.reasoning_effort
+    if not profile.efforts:
+        raise KimiRequestError(
+            f"reasoning_effort is for the kimi-k3 family; {settings.model} has "
+            + ("thinking=True or False." if profile.thinking is Thinking.SWITCHABLE else "no such setting.")
+        )
+    if effort not in profile.efforts:
+        raise KimiRequestError(f"reasoning_effort={effort!r} is not one of {', '.join(profile.efforts)}.")
+    return effort
+
+
+def _unsaid(wish: Wish, say: Callable[[Wish], JSON]) -> Iterator[str]:
+    """What of a wish a host has no words for.
+
+    That is what makes no difference to the body, wished for or not: asking the one function that writes the words
+    cannot disagree with it, as a list of what each host leaves out would some day.
+    """
+    if wish.on is not None and say(Wish(on=wish.on)) == say(Wish()):
+        yield "thinking"
+    if wish.keep and say(Wish(keep=True)) == say(Wish()):
+        yield "preserve_thinking"
+    if wish.effort is not None and say(wish) == say(replace(wish, effort=None)):
+        yield "reasoning_effort"
