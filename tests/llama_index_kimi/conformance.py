@@ -29,6 +29,21 @@ def one_certificate() -> str:
     return str(path)
 
 
+SCRIPTS = {
+    "test_react_agents": (
+        'Thought: I need a tool.\nAction: multiply\nAction Input: {"a": 6, "b": 7}',
+        "Thought: I can answer without using any more tools.\nAnswer: 6 times 7 is 42.",
+    ),
+    "test_rerankers_by_prompt": ("Doc: 2, Relevance: 10",),
+    "test_selectors_by_prompt": ('[{"choice": 2, "reason": "It knows the lighthouse."}]',),
+    "test_sub_questions": (
+        '```json\n{"items": [{"sub_question": "Who built the lighthouse?", "tool_name": "buildings"}]}\n```',
+    ),
+    # Core doubles the braces of the schema in its prompt, which the emulator's small model cannot read.
+    "test_text_completion_programs": ('{"name": "Ada Lovelace", "age": 36}',),
+}
+
+
 class EmulatorConformance(LLMConformance):
     """Every request has to be one that the server takes."""
 
@@ -45,12 +60,9 @@ class EmulatorConformance(LLMConformance):
         return {"model": self.model, "api_key": KEY, "api_base": self.emulator.base_url}
 
     def prepare(self, test: str) -> None:
-        # Core doubles the braces of the schema in its prompt, which the emulator's small model cannot read.
-        if test.startswith("test_text_completion_programs"):
-            self.emulator.script(Reply('{"name": "Ada Lovelace", "age": 36}'))
-        if test.startswith("test_sub_questions"):
-            items = '{"items": [{"sub_question": "Who built the lighthouse?", "tool_name": "buildings"}]}'
-            self.emulator.script(Reply(f"```json\n{items}\n```"))
+        """Script what core reads out of plain text: the emulator's small model writes no such forms."""
+        name = test.partition("[")[0]
+        self.emulator.script(*map(Reply, SCRIPTS.get(name, ())))
 
     def make_failing_llm(self) -> LLM:
         self.emulator.script(*[Failure(500)] * 4)
