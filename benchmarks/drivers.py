@@ -121,7 +121,7 @@ class Driver(ABC):
         """The same over httpx, also where the extra `aiohttp` is installed, with connections of its own."""
         if self._over_httpx is None:
             self._over_httpx = type(self)(self.contestant, self.base_url)
-        with mock.patch("kimi_wire.aiohttp_client.is_usable", return_value=False):
+        with mock.patch("kimi_wire.transport.aiohttp.is_usable", return_value=False):
             return await self._over_httpx.concurrent(messages, calls, at_once)
 
 

@@ -17,10 +17,9 @@ Example:
 """
 
 from .emulator import KimiEmulator
-from .files import Upload, UploadLimits
-from .platform import Balance
 from .scripting import Failure, RecordedRequest, Reply, ToolCall
 from .standin import emulate_without_key
+from .state import Balance, Upload, UploadLimits
 
 __all__ = [
     "Balance",
@@ -33,4 +32,3 @@ __all__ = [
     "UploadLimits",
     "emulate_without_key",
 ]
-__all__ = ["Balance", "Failure", "KimiEmulator", "RecordedRequest", "Reply", "ToolCall", "Upload", "UploadLimits"]

@@ -1,4 +1,7 @@
-"""From a reply to what is sent: limits and stop words applied, tokens counted."""
+"""How a chat request becomes an answer: refused by a rule, or the next scripted step, or what the built-in model says.
+
+Limits and stop words are applied to the answer, and its tokens counted.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import tokens
+from . import brain, rules, tokens
+from .families import Family
 from .request import ChatRequest, text_of
-from .scripting import Reply, ToolCall
-from .shapes import arguments_text, usage_body
+from .scripting import Failure, Reply, ToolCall, arguments_text
+from .state import State
 
 # Beyond reasoning and text, a finished answer of kimi-k3 was billed about 15 tokens and a cut one 3.
 _OPENING = 3
@@ -17,7 +21,50 @@ _CLOSING = 12
 _PER_CALL = 8
 
 
-def limit(reply: Reply, request: ChatRequest) -> Reply:
+def read(state: State, body: Any) -> ChatRequest:
+    """Find out which of the emulator's models a body addresses.
+
+    Raises:
+        Rejected: If the body is not an object, or names no model or an unknown one.
+    """
+    return rules.read_chat_request(
+        body, extra_models=state.extra_models, serve_retired=state.serve_retired, check=state.check
+    )
+
+
+def decide(state: State, body: Any) -> tuple[ChatRequest, Reply | Failure]:
+    """Check a chat request and choose its answer.
+
+    Args:
+        state: The emulator's state, whose script goes on by one step.
+        body: The request's parsed JSON.
+
+    Returns:
+        The request as the rules read it, and what to answer.
+
+    Raises:
+        Rejected: If a rule refuses the request.
+    """
+    request = read(state, body)
+    if state.check:
+        request = state.host.read(request)
+        rules.check(request, state.host.without_rules)
+        rules.check_uploads(request, state.uploads)
+        rules.check_balance(state.balance)
+    step = state.next_step()
+    if callable(step):
+        step = step(dict(body))
+    if step is None:
+        return request, _limit(brain.answer(request), request)
+    return request, step if isinstance(step, Failure) else _fit(step, request)
+
+
+def account(state: State, request: ChatRequest, reply: Reply) -> dict[str, Any]:
+    """Return the usage of an answer, the prefix cache consulted: the API's ``usage`` object, counts in tokens."""
+    return _usage(reply, request, state.cache.remember(request.body, request.family))
+
+
+def _limit(reply: Reply, request: ChatRequest) -> Reply:
     """Apply stop sequences and the token cap to an answer.
 
     The cap is spent on reasoning first: a small one leaves ``content`` empty with ``finish_reason: "length"``.
@@ -25,7 +72,7 @@ def limit(reply: Reply, request: ChatRequest) -> Reply:
     return _cap(_stop(reply, request.stops), request.max_tokens)
 
 
-def fit(reply: Reply, request: ChatRequest) -> Reply:
+def _fit(reply: Reply, request: ChatRequest) -> Reply:
     """Apply to a scripted answer what it asks for.
 
     Raises:
@@ -90,7 +137,7 @@ def _spent(reply: Reply) -> int:
     return thinking + tokens.count(reply.content) + calls + closing
 
 
-def usage(reply: Reply, request: ChatRequest, cached: int) -> dict[str, Any]:
+def _usage(reply: Reply, request: ChatRequest, cached: int) -> dict[str, Any]:
     """Return the usage to report: the scripted one, or an estimate.
 
     Args:
@@ -106,11 +153,32 @@ def usage(reply: Reply, request: ChatRequest, cached: int) -> dict[str, Any]:
         completion = cap
     reasoning = min(tokens.count(reply.reasoning), completion) if reply.reasoning is not None else None
     hit = cached if reply.cached_tokens is None else reply.cached_tokens
-    return usage_body(request.family, _prompt(request), completion, hit, reasoning)
+    prompt = tokens.count_prompt(request.body, request.family)
+    return _usage_body(request.family, prompt, completion, hit, reasoning)
 
 
-def _prompt(request: ChatRequest) -> int:
-    return tokens.count_prompt(request.body, request.family)
+def _usage_body(family: Family, prompt: int, completion: int, cached: int, reasoning: int | None) -> dict[str, Any]:
+    """Build a usage object.
+
+    Args:
+        family: Older families report fewer details.
+        prompt: Prompt tokens, cached ones included.
+        completion: Completion tokens, reasoning included.
+        cached: Cached prompt tokens. On a miss the keys are absent, not 0.
+        reasoning: Reasoning tokens; None if the model did not think.
+    """
+    usage: dict[str, Any] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+    if cached:
+        usage["cached_tokens"] = cached
+    if reasoning is not None and family.reports_reasoning:
+        usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
+    if cached and family.reports_cache_details:
+        usage["prompt_tokens_details"] = {"cached_tokens": cached}
+    return usage
 
 
 def cached_tokens(usage: Mapping[str, Any]) -> int:

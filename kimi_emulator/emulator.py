@@ -1,22 +1,16 @@
-"""The emulator: its state, what it is told to answer, and its life."""
+"""The emulator as its users know it: made, told what to answer, started and stopped, asked what it heard."""
 
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any
 
-from . import answering, brain, files, platform, rules, rules_media
-from .families import FAMILIES, MODELS, Model
-from .files import Upload, UploadLimits
+from .families import FAMILIES, Model
 from .hosts import HOSTS
-from .platform import Balance
-from .request import ChatRequest
-from .scripting import Failure, RecordedRequest, Reply, Step
-from .server import Server
-from .tokens import PromptCache
+from .http import Server
+from .scripting import RecordedRequest, Step
+from .state import Balance, State, Upload, UploadLimits
 
 
 class KimiEmulator:
@@ -36,9 +30,7 @@ class KimiEmulator:
         ```
 
     Attributes:
-        requests: Every request received, in order.
-        uploads: The uploaded files by id, which chat refers to as ``ms://<id>``.
-        balance: The account's money; without any, chat is refused.
+        state: What the server answers from. Its settings may be changed while it runs.
     """
 
     def __init__(
@@ -74,25 +66,22 @@ class KimiEmulator:
         Raises:
             ValueError: If an extra model names an unknown family, or there is no such kind of host.
         """
-        self.extra_models = dict(extra_models or {})
-        unknown = set(self.extra_models.values()) - set(FAMILIES)
+        extra_models = dict(extra_models or {})
+        unknown = set(extra_models.values()) - set(FAMILIES)
         if unknown:
             raise ValueError(f"unknown families {sorted(unknown)}; there are {sorted(FAMILIES)}")
         if host_kind not in HOSTS:
             raise ValueError(f"unknown host_kind {host_kind!r}; there are {sorted(HOSTS)}")
-        self.host = HOSTS[host_kind]
-        self.keys = None if keys is None else frozenset(keys)
-        self.serve_retired = serve_retired
-        self.chunk_delay = chunk_delay
-        self.check = check
-        self.upload_limits = upload_limits or UploadLimits()
-        self.on_answer = on_answer
-        self.requests: list[RecordedRequest] = []
-        self.uploads: dict[str, Upload] = {}
-        self.balance = Balance()
-        self._cache = PromptCache()
-        self._steps: deque[Step] = deque()
-        self._lock = threading.Lock()
+        self.state = State(
+            keys=None if keys is None else frozenset(keys),
+            extra_models=extra_models,
+            serve_retired=serve_retired,
+            chunk_delay=chunk_delay,
+            check=check,
+            upload_limits=upload_limits or UploadLimits(),
+            host=HOSTS[host_kind],
+            on_answer=on_answer,
+        )
         self._address = (host, port)
         self._server: Server | None = None
 
@@ -103,9 +92,45 @@ class KimiEmulator:
         return f"http://{host if isinstance(host, str) else host.decode()}:{port}/v1"
 
     @property
+    def requests(self) -> list[RecordedRequest]:
+        """Every request received, in order."""
+        return self.state.requests
+
+    @property
     def rejections(self) -> list[RecordedRequest]:
         """The requests that a rule of the API refused."""
         return [request for request in self.requests if request.rejected]
+
+    @property
+    def uploads(self) -> dict[str, Upload]:
+        """The uploaded files by id, which chat refers to as ``ms://<id>``."""
+        return self.state.uploads
+
+    @property
+    def balance(self) -> Balance:
+        """The account's money; without any, chat is refused."""
+        return self.state.balance
+
+    @balance.setter
+    def balance(self, balance: Balance) -> None:
+        self.state.balance = balance
+
+    @property
+    def keys(self) -> frozenset[str] | None:
+        """The accepted API keys; None where all that begin with ``sk-`` are."""
+        return self.state.keys
+
+    @keys.setter
+    def keys(self, keys: frozenset[str] | None) -> None:
+        self.state.keys = keys
+
+    def served_models(self) -> list[Model]:
+        """Return the models that ``GET /v1/models`` lists.
+
+        Returns:
+            The emulator's own, and after them the extra ones.
+        """
+        return self.state.models
 
     def script(self, *steps: Step) -> None:
         """Queue answers.
@@ -114,17 +139,12 @@ class KimiEmulator:
             steps: Each accepted chat request takes the next one. A callable gets the request body and returns the
                 reply or the failure.
         """
-        with self._lock:
-            self._steps.extend(steps)
+        with self.state.lock:
+            self.state.script.extend(steps)
 
     def reset(self) -> None:
         """Forget the queue, the requests, the files and the prefix cache, and fill the account up."""
-        with self._lock:
-            self._steps.clear()
-            self.requests.clear()
-            self.uploads.clear()
-            self.balance = Balance()
-            self._cache.clear()
+        self.state.reset()
 
     def start(self) -> KimiEmulator:
         """Listen in a background thread.
@@ -133,7 +153,7 @@ class KimiEmulator:
             The emulator itself.
         """
         if self._server is None:
-            self._server = Server(self._address, self)
+            self._server = Server(self._address, self.state)
             threading.Thread(target=self._server.serve_forever, args=(0.02,), name="kimi-emulator", daemon=True).start()
         return self
 
@@ -154,73 +174,3 @@ class KimiEmulator:
     ) -> None:
         """Stop."""
         self.stop()
-
-    def next_step(self) -> Step | None:
-        """Take the next scripted step off the queue.
-
-        Returns:
-            The step; None where the queue is empty.
-        """
-        with self._lock:
-            return self._steps.popleft() if self._steps else None
-
-    def served_models(self) -> list[Model]:
-        """Return the models that ``GET /v1/models`` lists.
-
-        Returns:
-            The emulator's own, and after them the extra ones.
-        """
-        own = [model for model in MODELS if model.listed and (self.serve_retired or not model.family.retired)]
-        return own + [Model(id, FAMILIES[family]) for id, family in self.extra_models.items()]
-
-    def keep_upload(self, upload: Upload) -> None:
-        """Keep a file.
-
-        Args:
-            upload: The file.
-
-        Raises:
-            Rejected: If there is no room for it.
-        """
-        with self._lock:
-            files.check_room(list(self.uploads.values()), upload, self.upload_limits)
-            self.uploads[upload.id] = upload
-
-    def decide(self, body: Any) -> tuple[ChatRequest, Reply | Failure]:
-        """Check a chat request and choose its answer.
-
-        Args:
-            body: The request's parsed JSON.
-
-        Returns:
-            The request as the rules read it, and what to answer.
-
-        Raises:
-            Rejected: If a rule refuses the request.
-        """
-        request = rules.read_chat_request(
-            body, extra_models=self.extra_models, serve_retired=self.serve_retired, check=self.check
-        )
-        if self.check:
-            request = self.host.read(request)
-            rules.check(request, self.host.without_rules)
-            rules_media.check_uploads(request, self.uploads)
-            platform.check_balance(self.balance)
-        step = self.next_step()
-        if callable(step):
-            step = step(dict(body))
-        if step is None:
-            return request, answering.limit(brain.answer(request), request)
-        return request, step if isinstance(step, Failure) else answering.fit(step, request)
-
-    def account(self, request: ChatRequest, reply: Reply) -> dict[str, Any]:
-        """Return the usage of an answer, the prefix cache consulted.
-
-        Args:
-            request: The request.
-            reply: Its answer.
-
-        Returns:
-            The API's ``usage`` object: counts in tokens.
-        """
-        return answering.usage(reply, request, self._cache.remember(request.body, request.family))

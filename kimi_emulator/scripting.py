@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -53,6 +54,13 @@ class ToolCall:
     type: str = "function"
 
 
+def arguments_text(call: ToolCall) -> str:
+    """Return a call's arguments as the text that goes on the wire."""
+    if isinstance(call.arguments, str):
+        return call.arguments
+    return json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":"))
+
+
 @dataclass(frozen=True)
 class Failure:
     """An error answer.
@@ -89,6 +97,7 @@ class Failure:
 
 
 OVERLOADED = Failure(429, type="engine_overloaded_error")
+SUSPENDED = Failure(429, type="exceeded_current_quota_error")
 
 
 @dataclass(frozen=True)

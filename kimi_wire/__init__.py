@@ -5,7 +5,7 @@ Shared by `langchain_kimi` and `llama_index_kimi`; imports no framework. The ope
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kimi_wire.errors import (
     KimiError,
@@ -17,11 +17,11 @@ from kimi_wire.errors import (
     KimiToolChoiceError,
     KimiWarning,
 )
+from kimi_wire.lazy import lazy_names
 from kimi_wire.profiles import Profile, profile_for
 
 if TYPE_CHECKING:
-    from kimi_wire.files import FileInfo, KimiFiles
-    from kimi_wire.platform import Balance, KimiPlatform, ModelInfo
+    from kimi_wire.endpoints import Balance, FileInfo, KimiFiles, KimiPlatform, ModelInfo
 
 __version__ = "0.1.0"
 
@@ -43,19 +43,4 @@ __all__ = [
     "profile_for",
 ]
 
-_LAZY = {
-    "Balance": "platform",
-    "FileInfo": "files",
-    "KimiFiles": "files",
-    "KimiPlatform": "platform",
-    "ModelInfo": "platform",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import the other endpoints when somebody asks for one: most programs only chat."""
-    if name in _LAZY:
-        from importlib import import_module
-
-        return getattr(import_module(f"kimi_wire.{_LAZY[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, {"endpoints": "Balance FileInfo KimiFiles KimiPlatform ModelInfo"})

@@ -2,7 +2,7 @@
 
 Moonshot's own platform is one host of many. Self-hosted vLLM and SGLang, OpenRouter and others serve the same models
 with other words for thinking, reasoning and Partial Mode, and some refuse fields that they do not know. Nothing else in
-the project compares hosts' names: `kimi_wire.request` reads the row, and so does whatever goes on with its requests.
+the project compares hosts' names: `kimi_wire.requests` reads the row, and so does whatever goes on with its requests.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.media import MEDIA_URLS
+from kimi_wire.json_values import JSON
 from kimi_wire.profiles import ForcedChoice, Profile, Source
 
 logger = logging.getLogger("kimi_wire")
 
-JSON = dict[str, Any]
+
+MEDIA_URLS = ("data:", "ms://")
+"""How the URLs of images and videos begin that Moonshot's platform takes."""
 
 
 @dataclass(frozen=True, slots=True)

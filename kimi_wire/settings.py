@@ -1,11 +1,15 @@
-"""What a caller can ask of a request: the settings, where they come from, and names that are nobody's. Pure."""
+"""What a caller can ask of a request: the settings, where they come from, and names that are nobody's. Pure.
+
+Deliberately absent: the fields of `ChatKimi` and `Kimi`, made of this table. Editors, type checkers and documentation
+read them in the source; a test compares them instead.
+"""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from kimi_wire.errors import KimiRequestError
 
@@ -53,8 +57,8 @@ class Settings:
         thinking: Whether to think; None is the model's default.
         reasoning_effort: `low`, `high` or `max`; kimi-k3 family only.
         preserve_thinking: Whether the model sees its reasoning of earlier turns (`thinking.keep`).
-        missing_reasoning: See `kimi_wire.messages.render_messages`.
-        unanswered_tool_calls: See `kimi_wire.messages.render_messages`.
+        missing_reasoning: See `kimi_wire.requests.messages.render_messages`.
+        unanswered_tool_calls: See `kimi_wire.requests.messages.render_messages`.
         dialect: What the host speaks: `auto`, or a name of `kimi_wire.hosts.HOSTS`.
         prefix: The beginning of the answer, which goes on from there (Partial Mode); the answer has it at its front.
         prefix_name: Who speaks, for role play: a name for the answer's beginning.
@@ -70,12 +74,12 @@ class Settings:
         top_logprobs: How many alternatives with them, 0 to 20.
         stop: Up to 5 strings of at most 32 bytes.
         tools: Tool declarations in the API's form.
-        tool_choice: See `kimi_wire.tools.parse_tool_choice`.
+        tool_choice: See `kimi_wire.requests.tools.parse_tool_choice`.
         response_format: `{"type": "json_object"}`, or `json_schema` with its schema.
         prompt_cache_key: Steers requests of one session to the same cache.
         safety_identifier: A stable, hashed id of the end user.
         remote_images: What to do about images and videos given as URLs of the web, which Kimi does not fetch: `error`
-            raises, `download` fetches them (`kimi_wire.media_download`).
+            raises, `download` fetches them (`kimi_wire.media.download`).
         upload_media_over: Images and videos of more than so many bytes are uploaded once, and then referred to; None
             sends all of them with each request.
         extra_body: Fields to put into the body as they are, over everything else.
@@ -86,8 +90,8 @@ class Settings:
     thinking: bool | None = None
     reasoning_effort: str | None = None
     preserve_thinking: bool | None = None
-    missing_reasoning: str = "placeholder"
-    unanswered_tool_calls: str = "error"
+    missing_reasoning: Literal["placeholder", "omit", "error"] = "placeholder"
+    unanswered_tool_calls: Literal["error", "repair"] = "error"
     dialect: str = "auto"
     prefix: str | None = None
     prefix_name: str | None = None
@@ -107,16 +111,25 @@ class Settings:
     response_format: Mapping[str, Any] | None = None
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
-    remote_images: str = "error"
+    remote_images: Literal["error", "download"] = "error"
     upload_media_over: int | None = None
     extra_body: Mapping[str, Any] | None = None
     strict: bool = False
 
 
 SETTINGS = tuple(item.name for item in fields(Settings))
-"""Names of all settings. An adapter's constructor has a field for each but those of a single call."""
+"""Names of all settings. An adapter's constructor has a field for each but those of a single call, of the same type and
+default, with a docstring; tests/test_both_adapters.py compares them, and the README's table, with this one."""
+
+OF_A_CALL = frozenset({"prefix", "prefix_name", "tools", "tool_choice", "response_format"})
+"""The settings that single calls have, and no model object."""
 
 _ALIASES = {"max_completion_tokens": "max_tokens", "model_name": "model"}
+
+
+def rename_settings(call: Mapping[str, Any]) -> dict[str, Any]:
+    """What one call gives, with the settings under their own names."""
+    return {_ALIASES.get(name, name): value for name, value in call.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from langchain_core.exceptions import (
     OutputParserException,
 )
 
-from kimi_wire import api_errors
 from kimi_wire import errors as wire
 
 # `ModelError` says False, and stands before what knows better; hence `is_retryable` where that is the wrong answer.
@@ -43,78 +42,78 @@ class KimiToolChoiceError(KimiResponseError, wire.KimiToolChoiceError, OutputPar
     """A tool call was forced and none came back."""
 
 
-class KimiAPIError(api_errors.KimiAPIError, ModelError):
+class KimiAPIError(wire.KimiAPIError, ModelError):
     """The server, or the way to it, failed."""
 
 
-class KimiStatusError(KimiAPIError, api_errors.KimiStatusError):
+class KimiStatusError(KimiAPIError, wire.KimiStatusError):
     """The server answered with an HTTP status of 300 or more."""
 
 
-class KimiBadRequestError(KimiStatusError, api_errors.KimiBadRequestError, ModelInvalidRequestError):
+class KimiBadRequestError(KimiStatusError, wire.KimiBadRequestError, ModelInvalidRequestError):
     """HTTP 400: the request is not acceptable; sending it again is no use."""
 
 
-class KimiContentFilterError(KimiBadRequestError, api_errors.KimiContentFilterError):
+class KimiContentFilterError(KimiBadRequestError, wire.KimiContentFilterError):
     """HTTP 400: the platform's content filter refused the request."""
 
 
-class KimiContextLengthError(KimiBadRequestError, api_errors.KimiContextLengthError, ContextOverflowError):
+class KimiContextLengthError(KimiBadRequestError, wire.KimiContextLengthError, ContextOverflowError):
     """HTTP 400: the conversation is longer than the model's context window."""
 
 
-class KimiAuthenticationError(KimiStatusError, api_errors.KimiAuthenticationError, ModelAuthenticationError):
+class KimiAuthenticationError(KimiStatusError, wire.KimiAuthenticationError, ModelAuthenticationError):
     """HTTP 401: the key is not known to this host."""
 
 
-class KimiPermissionDeniedError(KimiStatusError, api_errors.KimiPermissionDeniedError, ModelPermissionDeniedError):
+class KimiPermissionDeniedError(KimiStatusError, wire.KimiPermissionDeniedError, ModelPermissionDeniedError):
     """HTTP 403: the key may not do this."""
 
 
-class KimiNotFoundError(KimiStatusError, api_errors.KimiNotFoundError, ModelNotFoundError):
+class KimiNotFoundError(KimiStatusError, wire.KimiNotFoundError, ModelNotFoundError):
     """HTTP 404: the model does not exist, is retired, or is not open to this account."""
 
 
-class KimiConflictError(KimiStatusError, api_errors.KimiConflictError):
+class KimiConflictError(KimiStatusError, wire.KimiConflictError):
     """HTTP 409: the request collides with another one; later it may work."""
 
     is_retryable = True
 
 
-class KimiUnprocessableEntityError(KimiStatusError, api_errors.KimiUnprocessableEntityError, ModelInvalidRequestError):
+class KimiUnprocessableEntityError(KimiStatusError, wire.KimiUnprocessableEntityError, ModelInvalidRequestError):
     """HTTP 422: what other hosts than Moonshot's answer to a request that is not acceptable."""
 
 
-class KimiRateLimitError(KimiStatusError, api_errors.KimiRateLimitError, ModelRateLimitError):
+class KimiRateLimitError(KimiStatusError, wire.KimiRateLimitError, ModelRateLimitError):
     """HTTP 429: too many requests or tokens, or the model is overloaded; later it may work."""
 
     is_retryable = True
 
 
-class KimiQuotaError(KimiRateLimitError, api_errors.KimiQuotaError):
+class KimiQuotaError(KimiRateLimitError, wire.KimiQuotaError):
     """HTTP 429: the account's balance, or its tokens of the day, are used up; it is not tried again."""
 
     is_retryable = False
 
 
-class KimiServerError(KimiStatusError, api_errors.KimiServerError, ModelAPIError):
+class KimiServerError(KimiStatusError, wire.KimiServerError, ModelAPIError):
     """HTTP 500 and more: the server failed."""
 
     is_retryable = True
 
 
-class KimiConnectionError(KimiAPIError, api_errors.KimiConnectionError, ModelConnectionError):
+class KimiConnectionError(KimiAPIError, wire.KimiConnectionError, ModelConnectionError):
     """The server was not reached, or the connection failed."""
 
     is_retryable = True
 
 
-class KimiTimeoutError(KimiConnectionError, api_errors.KimiTimeoutError, ModelTimeoutError):
+class KimiTimeoutError(KimiConnectionError, wire.KimiTimeoutError, ModelTimeoutError):
     """The server did not answer in time."""
 
 
 _CLASSES: dict[type[Exception], type[Exception]] = {
-    getattr(wire, error_class.__name__, None) or getattr(api_errors, error_class.__name__): error_class
+    getattr(wire, error_class.__name__): error_class
     for error_class in (
         KimiRequestError,
         KimiResponseError,
@@ -142,9 +141,4 @@ _CLASSES: dict[type[Exception], type[Exception]] = {
 def adapt_error(error: Exception) -> Exception:
     """Give an error of the wire its LangChain class; everything else about it stays."""
     error_class = _CLASSES.get(type(error))
-    if error_class is None:
-        return error
-    adapted = error_class.__new__(error_class)
-    adapted.args = error.args
-    adapted.__dict__.update(error.__dict__)
-    return adapted
+    return error if error_class is None else wire.remade(error_class, error.args, error.__dict__)

@@ -1,4 +1,8 @@
-"""LangChain messages on their way out. Pure; the caller's messages are not changed."""
+"""LangChain messages on their way out. Pure; the caller's messages are not changed.
+
+Deliberately absent: a cache of rendered messages. Messages can be edited in place, and what was said before the edit
+would go out in silence.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +21,10 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
+from kimi_wire.answers import PROVIDER
+from kimi_wire.arguments import parse_arguments, render_arguments
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.profiles import profile_for
-from kimi_wire.response import PROVIDER, parse_arguments, render_arguments
 from langchain_kimi.media import render_block, unwrap_block
 from langchain_kimi.tools import render_tool
 

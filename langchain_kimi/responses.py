@@ -1,4 +1,8 @@
-"""Kimi's answers as LangChain messages and chunks. Pure; the sum of the chunks of a stream is the whole message."""
+"""Kimi's answers as LangChain messages and chunks. Pure; the sum of the chunks of a stream is the whole message.
+
+Deliberately absent: mending the arguments of a broken call, or guessing the rest of a cut one. No tool may run with
+arguments that nobody wrote.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,8 @@ from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails
 from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from kimi_wire.response import PROVIDER, Choice, Completion, ToolCall, Usage, render_arguments
-from kimi_wire.stream import Delta
+from kimi_wire.answers import PROVIDER, Choice, Completion, Delta, ToolCall, Usage
+from kimi_wire.arguments import render_arguments
 from langchain_kimi.chunks import make_chunk
 from langchain_kimi.messages import RAW_CALLS, REASONING_DETAILS
 

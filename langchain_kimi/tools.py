@@ -8,7 +8,7 @@ from typing import Any
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from kimi_wire.tools import WEB_SEARCH, web_search_tool
+from kimi_wire.requests import WEB_SEARCH, web_search_tool
 from langchain_kimi.web_search import KimiWebSearch
 
 Tool = dict[str, Any] | type | Callable[..., Any] | BaseTool | str

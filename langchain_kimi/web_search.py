@@ -7,8 +7,8 @@ from typing import Any, Literal
 from langchain_core.tools import BaseTool
 from langchain_core.tools.base import ArgsSchema
 
-from kimi_wire.response import render_arguments
-from kimi_wire.tools import WEB_SEARCH, WEB_SEARCH_DESCRIPTION
+from kimi_wire.arguments import render_arguments
+from kimi_wire.requests import WEB_SEARCH, WEB_SEARCH_DESCRIPTION
 
 _ANY_ARGUMENTS = {"type": "object", "properties": {}, "additionalProperties": True}
 

@@ -9,7 +9,7 @@ from llama_index.core.tools import AsyncBaseTool, ToolMetadata, ToolOutput
 from llama_index.core.tools.tool_spec.base import BaseToolSpec
 
 from kimi_wire import KimiFormulaError
-from kimi_wire.formulas import FormulaTool, KimiFormulas
+from kimi_wire.endpoints import FormulaTool, KimiFormulas
 from llama_index_kimi.tools import SchemaMetadata
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, Literal
 
+from kimi_wire.endpoints import KimiPlatform, estimate_text
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.platform import KimiPlatform
 from kimi_wire.settings import DEFAULT_MODEL
-from kimi_wire.tokens import estimate_text
 
 _REMEMBERED = 256
 
@@ -19,7 +18,7 @@ class KimiTokenizer:
     Core asks for the length of the list only. Kimi's vocabulary is not known here, so that the ids in it are positions.
 
     Args:
-        counting: "local" estimates, without any request (see `kimi_wire.tokens`). "server" asks the server for every
+        counting: "local" estimates, without any request (see `kimi_wire.endpoints`). "server" asks the server for every
             text that is new, and counts it as a user's message, with what surrounds that in a prompt. Defaults to
             "local".
         model: The model that counts at the server. Defaults to "kimi-k3".

@@ -11,7 +11,7 @@ from llama_index.core.tools import FunctionTool, ToolMetadata
 from llama_index.core.tools.types import BaseTool
 
 from kimi_wire import KimiRequestError
-from kimi_wire.tools import WEB_SEARCH, web_search_tool
+from kimi_wire.requests import WEB_SEARCH, web_search_tool
 
 
 @dataclass

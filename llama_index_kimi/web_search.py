@@ -9,8 +9,8 @@ from llama_index.core.tools import AsyncBaseTool, ToolMetadata, ToolOutput
 from llama_index.core.tools.tool_spec.base import BaseToolSpec
 
 from kimi_wire import KimiRequestError
-from kimi_wire.response import render_arguments
-from kimi_wire.tools import WEB_SEARCH, WEB_SEARCH_DESCRIPTION, web_search_tool
+from kimi_wire.arguments import render_arguments
+from kimi_wire.requests import WEB_SEARCH, WEB_SEARCH_DESCRIPTION, web_search_tool
 from llama_index_kimi.tools import SchemaMetadata
 
 

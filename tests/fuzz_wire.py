@@ -14,19 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from kimi_wire.answers.response import Completion, explain_answer, parse_completion, parse_constrained_call
+from kimi_wire.answers.stream import Delta, StreamState
+from kimi_wire.arguments import parse_arguments, replay_arguments
 from kimi_wire.errors import KimiError, KimiRequestError, StreamedError
 from kimi_wire.json_text import strip_fence
-from kimi_wire.response import (
-    Completion,
-    explain_answer,
-    parse_arguments,
-    parse_completion,
-    parse_constrained_call,
-    replay_arguments,
-)
+from kimi_wire.requests.tools import ToolPlan
 from kimi_wire.schema import normalise_schema
-from kimi_wire.stream import Delta, StreamState
-from kimi_wire.tools import ToolPlan
 
 PLANS = (
     ToolPlan([]),

@@ -23,7 +23,7 @@ import yaml
 
 from kimi_emulator import KimiEmulator
 from kimi_wire import KimiMissingKeyError
-from kimi_wire.connection import resolve_api_key, resolve_base_url
+from kimi_wire.transport.connection import resolve_api_key, resolve_base_url
 from tests.recorded import checks
 from tests.recorded.scenario import KEY, Endpoint, Scenario
 from tests.recorded.scenarios import SCENARIOS

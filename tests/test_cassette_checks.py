@@ -14,9 +14,10 @@ import pytest
 import yaml
 from vcr.request import Request
 
-from kimi_emulator import Failure, KimiEmulator, Reply, endpoints
-from kimi_emulator.calls import Answer, Call
-from kimi_wire import KimiError, api_errors
+from kimi_emulator import Failure, KimiEmulator, Reply
+from kimi_emulator.http import Call, HttpAnswer, endpoints
+from kimi_wire import KimiError
+from kimi_wire.errors import api as api_errors
 from tests import record
 from tests.conversations import ask
 from tests.recorded import checks
@@ -228,6 +229,7 @@ HEARD = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "mode", "way"), HEARD)
 @pytest.mark.parametrize(
     "damage",
@@ -412,6 +414,7 @@ def test_recording_twice_gives_the_same_bytes(tmp_path: Path, capsys: pytest.Cap
     assert "recording from the emulator" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_repository_has_what_the_emulator_says_now(tmp_path: Path) -> None:
     """A change of the emulator shows here: `make record`, and read the difference."""
     assert record.main([], tmp_path) == 0
@@ -475,11 +478,11 @@ def fail(keys: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> Callable[..., N
     queue: list[Failure] = []
     route = endpoints.route
 
-    def refuse(call: Call) -> Answer:
+    def refuse(call: Call) -> HttpAnswer:
         if not queue:
             return route(call)
         step = queue.pop(0)
-        return Answer(step.body if step.body is not None else {"error": step.error}, step.status)
+        return HttpAnswer(step.body if step.body is not None else {"error": step.error}, step.status)
 
     monkeypatch.setattr(endpoints, "route", refuse)
 
@@ -504,6 +507,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "mode"), [("thinking", "chat"), ("models", "call"), ("balance", "call"), ("file-extraction", "call")]
 )

@@ -13,13 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import kimi_wire.stream
+import kimi_wire.answers.stream
 from kimi_emulator import KimiEmulator, Reply
-from kimi_wire.client import KimiClient
-from kimi_wire.errors import KimiError, KimiResponseError, KimiStreamError, KimiWarning, StreamedError
-from kimi_wire.json_text import FenceFilter, iter_json_texts, strip_fence
-from kimi_wire.request import Request
-from kimi_wire.response import (
+from kimi_wire.answers.response import (
     Choice,
     Completion,
     explain_answer,
@@ -28,12 +24,16 @@ from kimi_wire.response import (
     parse_completion,
     parse_details,
     parse_reasoning,
-    replay_arguments,
 )
-from kimi_wire.stream import MAX_EVENT_BYTES, EventDecoder, StreamState
-from kimi_wire.tools import ToolPlan
+from kimi_wire.answers.stream import MAX_EVENT_BYTES, EventDecoder, StreamState
+from kimi_wire.arguments import replay_arguments
+from kimi_wire.endpoints.chat import KimiClient
+from kimi_wire.errors import KimiError, KimiResponseError, KimiStreamError, KimiWarning, StreamedError
+from kimi_wire.json_text import FenceFilter, iter_json_texts, strip_fence
+from kimi_wire.requests.request import Request
+from kimi_wire.requests.tools import ToolPlan
 from langchain_kimi.responses import parse_completion as parse_for_langchain
-from llama_index_kimi.convert import parse_response as parse_for_llama_index
+from llama_index_kimi.responses import parse_response as parse_for_llama_index
 from tests import fuzz_wire
 from tests.fuzz_wire import BODY, EVENTS, PLANS, STREAM, TARGETS, read_stream, split
 
@@ -338,7 +338,7 @@ def endless(reader: EventDecoder | StreamState, chunk: bytes) -> KimiStreamError
 @pytest.mark.parametrize("line", [b"data: ", b": ", b"", b"event: "])
 def test_an_event_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch, line: bytes) -> None:
     assert MAX_EVENT_BYTES >= 50 * 1024 * 1024
-    monkeypatch.setattr(kimi_wire.stream, "MAX_EVENT_BYTES", 5000)
+    monkeypatch.setattr(kimi_wire.answers.stream, "MAX_EVENT_BYTES", 5000)
     state = StreamState({"x-request-id": "r-1"}, PLAN)
     assert list(state.feed(delta("before") + line))
     error = endless(state, b"x" * 100)
@@ -350,7 +350,7 @@ def test_an_event_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch, lin
 
 @pytest.mark.parametrize("line", [b"data: xxxxxx\n", b"data:\n", b"data:\r"])
 def test_an_event_of_endless_lines_is_refused(monkeypatch: pytest.MonkeyPatch, line: bytes) -> None:
-    monkeypatch.setattr(kimi_wire.stream, "MAX_EVENT_BYTES", 5000)
+    monkeypatch.setattr(kimi_wire.answers.stream, "MAX_EVENT_BYTES", 5000)
     decoder = EventDecoder()
     assert "more than 5000 bytes" in str(endless(decoder, line))
     assert not decoder._data
@@ -366,7 +366,7 @@ def test_endless_comments_take_no_memory() -> None:
 
 
 def test_many_events_below_the_limit_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kimi_wire.stream, "MAX_EVENT_BYTES", 5000)
+    monkeypatch.setattr(kimi_wire.answers.stream, "MAX_EVENT_BYTES", 5000)
     assert len(events([b"data: " + b"x" * 1000 + b"\n\n"] * 50)) == 50
 
 

@@ -25,7 +25,8 @@ from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
-from kimi_wire import KimiRequestError, media_download
+from kimi_wire import KimiRequestError
+from kimi_wire.media import download as media_download
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 from tests.media_samples import MP4, MP4_URL, PNG, PNG_URL, b64, data_url
@@ -60,7 +61,7 @@ def llm(kimi: KimiEmulator) -> Any:
 
     yield make
     for model in made:
-        model._client().close()
+        model._client.close()
 
 
 def content(kimi: KimiEmulator, index: int = 0) -> Any:
@@ -331,7 +332,7 @@ async def test_images_of_the_web_are_fetched_on_demand(
         await run(model, url, way, **({} if given == "constructor" else own))
     monkeypatch.setattr(media_download, "is_public", lambda address: True)
     monkeypatch.setattr("kimi_emulator.rules.check_key", lambda *_: None)
-    monkeypatch.setattr("kimi_emulator.endpoints.route", lambda call: _picture(call))
+    monkeypatch.setattr("kimi_emulator.http.endpoints.route", lambda call: _picture(call))
     await run(model, url, way, **({} if given == "constructor" else own))
     fetched, asked = kimi.requests
     assert (fetched.method, fetched.path) == ("GET", "/v1/a.png")
@@ -340,9 +341,9 @@ async def test_images_of_the_web_are_fetched_on_demand(
 
 
 def _picture(call: Any) -> Any:
-    from kimi_emulator.calls import Answer
+    from kimi_emulator.http import HttpAnswer
 
-    return Answer(PNG, headers={"Content-Type": "text/plain"})
+    return HttpAnswer(PNG, headers={"Content-Type": "text/plain"})
 
 
 @pytest.mark.parametrize("adapter", ["langchain", "llama_index"])
@@ -390,7 +391,7 @@ def test_a_pickled_model_uploads_anew(
             one._client.close()
         else:
             one.chat([ChatMessage(role="user", blocks=[ImageBlock(image=PNG)])])
-            one._client().close()
+            one._client.close()
     assert len(kimi.uploads) == 2
 
 

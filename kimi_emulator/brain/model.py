@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..request import ChatRequest, function_of, text_of
-from ..scripting import Reply, ToolCall
-from ..shapes import arguments_text
+from ..scripting import Reply, ToolCall, arguments_text
 from ..text import join, shorten
 from . import chat, context, json_answers, partial
 from .tools import plan

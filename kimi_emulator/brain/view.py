@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import formulas
 from ..request import ChatRequest, function_of, parts, text_of, tool_calls
+from ..sealed import decrypt
 from ..search import DESCRIPTION, WEB_SEARCH, results
 
 
@@ -108,7 +108,7 @@ def _result(name: str, arguments: Mapping[str, Any], text: str) -> str:
     """Return what a tool message tells the model, which sees more than its client: searches and encrypted text."""
     if name == WEB_SEARCH:
         return results(arguments)
-    return formulas.decrypt(text) or text
+    return decrypt(text) or text
 
 
 def _shows_a_result(messages: Sequence[Mapping[str, Any]], at: int) -> bool:

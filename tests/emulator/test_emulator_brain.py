@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from kimi_emulator import brain, rules, rules_schema
+from kimi_emulator import brain, rules
 from kimi_emulator.brain import values
+from kimi_emulator.rules import schema as rules_schema
 from kimi_emulator.scripting import Reply, ToolCall
 
 STRING = {"type": "string"}

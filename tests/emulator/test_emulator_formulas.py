@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kimi_emulator import KimiEmulator
-from kimi_emulator.formulas import BEGIN, END, FORMULAS, decrypt, encrypt
+from kimi_emulator.sealed import BEGIN, END, decrypt, encrypt
+from kimi_emulator.services.formulas import FORMULAS
 
 
 @pytest.fixture

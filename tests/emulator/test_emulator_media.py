@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from kimi_emulator import KimiEmulator
-from kimi_emulator.files import Upload
+from kimi_emulator import KimiEmulator, Upload
 from tests.media_samples import IMAGES, MP4, OTHERS, PNG, VIDEOS, data_url
 
 UNDECODABLE = (

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall
-from kimi_emulator.endpoints import ENDPOINTS
+from kimi_emulator.http import ENDPOINTS
 
 KINDS = {str: "text", int: "number", float: "number"}
 PATHS = {path for _, path, _ in ENDPOINTS}

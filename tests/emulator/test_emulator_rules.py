@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from kimi_emulator import formulas, rules, rules_schema
+from kimi_emulator import rules, sealed
 from kimi_emulator.request import ChatRequest, Rejected, Rule
+from kimi_emulator.rules import schema as rules_schema
 
 USER = {"role": "user", "content": "Hello"}
 PNG = "data:image/png;base64,iVBORw0KGgo="
@@ -88,9 +89,9 @@ CASES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
         loop(assistant(call("t", "$web_search", '{"a":1}')), result("t", '{"a":1}')),
     ),
     (
-        loop(assistant(call()), result(content=formulas.encrypt("Oslo.").replace("BEGIN----", "BEGIN----x"))),
+        loop(assistant(call()), result(content=sealed.encrypt("Oslo.").replace("BEGIN----", "BEGIN----x"))),
         "Invalid request: the message at position 2 has encrypted content that was changed",
-        loop(assistant(call()), result(content=formulas.encrypt("Oslo."))),
+        loop(assistant(call()), result(content=sealed.encrypt("Oslo."))),
     ),
     # messages
     (body(messages=[]), "Invalid request: messages must not be empty", body()),

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kimi_emulator.dialect import Limits, Violation, check_schema
+from kimi_emulator.mfjs import Limits, Violation, check_schema
 
 TEXT = {"type": "string"}
 WHOLE = {"type": "integer"}

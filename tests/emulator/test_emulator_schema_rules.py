@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from kimi_emulator import KimiEmulator, rules, rules_schema
+from kimi_emulator import KimiEmulator, rules
 from kimi_emulator.request import ChatRequest, Rejected, Rule
+from kimi_emulator.rules import schema as rules_schema
 
 from .conftest import Answer
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
-from kimi_emulator.shapes import encode
+from kimi_emulator.http.shapes import encode
 
 
 def keys(value: Any) -> Any:

@@ -13,7 +13,7 @@ from langchain_core.tools import ToolException
 from pydantic import SecretStr
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
-from kimi_emulator import formulas as emulated
+from kimi_emulator.services import formulas as emulated
 from langchain_kimi import KimiAuthenticationError, KimiFormulaError, KimiFormulaToolkit, KimiRequestError
 from tests.langchain_kimi.conftest import SECRET
 

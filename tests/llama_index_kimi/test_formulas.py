@@ -12,8 +12,9 @@ from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActA
 from llama_index.core.tools.calling import acall_tool, call_tool
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
-from kimi_emulator import formulas as emulated
-from kimi_wire.api_errors import KimiAuthenticationError
+from kimi_emulator.sealed import BEGIN
+from kimi_emulator.services import formulas as emulated
+from kimi_wire.errors import KimiAuthenticationError
 from llama_index_kimi import Kimi, KimiFormulaError, KimiFormulaToolSpec, KimiRequestError
 
 Make = Callable[..., Kimi]
@@ -100,7 +101,7 @@ async def test_failures_reach_the_model(kimi: KimiEmulator, llm: Make, spec: Any
 async def test_the_ways_core_calls_tools(llm: Make, spec: Any, asynchronous: bool) -> None:
     convert, search, encode, _ = spec().to_tool_list()
     for tool, given, said in (
-        (search, {"query": "capital of Norway"}, emulated.BEGIN),
+        (search, {"query": "capital of Norway"}, BEGIN),
         (encode, {"data": "abc"}, "YWJj"),
         (convert, {"value": 1, "from_unit": "km", "to_unit": "m"}, "1000 m"),
     ):

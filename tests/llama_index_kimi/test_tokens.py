@@ -15,7 +15,7 @@ from llama_index.core.node_parser import SentenceSplitter
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from kimi_emulator import KimiEmulator
-from kimi_wire.tokens import estimate_text
+from kimi_wire.endpoints.tokens import estimate_text
 from llama_index_kimi import Kimi, KimiMissingKeyError, KimiRequestError, KimiTokenizer
 from tests.llama_index_kimi.conftest import KEY
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kimi_wire.refusals import mask
+from kimi_wire.errors.refusals import mask
 from tests.conversations import Message
 from tests.recorded.scenario import Endpoint, Scenario, read_answer
 from tests.recorded.tape import Exchange, canonical

@@ -20,11 +20,11 @@ import openai
 import pytest
 
 from kimi_emulator import Failure, KimiEmulator, Reply
-from kimi_wire import KimiFiles, aiohttp_client
-from kimi_wire.api_errors import KimiConnectionError, KimiTimeoutError
-from kimi_wire.client import KimiClient
-from kimi_wire.connection import default_async_client
-from kimi_wire.errors import KimiStreamError
+from kimi_wire import KimiFiles
+from kimi_wire.endpoints.chat import KimiClient
+from kimi_wire.errors import KimiConnectionError, KimiStreamError, KimiTimeoutError
+from kimi_wire.transport import aiohttp as aiohttp_client
+from kimi_wire.transport.connection import default_async_client
 from tests.wire.test_client import SECRET, request
 
 pytestmark = pytest.mark.both_transports
@@ -197,6 +197,7 @@ def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch, way: st
     assert f"basic {base64.b64encode(b'me:hush').decode()}".lower() in head.lower() or not user
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
 @pytest.mark.parametrize("way", ["acomplete"])
 def test_certificates_are_checked_against_the_environments(

@@ -15,14 +15,14 @@ import pytest
 from pydantic import SecretStr
 
 from kimi_emulator import Failure, KimiEmulator, Reply
-from kimi_wire import api_errors
-from kimi_wire.client import KimiClient
-from kimi_wire.connection import KimiConnection, resolve_api_key, resolve_base_url
+from kimi_wire.answers.response import Completion
+from kimi_wire.endpoints.chat import KimiClient
 from kimi_wire.errors import KimiError, KimiMissingKeyError, KimiRequestError, KimiResponseError, KimiStreamError
-from kimi_wire.refusals import mask
-from kimi_wire.request import Request, render_request
-from kimi_wire.response import Completion
+from kimi_wire.errors import api as api_errors
+from kimi_wire.errors.refusals import mask
+from kimi_wire.requests.request import Request, render_request
 from kimi_wire.settings import merge_settings
+from kimi_wire.transport.connection import KimiConnection, resolve_api_key, resolve_base_url
 from tests.wire.recordings import load, needs_recordings
 
 pytestmark = pytest.mark.both_transports
@@ -270,7 +270,7 @@ def test_clients_of_finished_loops_are_let_go(client: KimiClient) -> None:
     clients = set()
     for _ in range(4):
         ask(client, "acomplete")
-        (kept,) = client._async.values()
+        (kept,) = client.connection._async.values()
         clients.add(kept.client)
     assert len(clients) == 4
     assert all(one.is_closed() for one in clients)
@@ -283,7 +283,7 @@ async def test_a_client_that_is_dropped_closes_its_connections(kimi: KimiEmulato
     client = KimiClient(api_key=SECRET, base_url=kimi.base_url)
     client.complete(request())
     await client.acomplete(request())
-    sync, (kept,) = client._sync, client._async.values()
+    sync, (kept,) = client.connection._sync, client.connection._async.values()
     cycle: list[Any] = [client]
     cycle.append(cycle)
     del client, cycle
@@ -365,7 +365,7 @@ def test_words_that_look_like_no_json_are_sent(kimi: KimiEmulator, client: KimiC
 
 
 def test_a_body_is_written_once_for_all_attempts(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kimi_wire import connection
+    from kimi_wire.transport import connection
 
     written = []
     write = connection._write_json
@@ -383,11 +383,12 @@ def test_no_secret_in_sight(client: KimiClient) -> None:
     assert copy.deepcopy(client) is client
 
 
+@pytest.mark.slow
 def test_the_sdk_is_imported_with_the_first_call_only() -> None:
     import subprocess
     import sys
 
-    code = "import sys, kimi_wire, kimi_wire.client as c; c.KimiClient(api_key='k', base_url='http://x'); print('openai' in sys.modules)"
+    code = "import sys, kimi_wire, kimi_wire.endpoints.chat as c; c.KimiClient(api_key='k', base_url='http://x'); print('openai' in sys.modules)"
     environment = {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_START"}
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert printed.stdout.strip() == "False"

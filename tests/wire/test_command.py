@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from kimi_emulator import KimiEmulator
-from kimi_emulator import platform as emulated
-from kimi_wire import command, doctor
-from kimi_wire.command import main
-from kimi_wire.tokens import estimate_messages
+from kimi_emulator import Balance, KimiEmulator
+from kimi_wire.command import cli as command
+from kimi_wire.command import doctor
+from kimi_wire.command.cli import main
+from kimi_wire.endpoints.tokens import estimate_messages
 
 SECRET = "sk-secret-0123456789abcdef"
 Run = Callable[..., tuple[int, str, str]]
@@ -131,6 +131,7 @@ def test_a_proxy_that_cannot_be_used_is_one_line(run: Run, monkeypatch: pytest.M
     assert "bogus" in err
 
 
+@pytest.mark.slow
 def test_as_a_module_and_into_a_pipe_that_closes(kimi: KimiEmulator) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "kimi_wire", "models"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -209,7 +210,7 @@ def test_a_model_that_is_not_listed(model: str, words: str, run: Run) -> None:
 
 
 def test_no_money(run: Run, kimi: KimiEmulator) -> None:
-    kimi.balance = emulated.Balance(0, -31.14918)
+    kimi.balance = Balance(0, -31.14918)
     status, out, _ = run("doctor")
     assert (status, len(problems(out))) == (1, 1)
     assert "The balance is 0.00: every chat request is refused" in out

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from kimi_emulator import KimiEmulator, RecordedRequest, UploadLimits
-from kimi_wire import KimiError, KimiFiles, KimiRequestError, KimiResponseError, KimiWarning, documents
-from kimi_wire.documents import Document, read_document
-from kimi_wire.file_hints import hint_for_file
-from kimi_wire.files import parse_file, parse_files, parse_text
+from kimi_wire import KimiError, KimiFiles, KimiRequestError, KimiResponseError, KimiWarning
+from kimi_wire.endpoints.files import parse_file, parse_files, parse_text
+from kimi_wire.errors.hints import hint_for_file
+from kimi_wire.media import documents
+from kimi_wire.media.documents import Document, read_document
 
 pytestmark = pytest.mark.both_transports
 
@@ -270,7 +271,7 @@ async def test_a_cancelled_extraction_deletes_its_file(moment: str, hooked: Any,
 
 
 async def test_a_cancelled_upload_that_hangs_is_let_go(hooked: Any, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kimi_wire.files._GRACE", 0.05)
+    monkeypatch.setattr("kimi_wire.endpoints.files._GRACE", 0.05)
     gate = Gate("POST")
     files = make(hooked(gate))
     task = asyncio.create_task(files.aextract(b"text", "a.txt"))

@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kimi_emulator import KimiEmulator
-from kimi_emulator import formulas as emulated
-from kimi_emulator.endpoints import Answer
-from kimi_wire.api_errors import KimiAuthenticationError, KimiServerError
-from kimi_wire.errors import KimiFormulaError, KimiMissingKeyError, KimiRequestError
-from kimi_wire.formulas import (
+from kimi_emulator.http import HttpAnswer
+from kimi_emulator.sealed import decrypt
+from kimi_emulator.services import formulas as emulated
+from kimi_wire.endpoints.formulas import (
     KNOWN_FORMULAS,
     FormulaTool,
     KimiFormulas,
@@ -24,6 +23,13 @@ from kimi_wire.formulas import (
     name_tools,
     parse_fiber,
     parse_formula_tools,
+)
+from kimi_wire.errors import (
+    KimiAuthenticationError,
+    KimiFormulaError,
+    KimiMissingKeyError,
+    KimiRequestError,
+    KimiServerError,
 )
 
 KEY = "sk-secret-0123456789"
@@ -111,7 +117,7 @@ def test_encrypted_output_is_passed_through(make: Any, way: str) -> None:
     found = run(make("moonshot/web-search:latest"), way, "web_search", query="capital of Norway")
     assert found.startswith("----MOONSHOT ENCRYPTED BEGIN----")
     assert found.endswith("----MOONSHOT ENCRYPTED END----")
-    assert "Oslo" in str(emulated.decrypt(found))
+    assert "Oslo" in str(decrypt(found))
 
 
 def test_a_failed_run_says_why(make: Any, way: str) -> None:
@@ -151,7 +157,7 @@ def test_http_errors_of_a_run_are_the_tools(make: Any, way: str) -> None:
 
 def test_a_host_without_formulas(make: Any, kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     monkeypatch.setattr(
-        "kimi_emulator.endpoints.route", lambda call: Answer({"error": {"message": "oops", "type": "x"}}, 500)
+        "kimi_emulator.http.endpoints.route", lambda call: HttpAnswer({"error": {"message": "oops", "type": "x"}}, 500)
     )
     with pytest.raises(KimiServerError, match="oops"):
         tools(make("moonshot/date:latest"), way)

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from kimi_wire import KimiRequestError, profile_for
+from kimi_wire.answers.continuation import continue_request
+from kimi_wire.answers.response import Choice, ToolCall
 from kimi_wire.hosts import HOSTS, MOONSHOT, Host, host_for, profile_at
-from kimi_wire.partial import continue_request
 from kimi_wire.profiles import FOREIGN, ForcedChoice
-from kimi_wire.request import Request, check_settings, render_request
-from kimi_wire.response import Choice, ToolCall
+from kimi_wire.requests.request import Request, check_settings, render_request
 from kimi_wire.settings import merge_settings
 from tests.media_samples import png
 
@@ -328,7 +328,7 @@ def test_a_host_counts_where_settings_are_checked_before_a_request() -> None:
 
 
 def test_a_forced_call_that_vllm_ends_with_stop_is_a_tool_call() -> None:
-    from kimi_wire.response import finish_choice
+    from kimi_wire.answers.response import finish_choice
 
     choice = Choice(tool_calls=[ToolCall("x", "look", "{}")], finish_reason="stop")
     finish_choice(choice, render("vllm", tools=[TOOL], tool_choice="any").plan, None)

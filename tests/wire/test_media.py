@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kimi_emulator import magic
-from kimi_wire import KimiRequestError, media_work
-from kimi_wire.media import render_attachment, show_url
-from kimi_wire.media_types import ACCEPTED, HEAD, sniff
-from kimi_wire.messages import render_messages
+from kimi_emulator.rules import magic
+from kimi_wire import KimiRequestError
+from kimi_wire.media import plan as media_work
+from kimi_wire.media.parts import render_attachment, show_url
+from kimi_wire.media.types import ACCEPTED, HEAD, sniff
 from kimi_wire.profiles import profile_for
-from kimi_wire.request import Request, render_request
+from kimi_wire.requests.messages import render_messages
+from kimi_wire.requests.request import Request, render_request
 from kimi_wire.settings import Settings
 from tests.media_samples import IMAGES, MP4, MP4_URL, OTHERS, PNG, PNG_URL, VIDEOS, b64, data_url, png
 

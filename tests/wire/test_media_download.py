@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from kimi_wire import KimiRequestError, media_download
-from kimi_wire.media_download import afetch, fetch, is_public
+from kimi_wire import KimiRequestError
+from kimi_wire.media import download as media_download
+from kimi_wire.media.download import afetch, fetch, is_public
 from tests.media_samples import PNG
 
 

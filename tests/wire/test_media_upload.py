@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from kimi_emulator import Failure, KimiEmulator
-from kimi_wire import KimiError, KimiRequestError, media_upload
-from kimi_wire.client import KimiClient
-from kimi_wire.media_upload import KnownUploads
-from kimi_wire.request import Request, render_request
+from kimi_wire import KimiError, KimiRequestError
+from kimi_wire.endpoints import uploads as media_upload
+from kimi_wire.endpoints.chat import KimiClient
+from kimi_wire.endpoints.uploads import KnownUploads
+from kimi_wire.requests.request import Request, render_request
 from kimi_wire.settings import Settings
 from tests.media_samples import MP4_URL, PNG, data_url
 
@@ -137,6 +138,6 @@ def test_no_more_ids_are_remembered_than_an_account_can_hold(monkeypatch: pytest
 
 def test_what_is_still_too_large_is_refused(kimi: KimiEmulator, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     request = ask(data_url("image/png", PNG + bytes(2000)), data_url("image/png", PNG + bytes(5000)), over=4000)
-    monkeypatch.setattr("kimi_wire.media_work.MAX_BODY", 2000)
+    monkeypatch.setattr("kimi_wire.media.plan.MAX_BODY", 2000)
     with pytest.raises(KimiRequestError, match="Kimi takes at most"):
         client.complete(request)

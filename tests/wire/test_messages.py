@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.messages import render_messages
 from kimi_wire.profiles import profile_for
+from kimi_wire.requests.messages import render_messages
 
 Message = dict[str, Any]
 

@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 
 from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall
-from kimi_wire.api_errors import KimiServerError, KimiStatusError
-from kimi_wire.client import KimiClient
-from kimi_wire.errors import KimiRequestError, KimiStreamError
-from kimi_wire.messages import NOT_RUN
-from kimi_wire.request import Request, render_request
-from kimi_wire.response import Completion
+from kimi_wire.answers.response import Completion
+from kimi_wire.answers.stream import Delta
+from kimi_wire.endpoints.chat import KimiClient
+from kimi_wire.errors import KimiRequestError, KimiServerError, KimiStatusError, KimiStreamError
+from kimi_wire.requests.messages import NOT_RUN
+from kimi_wire.requests.request import Request, render_request
 from kimi_wire.settings import merge_settings
-from kimi_wire.stream import Delta
 
 pytestmark = pytest.mark.both_transports
 

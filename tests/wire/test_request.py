@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.request import Request, render_request
+from kimi_wire.requests.request import Request, render_request
 from kimi_wire.settings import Notice, merge_settings
 
 HELLO = [{"role": "user", "content": "hello"}]

@@ -7,19 +7,11 @@ from typing import Any
 
 import pytest
 
+from kimi_wire.answers.response import Choice, ToolCall, Usage, explain_empty, parse_completion, parse_usage
+from kimi_wire.arguments import parse_arguments, replay_arguments
 from kimi_wire.errors import KimiResponseError
-from kimi_wire.response import (
-    Choice,
-    ToolCall,
-    Usage,
-    explain_empty,
-    parse_arguments,
-    parse_completion,
-    parse_request_id,
-    parse_usage,
-    replay_arguments,
-)
-from kimi_wire.tools import ToolPlan
+from kimi_wire.errors.exchange import parse_request_id
+from kimi_wire.requests.tools import ToolPlan
 from tests.wire.recordings import load, needs_recordings
 
 PLAN = ToolPlan([])

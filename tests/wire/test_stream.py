@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kimi_wire.answers.response import Choice, Completion, ToolCall, Usage
+from kimi_wire.answers.stream import Delta, EventDecoder, StreamState, ToolCallDelta
 from kimi_wire.errors import KimiStreamError, KimiToolChoiceError, StreamedError
 from kimi_wire.profiles import profile_for
-from kimi_wire.response import Choice, Completion, ToolCall, Usage
-from kimi_wire.stream import Delta, EventDecoder, StreamState, ToolCallDelta
-from kimi_wire.tools import ToolChoice, ToolPlan, plan_tools
+from kimi_wire.requests.tools import ToolChoice, ToolPlan, plan_tools
 from tests.wire.recordings import needs_recordings, read_lines
 
 PLAN = ToolPlan([])

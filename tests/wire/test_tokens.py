@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kimi_wire.tokens import TOKENS_PER_IMAGE, estimate_messages, estimate_text, estimate_tools
+from kimi_wire.endpoints.tokens import TOKENS_PER_IMAGE, estimate_messages, estimate_text, estimate_tools
 
 RECORDED = (
     "basic",

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from kimi_emulator.dialect import check_schema
+from kimi_emulator.mfjs import check_schema
+from kimi_wire.answers.response import Choice, finish_choice
 from kimi_wire.errors import KimiRequestError, KimiToolChoiceError
 from kimi_wire.profiles import profile_for
-from kimi_wire.response import Choice, finish_choice
-from kimi_wire.tools import (
+from kimi_wire.requests.tools import (
     ToolChoice,
     ToolPlan,
     parse_tool_choice,

@@ -1,0 +1,43 @@
+"""Rules about who asks: the API key, and the account's money."""
+
+from __future__ import annotations
+
+from ..request import Rejected
+from ..scripting import SUSPENDED
+from ..state import Balance
+
+
+def check_key(authorization: str | None, keys: frozenset[str] | None) -> None:
+    """Check the API key.
+
+    Args:
+        authorization: The ``Authorization`` header.
+        keys: The accepted keys; None accepts whatever begins with ``sk-``.
+
+    Raises:
+        Rejected: If the key is missing or not accepted.
+    """
+    scheme, _, key = (authorization or "").partition(" ")
+    key = key.strip() if scheme.lower() == "bearer" else ""
+    if keys is not None and key in keys:
+        return
+    # oh-my-pi#5981, hermes-agent#12668: a key of the membership product or of the other region gets
+    # "Invalid Authentication".
+    if key.startswith("sk-kimi-"):
+        raise Rejected("Invalid Authentication", status=401, type="invalid_authentication_error")
+    # Every route, no key or a wrong one: "Incorrect API key provided"
+    if keys is not None or not key.startswith("sk-"):
+        raise Rejected("Incorrect API key provided", status=401, type="incorrect_api_key_error")
+
+
+def check_balance(balance: Balance) -> None:
+    """Refuse inference to an account without money.
+
+    https://platform.kimi.ai/docs/api/balance: with nothing available, inference is refused; the words are those of
+    openclaw#43447.
+
+    Raises:
+        Rejected: If nothing is available.
+    """
+    if balance.available <= 0:
+        raise Rejected(SUSPENDED.error["message"], status=SUSPENDED.status, type=SUSPENDED.type)

@@ -1,0 +1,177 @@
+"""An answer over several requests: what goes on where one was cut or broke off, in Partial Mode. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from kimi_wire.answers.response import Choice, Completion, Usage
+from kimi_wire.answers.stream import Delta, StreamState
+from kimi_wire.errors import KimiStreamError, attempt_of
+from kimi_wire.hosts import is_begun, place_beginning, render_reasoning
+from kimi_wire.json_values import JSON
+from kimi_wire.requests import Request
+
+
+def continue_request(request: Request, choice: Choice) -> Request | None:
+    """The request that goes on where an answer stopped.
+
+    Args:
+        request: The request whose answer stopped.
+        choice: What had come, its prefix included.
+
+    Returns:
+        A request for the rest; None where there is no safe one: nothing of the text had come, a tool call was under
+        way, the text was to be JSON under a format, or the model has no Partial Mode.
+    """
+    *messages, last = request.body["messages"]
+    if not is_begun(request.body):
+        messages, last = [*messages, last], {"role": "assistant", "content": ""}
+    written = choice.content.removeprefix(request.prefix)
+    if not (request.continuable and written) or choice.tool_calls:
+        return None
+    beginning = {**last, "content": last["content"] + written, "partial": True}
+    if choice.reasoning is not None:
+        # "In thinking mode, a continuation needs the reasoning_content of the turn before" (the guide, in Chinese).
+        beginning["reasoning_content"] = choice.reasoning
+        if choice.reasoning_details:
+            beginning["reasoning_details"] = choice.reasoning_details
+        render_reasoning(beginning, request.host)
+    body = place_beginning({**request.body, "messages": [*messages, beginning]}, request.host)
+    return replace(request, body=body, prefix="")
+
+
+class Answer:
+    """One answer in the making, over as many requests as it takes.
+
+    Send `request`, and hand over what came of it, until there is no next one.
+
+    Args:
+        request: The first request.
+
+    Attributes:
+        request: The request to send; None when the answer is done.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.request: Request | None = request
+        self._attempts = 0
+        self._whole: Completion | None = None
+        self._continues, self._resumes = request.continue_on_length, request.resume_streams
+
+    @property
+    def completion(self) -> Completion:
+        """The answer so far."""
+        assert self._whole is not None
+        return replace(self._whole, attempts=self._attempts)
+
+    def sent(self, response: Any) -> Any:
+        """Count the attempts that a response took."""
+        self._attempts += attempt_of(response.request)
+        return response
+
+    def fail(self, error: Exception) -> Exception:
+        """Give the failure of a request what had come of the answer before, and the attempts it took."""
+        if self._whole is not None:
+            error.__dict__["partial"] = self._whole.choice
+        if hasattr(error, "attempts"):
+            error.attempts += self._attempts
+        return error
+
+    def take(self, completion: Completion) -> None:
+        """Take the answer to `request`, and go on where it was cut by its token limit."""
+        sent = self._add(completion)
+        if completion.choice.finish_reason == "length" and self._continues and len(completion.choices) == 1:
+            self._continues -= 1
+            self.request = continue_request(sent, completion.choice)
+
+    def end_stream(self, state: StreamState, failure: Exception | None) -> Iterator[Delta | Completion]:
+        """Take a stream that has ended, well or not, and go on where it broke off.
+
+        Yields:
+            What the end of the stream adds, and the whole answer where it is done.
+
+        Raises:
+            KimiError: The stream broke off and cannot be resumed, or may not be any more; the error has what had come.
+        """
+        try:
+            if failure is not None:
+                raise failure
+            *late, completion = state.finish()
+        except KimiStreamError as error:
+            self._resume(error, state.partial())
+            return
+        yield from late
+        assert isinstance(completion, Completion)
+        self.take(completion)
+        if self.request is None:
+            yield self.completion
+
+    def _resume(self, error: KimiStreamError, partial: Choice) -> None:
+        sent = self.request
+        nothing_came = not (partial.content or partial.reasoning or partial.tool_calls)
+        following = sent if nothing_came or sent is None else continue_request(sent, partial)
+        if not self._resumes or following is None:
+            if self._whole is not None:
+                error.partial = join_completions(self._whole, _only(partial)).choice
+            raise error
+        self._resumes -= 1
+        if not nothing_came:
+            self._add(_only(partial))
+        self.request = following
+
+    def _add(self, completion: Completion) -> Request:
+        sent, self.request = self.request, None
+        assert sent is not None
+        self._whole = completion if self._whole is None else join_completions(self._whole, completion)
+        return sent
+
+
+def _only(choice: Choice) -> Completion:
+    return Completion(id=None, model=None, choices=[choice], usage=None)
+
+
+def join_completions(earlier: Completion, later: Completion) -> Completion:
+    """One answer out of two, of which the second goes on where the first stopped: texts and counts are added up."""
+    first, second = earlier.choice, later.choice
+    thoughts = [text for text in (first.reasoning, second.reasoning) if text is not None]
+    probabilities = [*_tokens(first.logprobs), *_tokens(second.logprobs)]
+    joined = Choice(
+        content=first.content + second.content,
+        reasoning="".join(thoughts) if thoughts else None,
+        reasoning_details=[*first.reasoning_details, *second.reasoning_details],
+        tool_calls=[*first.tool_calls, *second.tool_calls],
+        finish_reason=second.finish_reason,
+        logprobs={"content": probabilities} if probabilities else None,
+    )
+    return replace(
+        later,
+        id=earlier.id or later.id,
+        choices=[joined],
+        usage=_add_usage(earlier.usage, later.usage),
+        raw_usage=_add_counts(earlier.raw_usage, later.raw_usage),
+    )
+
+
+def _tokens(logprobs: Any) -> list[Any]:
+    return list(logprobs.get("content") or ()) if isinstance(logprobs, Mapping) else []
+
+
+def _add_usage(first: Usage | None, second: Usage | None) -> Usage | None:
+    if first is None or second is None:
+        return first or second
+    counts: JSON = {}
+    for name in Usage.__dataclass_fields__:
+        known = [count for count in (getattr(first, name), getattr(second, name)) if count is not None]
+        counts[name] = sum(known) if known else None
+    return Usage(**counts)
+
+
+def _add_counts(first: Any, second: Any) -> Any:
+    """Add up two usage objects as the server sent them."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        return {key: _add_counts(first.get(key), second.get(key)) for key in {**first, **second}}
+    if isinstance(first, int) and isinstance(second, int):
+        return first + second
+    return second if first is None else first

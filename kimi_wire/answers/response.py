@@ -1,0 +1,344 @@
+"""Answers on their way in: a completion's JSON becomes one plain object for both adapters. Pure."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kimi_wire.arguments import parse_arguments, render_arguments
+from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, excerpt, parse_request_id
+from kimi_wire.json_text import iter_json_texts, strip_fence
+from kimi_wire.json_values import count_or_none, mapping, read_object, text_or_none
+from kimi_wire.requests import ToolPlan
+
+PROVIDER = "moonshot"
+"""The provider's name in the frameworks' metadata and traces."""
+
+
+@dataclass(slots=True)
+class ToolCall:
+    """One tool call of an answer.
+
+    Attributes:
+        id: The server's id, verbatim. Ids repeat between answers (`get_weather:0` comes back every turn).
+        name: The tool's name.
+        arguments: The arguments as the model wrote them: a JSON object, if all went well.
+        type: `function` or `builtin_function`.
+    """
+
+    id: str
+    name: str
+    arguments: str
+    type: str = "function"
+
+    def parse(self) -> dict[str, Any]:
+        """Parse the arguments; none at all are an empty object.
+
+        Raises:
+            ValueError: They are not a JSON object. The message quotes them.
+        """
+        return parse_arguments(self.arguments)
+
+    def render(self) -> dict[str, Any]:
+        """The call in the API's form."""
+        return {"id": self.id, "type": self.type, "function": {"name": self.name, "arguments": self.arguments}}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one answer.
+
+    Attributes:
+        prompt_tokens: All input tokens, cached ones included.
+        completion_tokens: All output tokens, reasoning included.
+        total_tokens: Both.
+        cached_tokens: Input tokens read from the prefix cache; None where the server did not say.
+        cache_write_tokens: Input tokens written to it; None where the server did not say.
+        reasoning_tokens: Output tokens spent on thinking; None where the server did not say.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+def parse_usage(usage: Mapping[str, Any] | None) -> Usage | None:
+    """Read a `usage` object in any of the forms that were recorded.
+
+    Cached tokens stand flat (`cached_tokens`), nested (`prompt_tokens_details.cached_tokens`) or in both places, and in
+    neither on a miss; adapters that read one place only overstate costs up to tenfold (earendil-works/pi#8119).
+    """
+    if not isinstance(usage, Mapping):
+        return None
+    prompt, completion = (
+        count_or_none(usage.get("prompt_tokens")) or 0,
+        count_or_none(usage.get("completion_tokens")) or 0,
+    )
+    total = count_or_none(usage.get("total_tokens"))
+    prompt_details = mapping(usage.get("prompt_tokens_details"))
+    cached = count_or_none(usage.get("cached_tokens"))
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=prompt + completion if total is None else total,
+        cached_tokens=count_or_none(prompt_details.get("cached_tokens")) if cached is None else cached,
+        cache_write_tokens=count_or_none(prompt_details.get("cache_write_tokens")),
+        reasoning_tokens=count_or_none(mapping(usage.get("completion_tokens_details")).get("reasoning_tokens")),
+    )
+
+
+def parse_logprobs(logprobs: Any) -> dict[str, Any] | None:
+    """Log probabilities as sent, if they have the documented form: `{"content": [{...}, ...]}`."""
+    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
+    return logprobs if isinstance(tokens, list) and all(isinstance(token, dict) for token in tokens) else None
+
+
+@dataclass(slots=True)
+class Choice:
+    """One answer.
+
+    Attributes:
+        content: The answer's text, without any thinking.
+        reasoning: The thinking; None where the server sent none, "" where it sent an empty one.
+        tool_calls: The calls, in order.
+        finish_reason: `stop`, `length`, `tool_calls`, or whatever else the server says.
+        logprobs: As sent.
+        reasoning_details: The thinking as OpenRouter has it: an array that goes back as it came.
+    """
+
+    content: str = ""
+    reasoning: str | None = None
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    finish_reason: str | None = None
+    logprobs: Any = None
+    reasoning_details: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Completion:
+    """A whole answer of the chat endpoint, streamed or not.
+
+    Attributes:
+        id: The server's id of the completion.
+        model: The model that answered, as the server calls it.
+        choices: One per requested answer; at least one.
+        usage: Token counts, where the server sent them.
+        request_id: The server's id of the HTTP request.
+        created: Unix time in seconds.
+        system_fingerprint: As sent; streams only.
+        raw_usage: The usage object as sent.
+        attempts: How many requests it took, retries included; each counts against the rate limits.
+    """
+
+    id: str | None
+    model: str | None
+    choices: list[Choice]
+    usage: Usage | None
+    request_id: str | None = None
+    created: int | None = None
+    system_fingerprint: str | None = None
+    raw_usage: dict[str, Any] | None = None
+    attempts: int = 1
+
+    @property
+    def choice(self) -> Choice:
+        """The first answer."""
+        return self.choices[0]
+
+
+def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, prefix: str = "") -> Completion:
+    """Parse the body of a non-streamed answer.
+
+    Args:
+        body: The response's bytes.
+        headers: The response's headers.
+        plan: The tool plan of the request it answers.
+        prefix: The beginning of the text, which the server does not repeat.
+
+    Raises:
+        KimiResponseError: The body is not a completion.
+        KimiToolChoiceError: A forced tool call did not come.
+    """
+    request_id = parse_request_id(headers)
+    payload = read_object(body) or {}
+    found = payload.get("choices")
+    if not (isinstance(found, list) and found and all(isinstance(mapping(one).get("message"), dict) for one in found)):
+        raise KimiResponseError(f"The server's answer is not a chat completion: {excerpt(body)}", request_id=request_id)
+    choices = [_parse_choice(choice) for choice in found]
+    raw_usage = payload.get("usage")
+    completion = Completion(
+        id=text_or_none(payload.get("id")),
+        model=text_or_none(payload.get("model")),
+        choices=choices,
+        usage=parse_usage(raw_usage),
+        request_id=request_id,
+        created=count_or_none(payload.get("created")),
+        system_fingerprint=text_or_none(payload.get("system_fingerprint")),
+        raw_usage=raw_usage if isinstance(raw_usage, dict) else None,
+    )
+    for choice in choices:
+        if plan.json_answer:
+            choice.content = strip_fence(choice.content)
+        choice.content = prefix + choice.content
+        finish_choice(choice, plan, request_id)
+    return completion
+
+
+def _parse_choice(choice: Mapping[str, Any]) -> Choice:
+    message = choice["message"]
+    calls = message.get("tool_calls")
+    return Choice(
+        content=text_or_none(message.get("content")) or "",
+        reasoning=parse_reasoning(message),
+        tool_calls=[_parse_tool_call(mapping(call)) for call in calls] if isinstance(calls, list) else [],
+        finish_reason=text_or_none(choice.get("finish_reason")),
+        logprobs=parse_logprobs(choice.get("logprobs")),
+        reasoning_details=parse_details(message),
+    )
+
+
+def parse_reasoning(message: Mapping[str, Any]) -> str | None:
+    """The thinking in a message or delta: `reasoning_content`, or `reasoning` as vLLM and OpenRouter call it.
+
+    vLLM renamed the field in vllm-project/vllm#27752 and dropped the old name in #33402; it sends nulls. OpenRouter has
+    the text in `reasoning_details` as well, and hosts between may pass that alone.
+    """
+    for key in ("reasoning_content", "reasoning"):
+        if isinstance(text := message.get(key), str):
+            return text
+    if not message.get("reasoning_details"):
+        return None
+    texts = [text for item in parse_details(message) for key in DETAIL_TEXTS if isinstance(text := item.get(key), str)]
+    return "".join(texts) if texts else None
+
+
+DETAIL_TEXTS = ("text", "summary")
+"""Where an entry of `reasoning_details` has what can be read (openrouter.ai/docs/use-cases/reasoning-tokens)."""
+
+
+def parse_details(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The `reasoning_details` of a message or delta, as far as they have the documented form."""
+    details = message.get("reasoning_details")
+    return [item for item in details if isinstance(item, dict)] if isinstance(details, list) else []
+
+
+def _parse_tool_call(call: Mapping[str, Any]) -> ToolCall:
+    function = mapping(call.get("function"))
+    return ToolCall(
+        id=text_or_none(call.get("id")) or new_tool_call_id(),
+        name=text_or_none(function.get("name")) or "",
+        arguments=_parse_argument_text(function.get("arguments")),
+        type=text_or_none(call.get("type")) or "function",
+    )
+
+
+def _parse_argument_text(arguments: Any) -> str:
+    """Arguments as text; some hosts send them parsed, and none as null or nothing."""
+    if not arguments:
+        return "{}"
+    return arguments if isinstance(arguments, str) else render_arguments(arguments)
+
+
+def new_tool_call_id() -> str:
+    """An id for a call that came without one (some hosts send none, or an empty one)."""
+    return f"call_{uuid.uuid4().hex[:24]}"
+
+
+def finish_choice(choice: Choice, plan: ToolPlan, request_id: str | None) -> None:
+    """Complete an answer in place: read a constrained call out of the text, and hold a forced choice to its word.
+
+    Raises:
+        KimiToolChoiceError: A forced tool call did not come.
+    """
+    if plan.response_format is not None and not choice.tool_calls:
+        call = parse_constrained_call(choice.content, plan.expected)
+        if call is not None:
+            choice.tool_calls, choice.content = [call], ""
+    if choice.tool_calls and choice.finish_reason == "stop":
+        # vLLM says "stop" beside forced calls (vllm-project/vllm#43155); agent loops that believe it end early.
+        choice.finish_reason = "tool_calls"
+    if plan.expected and not any(call.name in plan.expected for call in choice.tool_calls):
+        raise KimiToolChoiceError(_missing_call_message(choice, plan.expected), request_id=request_id, partial=choice)
+
+
+def parse_constrained_call(content: str, expected: Sequence[str]) -> ToolCall | None:
+    """Read the tool call that a constrained answer is (see `kimi_wire.requests.tools.plan_tools`).
+
+    Args:
+        content: The answer's text.
+        expected: The tools it may call. One: the text is its arguments. Several: the text names one.
+
+    Returns:
+        The call, with the arguments as the model wrote them where they stand alone; None where the text is no call.
+    """
+    for text in iter_json_texts(content):
+        try:
+            answer = parse_arguments(text)
+        except ValueError:
+            continue
+        if len(expected) == 1 and text:
+            return ToolCall(new_tool_call_id(), expected[0], text)
+        call = mapping(answer.get("call"))
+        if call.get("name") in expected and isinstance(call.get("arguments"), dict):
+            return ToolCall(new_tool_call_id(), str(call["name"]), render_arguments(call["arguments"]))
+    return None
+
+
+def _missing_call_message(choice: Choice, expected: Sequence[str]) -> str:
+    wanted = f"a call of {' or '.join(expected)} was asked for"
+    if choice.finish_reason == "length":
+        return f"{wanted}, but the answer was cut at its token limit before one came: raise max_tokens."
+    called = [call.name for call in choice.tool_calls]
+    got = f"the model called {', '.join(called)}" if called else f"the model answered in text: {choice.content[:200]!r}"
+    marks = explain_markers(choice)
+    return f"{wanted}, but {got}" + (f". {marks}" if marks else "")
+
+
+# The open weights' own tokens; nobody writes them. F.i. NousResearch/hermes-agent#24534, MoonshotAI/Kimi-K2#89.
+_TOKENS = ("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|open|>")
+
+
+def explain_answer(choice: Choice) -> Iterator[str]:
+    """Say what is wrong with an answer that came with success, where that needs saying."""
+    for explanation in (explain_empty(choice), explain_markers(choice)):
+        if explanation is not None:
+            yield explanation
+
+
+def explain_markers(choice: Choice) -> str | None:
+    """Say that a server has left the model's own marks in the text, as one without the parsers for them does.
+
+    They are not read here: what they enclose may be cut, quoted or made up, and a call that nobody made must not run.
+    """
+    text = choice.content + (choice.reasoning or "")
+    found = next((token for token in _TOKENS if token in text), None)
+    if found is None and choice.reasoning is None:
+        # "...</think>" before the answer: vllm-project/vllm#36207. An answer may quote it, so only where it stands.
+        opened = choice.content.lstrip().startswith("<think>")
+        found = "<think>" if opened else "</think>" if "</think>\n" in choice.content else None
+    if found is None:
+        return None
+    return (
+        f"The answer has the model's own mark {found!r} in its text: the server does not take tool calls or thinking "
+        "out of it. Start vLLM or SGLang with --tool-call-parser kimi_k2 --reasoning-parser kimi_k2 (kimi_k3 for the "
+        "kimi-k3 family); nothing is read out of the text here."
+    )
+
+
+def explain_empty(choice: Choice) -> str | None:
+    """Say why an answer has no text and no calls, where that needs saying.
+
+    Reasoning and answer share one budget: a small cap gives HTTP 200, empty content and `finish_reason` "length".
+    """
+    if choice.content or choice.tool_calls or choice.finish_reason != "length":
+        return None
+    spent = "thinking" if choice.reasoning else "nothing visible"
+    return (
+        f"The answer is empty: its whole token limit was spent on {spent} (finish_reason 'length'). "
+        "Raise max_tokens, or leave it out; thinking and answer share it."
+    )

@@ -1,0 +1,390 @@
+"""Streamed answers: bytes to events, events to deltas, deltas to the whole. Pure; the shells do the reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jiter import from_json
+
+from kimi_wire.answers.response import (
+    DETAIL_TEXTS,
+    Choice,
+    Completion,
+    ToolCall,
+    finish_choice,
+    new_tool_call_id,
+    parse_details,
+    parse_logprobs,
+    parse_reasoning,
+    parse_usage,
+)
+from kimi_wire.errors import KimiStreamError, StreamedError, parse_request_id
+from kimi_wire.json_text import FenceFilter
+from kimi_wire.json_values import count_or_none, text_or_none
+from kimi_wire.requests import ToolPlan
+
+_DONE = b"[DONE]"
+
+
+MAX_EVENT_BYTES = 64 * 1024 * 1024
+"""The largest event that is taken, in bytes, `_LINE_BYTES` more for each of its lines.
+
+A whole answer of the longest context (1 M tokens, some 4 MB) in one event is far below; without an end to it, a server
+that never sends a line feed would fill the memory.
+"""
+
+_LINE_BYTES = 64
+_BOM = b"\xef\xbb\xbf"
+
+
+class EventDecoder:
+    """Splits the bytes of a `text/event-stream` into the data of its events.
+
+    Takes any chunking (inside a UTF-8 character or a line end too), all three line ends, a byte order mark, comments,
+    and data over several lines, as https://html.spec.whatwg.org/multipage/server-sent-events.html has it; time is
+    linear in the length of the stream, memory in that of its longest event, which is at most `MAX_EVENT_BYTES`.
+
+    Args:
+        request_id: The server's id of the request, for errors.
+    """
+
+    def __init__(self, request_id: str | None = None) -> None:
+        self._request_id = request_id
+        self._line = bytearray()  # the beginning of the line that is not complete yet
+        self._data: list[bytes] = []  # data lines of the event that is not complete yet
+        self._size = 0  # their bytes
+        self._after_return = False  # a line feed at the front of the next chunk belongs to a carriage return
+        self._started = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take some bytes and give the data of each event that they complete.
+
+        Raises:
+            KimiStreamError: An event is larger than `MAX_EVENT_BYTES`.
+        """
+        if not chunk:
+            return
+        if self._after_return or b"\r" in chunk:
+            chunk = self._unify_line_ends(chunk)
+        lines = chunk.split(b"\n")
+        rest = lines.pop()
+        if lines and (self._line or not self._started):
+            lines[0] = self._complete(lines[0])
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+                self._size += len(line) + _LINE_BYTES
+                self._check_size()
+            elif not line and self._data:
+                data = b"\n".join(self._data)
+                self._data.clear()
+                self._size = 0
+                yield data
+        if rest:
+            self._line += rest
+            self._check_size()
+
+    def _unify_line_ends(self, chunk: bytes) -> bytes:
+        if self._after_return and chunk.startswith(b"\n"):
+            chunk = chunk[1:]
+        self._after_return = chunk.endswith(b"\r")
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _complete(self, line: bytes) -> bytes:
+        """The first line of a chunk, with its beginning that came before."""
+        whole = bytes(self._line) + line
+        self._line.clear()
+        if not self._started:
+            self._started = True
+            whole = whole.removeprefix(_BOM)
+        return whole
+
+    def _check_size(self) -> None:
+        """Refuse an event that has grown too large, in its lines and in the beginning of another."""
+        if self._size + len(self._line) <= MAX_EVENT_BYTES:
+            return
+        self._data.clear()
+        self._line.clear()
+        raise KimiStreamError(
+            f"The stream has an event of more than {MAX_EVENT_BYTES} bytes, which is no answer of a model.",
+            request_id=self._request_id,
+        )
+
+    def flush(self) -> Iterator[bytes]:
+        """Give the data of a last event that no blank line followed, as some hosts end their streams."""
+        yield from self.feed(b"\n\n")
+
+
+@dataclass(slots=True)
+class ToolCallDelta:
+    """A piece of a tool call.
+
+    Attributes:
+        index: Which of the answer's calls, from 0.
+        id: Only in the first piece.
+        name: Only in the first piece that has it.
+        arguments: The next characters of the arguments.
+        type: `function` or `builtin_function`.
+    """
+
+    index: int
+    id: str | None
+    name: str | None
+    arguments: str
+    type: str = "function"
+
+
+@dataclass(slots=True)
+class Delta:
+    """What one event adds to the answer.
+
+    Attributes:
+        content: The next characters of the answer's text.
+        reasoning: The next characters of the thinking; None where the event has none. "" says only that there is some.
+        tool_calls: Pieces of tool calls.
+        logprobs: As sent.
+    """
+
+    content: str = ""
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    logprobs: Any = None
+
+
+@dataclass(slots=True)
+class _OpenCall:
+    """A call that is still being streamed."""
+
+    position: int
+    id: str
+    name: str | None
+    type: str
+    server_id: str | None
+    pieces: list[str]
+
+    def finished(self) -> ToolCall:
+        return ToolCall(self.id, self.name or "", "".join(self.pieces) or "{}", self.type)
+
+
+class StreamState:
+    """Adds up the events of one streamed answer.
+
+    Feed it the response's bytes; take the deltas; call `finish` at the end. Whatever happens before `[DONE]` is not an
+    answer: "If you have not received `data: [DONE]`, do not consider the transmission complete even if
+    `finish_reason=stop` was received" (platform.kimi.ai/docs/guide/utilize-the-streaming-output-feature-of-kimi-api).
+
+    Args:
+        headers: The response's headers.
+        plan: The tool plan of the request. Under a constrained tool choice the text is a call in the making: it gives
+            no deltas, the finished call does.
+        prefix: The beginning of the text, which the server does not repeat.
+    """
+
+    def __init__(self, headers: Mapping[str, str], plan: ToolPlan, prefix: str = "") -> None:
+        self.done = False
+        self._prefix = prefix
+        self.request_id = parse_request_id(headers)
+        self._plan = plan
+        self._decoder = EventDecoder(self.request_id)
+        self._content: list[str] = []
+        self._reasoning: list[str] | None = None
+        self._details: list[tuple[dict[str, Any], dict[str, list[str]]]] = []  # entries, and the pieces of their texts
+        self._calls: list[_OpenCall] = []
+        self._indexed: dict[int, _OpenCall] = {}  # the last call of each of the server's indices
+        self._logprobs: list[Any] = []
+        self._fence = FenceFilter() if plan.json_answer else None
+        self._finish_reason: str | None = None
+        self._choice_usage: Any = None
+        self._usage: Any = None
+        self._first: Mapping[str, Any] = {}
+
+    def feed(self, chunk: bytes) -> Iterator[Delta]:
+        """Take some bytes and give the deltas of each event that they complete.
+
+        Raises:
+            KimiStreamError: An event is not JSON.
+            StreamedError: The server reports an error inside the stream.
+        """
+        for data in self._decoder.feed(chunk):
+            if self.done:
+                return
+            if data.startswith(_DONE):
+                self.done = True
+                return
+            if not data.strip():
+                continue  # a sign of life
+            delta = self._add(self._parse_event(data))
+            if delta is not None:
+                yield delta
+
+    def partial(self) -> Choice:
+        """What has arrived so far."""
+        return Choice(
+            content="".join(self._content),
+            reasoning=None if self._reasoning is None else "".join(self._reasoning),
+            tool_calls=[call.finished() for call in self._calls],
+            finish_reason=self._finish_reason,
+            logprobs={"content": self._logprobs} if self._logprobs else None,
+            reasoning_details=[
+                {**entry, **{key: "".join(pieces) for key, pieces in texts.items()}} for entry, texts in self._details
+            ],
+        )
+
+    def finish(self) -> Iterator[Delta | Completion]:
+        """End the stream.
+
+        Yields:
+            A last delta, where a constrained tool choice held the text back, and the whole answer.
+
+        Raises:
+            KimiStreamError: The stream was not complete.
+            KimiToolChoiceError: A forced tool call did not come.
+        """
+        self.done = self.done or any(data.startswith(_DONE) for data in self._decoder.flush())
+        if not self.done or self._finish_reason is None:
+            missing = "[DONE]" if not self.done else "a finish_reason"
+            raise KimiStreamError(
+                f"The stream broke off without {missing}: what had arrived is not a whole answer. Try again.",
+                request_id=self.request_id,
+                partial=self.partial(),
+            )
+        held = self._prefix + (self._fence.end() if self._fence is not None else "")
+        self._content.append(held)
+        choice = self.partial()
+        finish_choice(choice, self._plan, self.request_id)
+        if self._plan.response_format is not None:
+            yield self._late_delta(choice)
+        elif held:
+            yield Delta(content=held)
+        raw_usage = self._usage or self._choice_usage
+        yield Completion(
+            id=text_or_none(self._first.get("id")),
+            model=text_or_none(self._first.get("model")),
+            choices=[choice],
+            usage=parse_usage(raw_usage),
+            request_id=self.request_id,
+            created=count_or_none(self._first.get("created")),
+            system_fingerprint=text_or_none(self._first.get("system_fingerprint")),
+            raw_usage=raw_usage if isinstance(raw_usage, dict) else None,
+        )
+
+    def _late_delta(self, choice: Choice) -> Delta:
+        """What a constrained answer turned out to be: the call, or the text beside a call that came natively."""
+        pieces = (
+            ToolCallDelta(index, call.id, call.name, call.arguments, call.type)
+            for index, call in enumerate(choice.tool_calls)
+            if index >= len(self._calls)
+        )
+        return Delta(content=choice.content, tool_calls=tuple(pieces))
+
+    def _parse_event(self, data: bytes) -> Mapping[str, Any]:
+        try:
+            event = from_json(data)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
+            excerpt = data[:200].decode("utf-8", "replace")
+            raise KimiStreamError(f"The stream has an event that is no JSON object: {excerpt!r}",
+                                  request_id=self.request_id)  # fmt: skip
+        if event.get("error"):
+            raise StreamedError(event["error"])
+        return event
+
+    def _add(self, event: Mapping[str, Any]) -> Delta | None:
+        if not isinstance(self._first.get("id"), str):
+            self._first = event
+        # Usage stands in the finishing choice, at the top of the finishing chunk, or in a chunk without choices, and
+        # often in two of them with the same numbers: the last one at the top wins, and nothing is ever added up.
+        if event.get("usage"):
+            self._usage = event["usage"]
+        choices = event.get("choices")
+        if not choices or not isinstance(choices, list) or not isinstance(choices[0], dict):
+            return None
+        choice = choices[0]
+        if choice.get("usage"):
+            self._choice_usage = choice["usage"]
+        self._finish_reason = text_or_none(choice.get("finish_reason")) or self._finish_reason
+        delta = choice.get("delta")
+        return self._add_delta(delta, parse_logprobs(choice.get("logprobs"))) if isinstance(delta, dict) else None
+
+    def _add_delta(self, delta: Mapping[str, Any], logprobs: dict[str, Any] | None) -> Delta | None:
+        content = text_or_none(delta.get("content")) or ""
+        if self._fence is not None:
+            content = self._fence.feed(content)
+        if content and self._prefix:
+            content, self._prefix = self._prefix + content, ""
+        reasoning = parse_reasoning(delta)
+        calls = delta.get("tool_calls")
+        self._content.append(content)
+        if self._plan.response_format is not None:
+            content = ""
+        if logprobs is not None:
+            self._logprobs.extend(logprobs["content"])
+        if delta.get("reasoning_details"):
+            for entry in parse_details(delta):
+                self._add_detail(entry)
+        if reasoning is not None:
+            if self._reasoning is None:
+                self._reasoning = []
+            elif not reasoning:
+                reasoning = None  # an empty piece says something only once
+            if reasoning:
+                self._reasoning.append(reasoning)
+        pieces = tuple(map(self._add_call, calls)) if isinstance(calls, list) else ()
+        if not content and reasoning is None and not pieces and logprobs is None:
+            return None
+        return Delta(content, reasoning, pieces, logprobs)
+
+    def _add_detail(self, entry: dict[str, Any]) -> None:
+        """Put a piece of `reasoning_details` to the entry it continues: the last one, of the same type and index.
+
+        Their order is what the model wrote, and has to be kept (openrouter.ai/docs/use-cases/reasoning-tokens).
+        """
+        texts = {key: text for key in DETAIL_TEXTS if isinstance(text := entry.get(key), str)}
+        if self._details and texts:
+            known, pieces = self._details[-1]
+            if all(known.get(key) == entry.get(key) for key in ("type", "index")) and pieces.keys() == texts.keys():
+                # A signature or an id comes with the last piece.
+                known.update({key: value for key, value in entry.items() if value is not None and key not in texts})
+                for key, text in texts.items():
+                    pieces[key].append(text)
+                return
+        self._details.append((dict(entry), {key: [text] for key, text in texts.items()}))
+
+    def _add_call(self, call: Any) -> ToolCallDelta:
+        """Assign a piece to its call.
+
+        By `index` where there is one; a different id at the same index is another call all the same
+        (LibreChat-AI/agents#260). Without an index, a piece with an id or a name opens a call and any other goes on
+        with the last one, as Moonshot's own client has it (kosong).
+        """
+        call = call if isinstance(call, dict) else {}
+        function = call.get("function")
+        function = function if isinstance(function, dict) else {}
+        index, call_id = call.get("index"), text_or_none(call.get("id")) or None
+        name = text_or_none(function.get("name")) or None
+        arguments = text_or_none(function.get("arguments")) or ""
+        known = self._find_call(index, call_id, name)
+        if known is None:
+            kind = text_or_none(call.get("type")) or "function"
+            position, new_id = len(self._calls), call_id or new_tool_call_id()
+            opened = _OpenCall(position, new_id, name, kind, call_id, [arguments])
+            self._calls.append(opened)
+            if isinstance(index, int):
+                self._indexed[index] = opened
+            return ToolCallDelta(position, new_id, name, arguments, kind)
+        known.pieces.append(arguments)
+        late_name = name if known.name is None else None
+        known.name = known.name or name
+        return ToolCallDelta(known.position, None, late_name, arguments, known.type)
+
+    def _find_call(self, index: Any, call_id: str | None, name: str | None) -> _OpenCall | None:
+        if not isinstance(index, int):
+            opens = (call_id is not None or name is not None) and not (
+                self._calls and call_id is not None and call_id == self._calls[-1].server_id
+            )
+            return None if opens or not self._calls else self._calls[-1]
+        call = self._indexed.get(index)
+        return call if call is not None and (call_id in (None, call.server_id) or call.server_id is None) else None

@@ -1,0 +1,73 @@
+"""The text of a tool call's arguments: read, written, and made fit to go back to the server. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jiter import from_json
+
+
+def parse_arguments(arguments: str) -> dict[str, Any]:
+    """Parse a tool call's arguments.
+
+    Args:
+        arguments: JSON text; empty text is an empty object, as models write it for tools without parameters. Line
+            feeds and other control characters inside strings are taken, as models write those too
+            (MoonshotAI/kimi-cli#1378).
+
+    Raises:
+        ValueError: It is not a JSON object. The message quotes it.
+    """
+    if not arguments.strip():
+        return {}
+    try:
+        parsed = from_json(arguments.encode(), allow_inf_nan=False)
+    except ValueError:
+        try:
+            parsed = json.loads(arguments, strict=False, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"The arguments are not valid JSON ({error}): {arguments}") from None
+    if not isinstance(parsed, dict):
+        raise ValueError(f"The arguments are not a JSON object: {arguments}")
+    return parsed
+
+
+_write_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # `dumps` makes one each time
+
+
+def render_arguments(arguments: dict[str, Any]) -> str:
+    """Arguments as JSON text, the way Kimi writes them: compact, and with its letters as they are."""
+    return _write_compact(arguments)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def replay_arguments(arguments: str) -> str:
+    """Arguments as they may go back to the server: unchanged where they are a valid JSON object.
+
+    Malformed ones poison every later request of a session (MoonshotAI/kimi-cli#1378). What can be read is written
+    anew; what cannot becomes an empty object, and the tool's answer, which quotes it, stays in the conversation.
+    """
+    try:
+        if isinstance(from_json(arguments.encode(), allow_inf_nan=False), dict):
+            return arguments
+    except ValueError:
+        pass
+    try:
+        parsed = parse_arguments(arguments)
+    except ValueError:
+        return "{}"
+    written = render_arguments(parsed)
+    # Halves of a surrogate pair have no UTF-8; as escapes they are JSON all the same.
+    return written if _is_unicode(written) else json.dumps(parsed, separators=(",", ":"))
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

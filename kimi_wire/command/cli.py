@@ -1,0 +1,151 @@
+"""The command line: models, balance, token counts, text of files, and what is wrong with the settings.
+
+Deliberately absent: an option for the API key. It would stay in the shell's history.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from kimi_wire import __version__
+from kimi_wire.command.doctor import examine
+from kimi_wire.endpoints import KimiFiles, KimiPlatform, estimate_messages
+from kimi_wire.errors import KimiError
+from kimi_wire.settings import DEFAULT_MODEL
+
+FAILED, MISUSED = 1, 2
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, which somebody may have put a key into."""
+        super().error(re.sub(r"sk-\S+", "sk-...", message))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m kimi_wire",
+        description="Ask Moonshot's Kimi platform. The key is read from MOONSHOT_API_KEY or KIMI_API_KEY.",
+    )
+    parser.add_argument("--version", action="version", version=f"kimi-adapters {__version__}")
+    common = _Parser(add_help=False)
+    common.add_argument("--base-url", metavar="URL", help="the API's root (default: MOONSHOT_BASE_URL, else the API's)")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help, description=help, parents=[common])
+        command.set_defaults(run=run)
+        return command
+
+    add("models", _models, "list the models that the key may use")
+    add("balance", _balance, "show the account's balance")
+    count = add("count", _count, "count the tokens of a text")
+    count.add_argument("text", nargs="?", default="-", help="the text; - reads the standard input (default)")
+    count.add_argument("--model", default=DEFAULT_MODEL, help="the model that counts (default: %(default)s)")
+    count.add_argument("--local", action="store_true", help="estimate, and send nothing")
+    extract = add("extract", _extract, "print the text of documents")
+    extract.add_argument("files", nargs="+", metavar="FILE")
+    doctor = add("doctor", _doctor, "say whether key, region and model fit together, and what to change")
+    doctor.add_argument("--model", default=DEFAULT_MODEL, help="the model to look for (default: %(default)s)")
+    doctor.add_argument(
+        "--try-other-region",
+        action="store_true",
+        help="if the key is refused, send it to the other region's host too",
+    )
+    return parser
+
+
+def _models(options: argparse.Namespace) -> int:
+    models = KimiPlatform(base_url=options.base_url).models()
+    width = max((len(model.id) for model in models), default=0)
+    for model in models:
+        length = "?" if model.context_length is None else f"{model.context_length:,}"
+        flags = {
+            "images": model.supports_image_in,
+            "video": model.supports_video_in,
+            "thinks": model.supports_reasoning,
+        }
+        words = [word for word, flag in flags.items() if flag]
+        print(f"{model.id:{width}}  {length:>9}  {', '.join(words)}".rstrip())
+    return 0
+
+
+def _balance(options: argparse.Namespace) -> int:
+    balance = KimiPlatform(base_url=options.base_url).balance()
+    for name, amount in (("available", balance.available), ("vouchers", balance.voucher), ("cash", balance.cash)):
+        print(f"{name:9} {amount:10.2f} {balance.currency or ''}".rstrip())
+    return 0
+
+
+def _count(options: argparse.Namespace) -> int:
+    text = sys.stdin.read() if options.text == "-" else options.text
+    if options.local:
+        print(estimate_messages([{"role": "user", "content": text}] if text else [], options.model))
+    else:
+        print(KimiPlatform(base_url=options.base_url).count_tokens(text, options.model))
+    return 0
+
+
+def _extract(options: argparse.Namespace) -> int:
+    files = KimiFiles(base_url=options.base_url)
+    failed = 0
+    for path in options.files:
+        try:
+            text = files.extract(path)
+        except KimiError as error:
+            failed = FAILED
+            _complain(error)
+        else:
+            print(text if text.endswith("\n") else f"{text}\n", end="")
+    return failed
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    healthy = True
+    for finding in examine(options.base_url, options.model, try_other_region=options.try_other_region):
+        healthy = healthy and finding.good is not False
+        print(f"{ {True: 'ok', False: 'PROBLEM', None: 'note'}[finding.good]:8}{finding.text}")
+    return 0 if healthy else FAILED
+
+
+def _complain(error: object) -> None:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: The command line; None takes the process's own.
+
+    Returns:
+        The exit status: 0; 1 if something went wrong or `doctor` found a problem; 2 for a wrong command line; 130 if
+        interrupted.
+    """
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character shows another one
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit as stopped:
+        return MISUSED if stopped.code else 0
+    try:
+        status: int = options.run(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `... | head`; what Python still flushes at its end goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KimiError as error:
+        _complain(error)
+        return FAILED
+    except (ImportError, OSError, ValueError) as error:  # a proxy that cannot be used, text that is no text
+        _complain(f"{type(error).__name__}: {error}")
+        return FAILED
+    return status

@@ -1,0 +1,107 @@
+"""Every error and warning of the project, and what is read out of a server's refusal.
+
+`classes` has the errors that need no SDK. `api` has those that carry a server's answer, each of the openai class for
+its status: it imports the SDK, so its names are handed on without importing it before somebody asks. `refusals` reads
+what a server said, `hints` says what to do about it, `exchange` what may be said of a request without a secret.
+
+What happens on a 429: the courier (`kimi_wire.transport.courier`) has `refusals` read the answer, and tells the SDK in
+its headers whether to ask again; the last one goes on as an error of the SDK, which `api.translate_error` makes one of
+ours, with the refusal that was read and a line of `hints`. An adapter may give it a class of its framework (`remade`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kimi_wire.errors.classes import (
+    KimiError,
+    KimiFormulaError,
+    KimiMissingKeyError,
+    KimiRequestError,
+    KimiResponseError,
+    KimiStreamError,
+    KimiToolChoiceError,
+    KimiWarning,
+    StreamedError,
+    remade,
+)
+from kimi_wire.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from kimi_wire.errors.api import (
+        KimiAPIError,
+        KimiAuthenticationError,
+        KimiBadRequestError,
+        KimiConflictError,
+        KimiConnectionError,
+        KimiContentFilterError,
+        KimiContextLengthError,
+        KimiNotFoundError,
+        KimiPermissionDeniedError,
+        KimiQuotaError,
+        KimiRateLimitError,
+        KimiServerError,
+        KimiStatusError,
+        KimiTimeoutError,
+        KimiUnprocessableEntityError,
+        cause_of,
+        translate_error,
+        translate_stream_error,
+    )
+    from kimi_wire.errors.exchange import attempt_of, excerpt, parse_request_id, public_url
+    from kimi_wire.errors.hints import REGIONS
+    from kimi_wire.errors.refusals import advise_retry, parse_refusal, refusal_of
+
+__all__ = [
+    "REGIONS",
+    "KimiAPIError",
+    "KimiAuthenticationError",
+    "KimiBadRequestError",
+    "KimiConflictError",
+    "KimiConnectionError",
+    "KimiContentFilterError",
+    "KimiContextLengthError",
+    "KimiError",
+    "KimiFormulaError",
+    "KimiMissingKeyError",
+    "KimiNotFoundError",
+    "KimiPermissionDeniedError",
+    "KimiQuotaError",
+    "KimiRateLimitError",
+    "KimiRequestError",
+    "KimiResponseError",
+    "KimiServerError",
+    "KimiStatusError",
+    "KimiStreamError",
+    "KimiTimeoutError",
+    "KimiToolChoiceError",
+    "KimiUnprocessableEntityError",
+    "KimiWarning",
+    "StreamedError",
+    "advise_retry",
+    "attempt_of",
+    "cause_of",
+    "excerpt",
+    "parse_refusal",
+    "parse_request_id",
+    "public_url",
+    "refusal_of",
+    "remade",
+    "translate_error",
+    "translate_stream_error",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "exchange": "attempt_of excerpt parse_request_id public_url",
+        "hints": "REGIONS",
+        "api": (
+            "KimiAPIError KimiAuthenticationError KimiBadRequestError KimiConflictError KimiConnectionError "
+            "KimiContentFilterError KimiContextLengthError KimiNotFoundError KimiPermissionDeniedError "
+            "KimiQuotaError KimiRateLimitError KimiServerError KimiStatusError KimiTimeoutError "
+            "KimiUnprocessableEntityError translate_error translate_stream_error cause_of"
+        ),
+        "refusals": "advise_retry parse_refusal refusal_of",
+    },
+)

@@ -1,0 +1,38 @@
+"""What may be said of a request and its response, in errors and in logs: nothing that is secret. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# Newest first; which one a host sends has changed (kimi-cli reads x-trace-id, recordings of 2026 have the first two).
+_REQUEST_ID_HEADERS = ("msh-request-id", "x-request-id", "x-msh-trace-id", "x-trace-id")
+
+
+def parse_request_id(headers: Mapping[str, str]) -> str | None:
+    """The server's id of a request, from a response's headers."""
+    return next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
+
+
+def attempt_of(request: Any) -> int:
+    """Which attempt of its call a request was, from 1: the SDK counts them in a header."""
+    count = str(request.headers.get("x-stainless-retry-count") or "0")
+    return int(count) + 1 if count.isdigit() else 1
+
+
+def public_url(url: str) -> str:
+    """A URL without what may be secret in it: user, password, query and fragment.
+
+    It takes any text: `urlsplit` refuses some, and an error that shows a URL is no place for another one.
+    """
+    # Readers of URLs drop these characters, and find a password's end where it did not seem to be.
+    bare = re.split(r"[?#]", re.sub(r"[\t\r\n]", "", url), maxsplit=1)[0]
+    scheme, slashes, rest = bare.partition("//")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a body that is not what it should be, quoted."""
+    return repr(body[:200].decode("utf-8", "replace"))

@@ -1,0 +1,323 @@
+"""A conversation on its way out: messages in the API's form, made acceptable to the server on copies.
+
+Adapters hand over messages that already look like the API's (`{"role": ..., "content": ...}`), as their framework holds
+them; this module knows what the server refuses. The same history gives the same bytes each time, and a turn added at
+the end changes nothing before it, so that the server's prefix cache goes on hitting.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from kimi_wire.arguments import replay_arguments
+from kimi_wire.errors import KimiRequestError
+from kimi_wire.hosts import MEDIA_URLS
+from kimi_wire.json_values import JSON
+from kimi_wire.media import KINDS, render_media
+from kimi_wire.profiles import Profile
+from kimi_wire.requests.tools import is_builtin, render_dynamic_tools
+
+logger = logging.getLogger("kimi_wire")
+
+# "developer" fails on Moonshot's API (openclaw/openclaw#3475); LangChain and OpenAI clients use it for system prompts.
+_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
+
+PLACEHOLDER = " "
+"""Stands for reasoning that is lost. `""` was refused like a missing one in spring 2026 (theopenco/llmgateway#2093);
+a space was accepted in every report. Neither the answer's text nor another turn's reasoning may fill the gap: the model
+then repeats itself (kaitranntt/CLIProxyAPIPlus#222, Datus-ai/Datus-agent#1400)."""
+
+_KEYS = ("role", "name", "content", "reasoning_content", "tool_calls", "tool_call_id")  # in one order, for the cache
+
+_NUMBERED_ID = re.compile(r"(.*[:_])(\d{1,9})", re.DOTALL)
+
+MISSING_REASONING = ("placeholder", "omit", "error")
+UNANSWERED = ("error", "repair")
+
+NOT_RUN = "Error: this tool call was not run."
+"""Answers a tool call that has no answer, where the caller asked for that."""
+
+
+def render_messages(
+    messages: Sequence[Mapping[str, Any]],
+    profile: Profile,
+    *,
+    thinking: bool,
+    missing_reasoning: str = "placeholder",
+    unanswered_tool_calls: str = "error",
+    media_urls: tuple[str, ...] = MEDIA_URLS,
+) -> list[JSON]:
+    """Render a conversation for the request.
+
+    Args:
+        messages: Messages in the API's form; they are not changed.
+        profile: The family they go to. Messages for other vendors' models are only copied.
+        thinking: Whether the model will think in this call.
+        missing_reasoning: What to do about an assistant message with tool calls whose reasoning is lost, where the
+            family has refused such messages: `placeholder` sends a space, `omit` sends nothing, `error` raises.
+        unanswered_tool_calls: What to do about a tool call without an answer: `error` raises, `repair` answers it with
+            an error of the tool's (`NOT_RUN`).
+        media_urls: How the URLs of images and videos may begin: the host takes them, or they are fetched later.
+
+    Returns:
+        New messages, in order.
+
+    Raises:
+        KimiRequestError: Something the server would refuse: no messages, an unknown role, a tool call without an
+            answer, an answer without a call, an image of a format it does not take.
+    """
+    if not messages:  # "Invalid request: messages must not be empty"
+        raise KimiRequestError("There are no messages to send.")
+    if not profile.is_kimi:
+        return [dict(message) for message in messages]
+    kept = render_each(messages, profile, media_urls=media_urls)
+    if not kept:
+        raise KimiRequestError("Every message is empty; there is nothing to send.")
+    if len(kept) < len(messages):
+        logger.debug("left out %d empty messages", len(messages) - len(kept))
+    if any("tool_calls" in message or message["role"] == "tool" for message in kept):
+        kept = _attach_media(_pair_tool_messages(kept, repair=unanswered_tool_calls == "repair"))
+        if profile.needs_reasoning and thinking:
+            _fill_missing_reasoning(kept, missing_reasoning)
+    return kept
+
+
+def render_each(
+    messages: Sequence[Mapping[str, Any]], profile: Profile, *, media_urls: tuple[str, ...] = MEDIA_URLS
+) -> list[JSON]:
+    """Render messages one by one, without those that are empty; which of them belong together is not looked at.
+
+    Args:
+        messages: Messages in the API's form; they are not changed.
+        profile: The family they go to. Messages for other vendors' models are only copied.
+        media_urls: How the URLs of images and videos may begin.
+
+    Raises:
+        KimiRequestError: A role or a part that the server would refuse.
+    """
+    if not profile.is_kimi:
+        return [dict(message) for message in messages]
+    rendered = [_render_message(message, index, profile, media_urls) for index, message in enumerate(messages)]
+    return [message for index, message in enumerate(rendered) if not _is_left_out(message, index)]
+
+
+def _render_message(message: Mapping[str, Any], index: int, profile: Profile, media_urls: tuple[str, ...]) -> JSON:
+    role = _ROLES.get(message.get("role", ""))
+    if role is None:
+        raise KimiRequestError(f"Message {index} has the role {message.get('role')!r}; Kimi knows {sorted(_ROLES)}.")
+    if role != message["role"]:
+        logger.debug("message %d: sent the role %r as %r", index, message["role"], role)
+    rendered = {key: message[key] for key in _KEYS if key in message}
+    if len(rendered) < len(message):
+        rendered |= message
+    rendered["role"] = role
+    if isinstance(content := rendered.get("content"), list):
+        rendered["content"] = _render_parts(content, index, role, profile, media_urls)
+    if rendered.pop("tools", None):
+        rendered["tools"] = render_dynamic_tools(message, index, profile)
+        rendered.pop("content", None)  # the documented form has no such key; nothing but "" gets here
+    if role == "assistant":
+        _render_assistant(rendered, index)
+    elif role == "tool":
+        # Leaving the key out is refused where "" is taken (EYHN/kwwk#142).
+        rendered["content"] = rendered.get("content") or ""
+    return rendered
+
+
+def _render_assistant(message: JSON, index: int) -> None:
+    """Bring a (copied) assistant message into the form that every report accepts."""
+    if calls := message.pop("tool_calls", None):
+        message["tool_calls"] = [_render_call(call) for call in calls]
+    content = message.get("content")
+    if (calls or content is None) and _is_blank(content):
+        blank = message.pop("content", None)
+        # 400 "text content is empty" for an empty part beside tool calls (BerriAI/litellm#42186); reports on `""`
+        # contradict each other (MoonshotAI/kimi-cli#2621), leaving the key out was never refused.
+        if blank is not None:
+            logger.debug("message %d: left out the blank text beside its tool calls", index)
+
+
+def _render_call(call: Mapping[str, Any]) -> JSON:
+    function = call["function"]
+    written = function.get("arguments") or "{}"
+    arguments = replay_arguments(written)
+    if arguments is not written:
+        logger.debug("wrote the malformed arguments of tool call %r anew", call.get("id"))
+    return {
+        "id": call.get("id"),
+        "type": call.get("type") or "function",
+        "function": {"name": function["name"], "arguments": arguments},
+    }
+
+
+def _render_parts(
+    parts: Iterable[Any], index: int, role: str, profile: Profile, media_urls: tuple[str, ...]
+) -> str | list[JSON]:
+    """Content parts without empty texts ("text content is empty"), as plain text where there is nothing else."""
+    kept: list[JSON] = []
+    for part in parts:
+        part = {"type": "text", "text": part} if isinstance(part, str) else part
+        if part.get("type") == "text":
+            if part.get("text"):
+                kept.append({"type": "text", "text": part["text"]})
+            else:
+                logger.debug("message %d: left out an empty text part", index)
+        elif part.get("type") in KINDS:
+            kept.append(render_media(part, f"Message {index}", role, profile, media_urls))
+        else:
+            raise KimiRequestError(
+                f"Message {index} has a content part of type {part.get('type')!r}; Kimi takes {['text', *KINDS]}."
+            )
+    if len(kept) == 1 and kept[0]["type"] == "text":
+        return str(kept[0]["text"])
+    return kept or ""
+
+
+def _is_blank(content: Any) -> bool:
+    return not content or (isinstance(content, str) and not content.strip())
+
+
+def _is_left_out(message: JSON, index: int) -> bool:
+    """Whether a message says nothing, and may be left out for that.
+
+    "Invalid request: the message at position N with role 'assistant' must not be empty" (anomalyco/opencode#37887); a
+    session with one such message fails forever. Empty prompts are refused too (platform.kimi.com/docs/api/chat).
+    """
+    role, content = message["role"], message.get("content")
+    if role == "assistant":
+        return _is_blank(content) and not message.get("tool_calls") and not message.get("partial")
+    if role == "user" and not content:
+        raise KimiRequestError(f"Message {index} is from the user and empty; Kimi takes no empty messages.")
+    return role == "system" and not content and not message.get("tools")
+
+
+def _pair_tool_messages(messages: list[JSON], *, repair: bool) -> list[JSON]:
+    """Check that every tool call is answered, and give a repeated id a number of its own, in call and answer.
+
+    Kimi counts ids anew in every answer (`list_dir:0` in turn 1 and in turn 2), and has refused two equal ones in one
+    conversation: "tool call id write:XXX is duplicated" (openclaw/openclaw#51148). The first of its kind stays as it
+    is, since changed ids make models call tools less reliably (openclaw/openclaw#70030).
+    """
+    taken: dict[str, int] = {}
+    waiting: dict[str, list[JSON]] = {}  # the caller's id -> (copied) calls that are still to be answered, in order
+    paired: list[JSON] = []
+    for index, message in enumerate(messages):
+        if message["role"] == "tool":
+            unanswered = waiting.get(message.get("tool_call_id") or "")
+            if not unanswered:  # "Invalid request: tool_call_id  is not found"
+                raise KimiRequestError(
+                    f"Message {index} answers the tool call {message.get('tool_call_id')!r}, which is not one of the "
+                    "assistant message before it, or is already answered."
+                )
+            _answer(unanswered.pop(0), message)
+        else:
+            paired += _answer_for(waiting, repair=repair)
+            waiting = {}
+            for call in message.get("tool_calls", ()):
+                waiting.setdefault(call["id"] or "", []).append(call)
+                _claim_id(call, taken)
+        paired.append(message)
+    return paired + _answer_for(waiting, repair=repair)
+
+
+def _answer(call: JSON, message: JSON) -> None:
+    """Make a (copied) tool message the answer to a (copied) call.
+
+    A builtin function runs on the server, which wants to have the arguments back as it wrote them, byte for byte, and
+    nothing else (https://platform.kimi.ai/docs/guide/use-web-search). Frameworks hand tools what they parsed, so the
+    one place that knows the bytes is here; whatever the tool answered is replaced.
+    """
+    message["tool_call_id"] = call["id"]
+    name = call["function"]["name"]
+    if is_builtin(name):
+        arguments = call["function"]["arguments"]
+        if message["content"] != arguments:
+            logger.debug("answered the builtin function call %r with its own arguments", call["id"])
+        message |= {"name": name, "content": arguments}
+
+
+def _claim_id(call: JSON, taken: dict[str, int]) -> None:
+    """Make the id of a (copied) call unique in the conversation, the same way each time.
+
+    `list_dir:0` becomes the next free `list_dir:1`, so that an id keeps the form its model writes.
+
+    Args:
+        call: The call.
+        taken: The ids so far, each with the number that was given last to another call with that id.
+    """
+    wanted = unique = call["id"] or f"{call['function']['name']}:0"
+    if wanted in taken:
+        numbered = _NUMBERED_ID.fullmatch(wanted)
+        stem, number = (numbered[1], int(numbered[2])) if numbered else (f"{wanted}_", 0)
+        number = max(number, taken[wanted])
+        while unique in taken:
+            number += 1
+            unique = f"{stem}{number}"
+        taken[wanted] = number
+    taken[unique] = -1
+    if unique != call["id"]:
+        logger.debug("sent the tool call id %r as %r", call["id"], unique)
+    call["id"] = unique
+
+
+def _answer_for(waiting: Mapping[str, list[JSON]], *, repair: bool) -> list[JSON]:
+    """Answers for the calls that have none, if they may be made up."""
+    calls = [call for unanswered in waiting.values() for call in unanswered]
+    if not calls:
+        return []
+    missing = [call["id"] for call in calls]
+    if not repair:
+        # "an assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.
+        # The following tool_call_ids did not have response messages: Shell:58" (MoonshotAI/kimi-cli#1977)
+        raise KimiRequestError(
+            f"The tool calls {missing} have no answer. Every tool call needs a tool message right after the assistant "
+            "message that made it: add them, drop that message, or set unanswered_tool_calls='repair'."
+        )
+    logger.debug("answered the tool calls %s with an error, as nobody had", missing)
+    answers: list[JSON] = [{"role": "tool", "tool_call_id": call["id"], "content": NOT_RUN} for call in calls]
+    for call, answer in zip(calls, answers, strict=True):
+        _answer(call, answer)
+    return answers
+
+
+def _attach_media(messages: list[JSON]) -> list[JSON]:
+    """Move pictures and videos out of tool results, into a user message after them.
+
+    In a tool message they were refused or lost: "text content is empty" (MoonshotAI/kimi-cli#1663,
+    vllm-project/vllm#43203); Moonshot's own client moves them too (MoonshotAI/kimi-code#632).
+    """
+    moved: list[JSON] = []
+    waiting: list[JSON] = []
+    for message in messages:
+        if message["role"] != "tool" and waiting:
+            moved.append({"role": "user", "content": waiting})
+            waiting = []
+        if message["role"] == "tool" and isinstance(message["content"], list):
+            texts = [part["text"] for part in message["content"] if part["type"] == "text"]
+            media = [part for part in message["content"] if part["type"] != "text"]
+            if media:
+                call_id = message["tool_call_id"]
+                logger.debug("moved the media of the answer to tool call %r into a user message", call_id)
+                waiting += [{"type": "text", "text": f"Attached to the result of tool call {call_id}:"}, *media]
+                texts.append("(attached in the next user message)")
+            message["content"] = "\n".join(texts)
+        moved.append(message)
+    return [*moved, {"role": "user", "content": waiting}] if waiting else moved
+
+
+def _fill_missing_reasoning(messages: list[JSON], policy: str) -> None:
+    """Apply the missing-reasoning policy to (copied) assistant messages with tool calls."""
+    if policy == "omit":
+        return
+    for index, message in enumerate(messages):
+        if message.get("tool_calls") and message.get("reasoning_content") is None:
+            if policy == "error":
+                raise KimiRequestError(
+                    f"Message {index} calls tools but has lost its reasoning_content; keep the assistant message as it "
+                    "came, or set missing_reasoning='placeholder'."
+                )
+            logger.debug("message %d calls tools without its reasoning: sent a placeholder", index)
+            message["reasoning_content"] = PLACEHOLDER
