@@ -11,6 +11,7 @@ from ..request import ChatRequest
 from ..text import sentences
 from . import schema as schemas
 from . import values
+from .clues import Clues
 from .view import View
 
 _KEYS = re.compile(
@@ -26,14 +27,14 @@ def answer(request: ChatRequest, view: View) -> str | None:
     if kind == "json_schema" and isinstance(format, Mapping):
         given = format.get("json_schema")
         schema = given.get("schema") if isinstance(given, Mapping) else None
-        clues = schemas.Clues(_source(view), done=[call.name for call in view.calls])
+        clues = Clues(_source(view), done=[call.name for call in view.calls])
         return _write(schemas.build(schema if isinstance(schema, Mapping) else {}, clues))
     prompt = f"{view.system}\n{view.question}"
     embedded = next(_schemas(prompt), None) if _WANTS_JSON.search(prompt) else None
     if embedded is not None:
         written, schema = embedded
         text = _without_orders(_source(view).replace(written, " "), view.user_said)
-        return _write(schemas.build(schema, schemas.Clues(text)))
+        return _write(schemas.build(schema, Clues(text)))
     return with_named_keys(view) if kind == "json_object" else None
 
 
@@ -50,7 +51,7 @@ def with_named_keys(view: View) -> str:
         text = re.sub(rf"['\"`]({re.escape(key)})['\"`]", r"\1", text)
     properties = {key: {"type": "string"} for key in keys}
     schema = {"type": "object", "properties": properties, "required": keys}
-    return _write(schemas.build(schema, schemas.Clues(_without_orders(text))))
+    return _write(schemas.build(schema, Clues(_without_orders(text))))
 
 
 def _write(value: Any) -> str:

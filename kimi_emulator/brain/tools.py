@@ -17,7 +17,8 @@ from ..scripting import ToolCall
 from ..text import concept, concepts
 from . import values
 from .chat import is_error
-from .schema import Clues, build, kind_of, resolve, type_of
+from .clues import Clues, kind_of
+from .schema import build, resolve, type_of
 from .view import Call, Tool
 
 _FITS = 2
