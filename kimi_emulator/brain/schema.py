@@ -34,14 +34,14 @@ def resolve(
     for _ in range(_MAX_DEPTH):
         if not isinstance(schema, Mapping):
             return {}
-        branches = schema.get("anyOf") or schema.get("oneOf")
+        branches = _list(schema, "anyOf") or _list(schema, "oneOf")
         if isinstance(schema.get("$ref"), str):
             schema = {**_target(schema["$ref"], root), **_without(schema, "$ref")}
-        elif isinstance(branches, list) and branches:
+        elif branches:
             chosen = min(branches, key=lambda branch: _plainness(branch, root)) if plain else None
             chosen = chosen or _branch(branches, root, clues)
             schema = {**_without(schema, "anyOf", "oneOf"), **(chosen if isinstance(chosen, Mapping) else {})}
-        elif isinstance(schema.get("allOf"), list):
+        elif _list(schema, "allOf"):
             whole = [*(resolve(part, root) for part in schema["allOf"]), _without(schema, "allOf")]
             schema = {key: value for part in whole for key, value in part.items()}
         else:
@@ -84,11 +84,27 @@ def _labels(schema: Any, depth: int = 0) -> Iterator[str]:
     """Yield what a schema says it is about: titles, descriptions, property names, allowed texts."""
     if not isinstance(schema, Mapping) or depth > 4:
         return
-    said = [schema.get("title"), schema.get("description"), *(schema.get("enum") or ())]
+    said = [schema.get("title"), schema.get("description"), *_list(schema, "enum")]
     yield from (text for text in said if isinstance(text, str))
-    for name, child in (schema.get("properties") or {}).items():
+    for name, child in _properties(schema).items():
         yield str(name)
         yield from _labels(child, depth + 1)
+
+
+def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = schema.get("properties")
+    return properties if isinstance(properties, Mapping) else {}
+
+
+def _list(schema: Mapping[str, Any], name: str) -> list[Any]:
+    given = schema.get(name)
+    return given if isinstance(given, list) else []
+
+
+def _bound(schema: Mapping[str, Any], name: str, otherwise: float) -> float:
+    """Return what a schema says of a number or a length; what is no number says nothing."""
+    bound = schema.get(name)
+    return bound if isinstance(bound, (int, float)) and not isinstance(bound, bool) else otherwise
 
 
 def _is_null(schema: Any) -> bool:
@@ -96,10 +112,9 @@ def _is_null(schema: Any) -> bool:
 
 
 def _is_nullable(schema: Any) -> bool:
-    type = schema.get("type") if isinstance(schema, Mapping) else None
-    return isinstance(schema, Mapping) and (
-        any(map(_is_null, schema.get("anyOf") or ())) or (isinstance(type, list) and "null" in type)
-    )
+    if not isinstance(schema, Mapping):
+        return False
+    return any(map(_is_null, _list(schema, "anyOf"))) or "null" in _list(schema, "type")
 
 
 def type_of(schema: Mapping[str, Any]) -> str:
@@ -130,7 +145,7 @@ class _Builder:
         schema = resolve(schema, self._root, self._clues, plain=depth > _ENOUGH)
         if "const" in schema:
             return schema["const"]
-        if isinstance(schema.get("enum"), list) and schema["enum"]:
+        if _list(schema, "enum"):
             return self._choice(schema["enum"], required)
         type = type_of(schema)
         if depth > _MAX_DEPTH and type in ("object", "array"):
@@ -154,9 +169,9 @@ class _Builder:
         return [option for option in options if isinstance(option, str) and concepts(option) & about]
 
     def _object(self, schema: Mapping[str, Any], required: bool, depth: int) -> Any:
-        needed = schema.get("required") or []
+        needed = _list(schema, "required")
         built: dict[str, Any] = {}
-        for name, child in (schema.get("properties") or {}).items():
+        for name, child in _properties(schema).items():
             must = name in needed
             value = self.value(child, name, required=must, depth=depth + 1) if must or depth < _ENOUGH else _MISSING
             if value is not _MISSING:
@@ -167,14 +182,14 @@ class _Builder:
 
     def _array(self, schema: Mapping[str, Any], name: str, depth: int) -> Any:
         items = resolve(schema.get("items"), self._root)
-        least, most = int(schema.get("minItems") or 0), int(schema.get("maxItems", _MOST))
+        least, most = int(_bound(schema, "minItems", 0)), int(_bound(schema, "maxItems", _MOST))
         type = type_of(items)
         built: list[Any] = []
         if type in ("number", "integer"):
             built = [self._scalar(type, items, name, True) for _ in self._clues.numbers[:most]]
             built = [number for number in built if number is not None]
         elif type == "string":
-            offered = self._said(items["enum"]) if "enum" in items else self._clues.options(name)
+            offered = self._said(items["enum"]) if _list(items, "enum") else self._clues.options(name)
             built = [_sized(text, items) for text in offered[:most]]
         while len(built) < min(max(least, 1 if type == "object" else 0), most):
             value = self.value(items, name, required=True, depth=depth + 1)
@@ -204,14 +219,12 @@ def _bounded(number: float, schema: Mapping[str, Any]) -> float:
     """Move a number into the bounds of its schema; it stays whole if the schema wants it whole."""
     whole = type_of(schema) == "integer"
     step = 1 if whole else 0.001
-    low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
-    if "exclusiveMinimum" in schema:
-        low = max(low, schema["exclusiveMinimum"] + step)
-    if "exclusiveMaximum" in schema:
-        high = min(high, schema["exclusiveMaximum"] - step)
+    low = max(_bound(schema, "minimum", -math.inf), _bound(schema, "exclusiveMinimum", -math.inf) + step)
+    high = min(_bound(schema, "maximum", math.inf), _bound(schema, "exclusiveMaximum", math.inf) - step)
     number = min(max(number, low), high)
     return math.floor(number) if whole and number == high else math.ceil(number) if whole else number
 
 
 def _sized(text: str, schema: Mapping[str, Any]) -> str:
-    return text.ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]
+    text = text.ljust(int(_bound(schema, "minLength", 0)), ".")
+    return text[: int(_bound(schema, "maxLength", len(text)))]
