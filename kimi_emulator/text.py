@@ -1,4 +1,4 @@
-"""Words, stems, sentences: what the built-in model knows of language."""
+"""Words, stems, sentences: what the emulator knows of language."""
 
 from __future__ import annotations
 
@@ -27,20 +27,13 @@ STOPWORDS = frozenset(
 # Words that name the same idea in questions and in tool descriptions.
 _SAME = {
     "add": "adder addition plus sum total",
-    "multiply": "multiplication multiplier multiplied product times",
-    "subtract": "subtraction minus difference",
-    "divide": "division divided quotient",
-    "calculate": "calculator calculation compute arithmetic math mathematics evaluate expression",
-    "weather": "forecast temperature rain raining rainy sunny snow snowing windy cold warm hot umbrella",
-    "time": "clock hour",
-    "email": "mail e-mail",
-    "search": "lookup look retrieve retrieval retriever browse google web internet",
-    "buy": "purchase order",
-    "book": "reserve reservation booking",
-    "population": "inhabitants people residents live",
+    "multiply": "multiplication product times",
+    "calculate": "calculator calculation compute arithmetic evaluate",
+    "weather": "forecast temperature rain snow",
+    "search": "lookup look retrieve browse web internet",
+    "population": "inhabitants people",
 }
 
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORD = re.compile(r"[^\W_]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9\u00c0-\uffff])|(?<=[\u3002\uff01\uff1f])|\n+")
@@ -63,15 +56,8 @@ _CANON = {stem(alias): stem(name) for name, aliases in _SAME.items() for alias i
 
 
 def words(text: str) -> list[str]:
-    """Split a text into lower-case words; identifiers into their parts, Chinese and its like into pairs."""
-    found: list[str] = []
-    for word in _WORD.findall(_CAMEL.sub(" ", text)):
-        lower = word.lower()
-        if _CJK.search(lower) and len(lower) > 1:
-            found += [lower[at : at + 2] for at in range(len(lower) - 1)]
-        else:
-            found.append(lower)
-    return found
+    """Split a text into lower-case words, identifiers into their parts."""
+    return [word.lower() for word in _WORD.findall(_CAMEL.sub(" ", text))]
 
 
 def concept(word: str) -> str:
@@ -85,45 +71,21 @@ def concepts(text: str) -> set[str]:
     return {concept(word) for word in words(text) if word not in STOPWORDS}
 
 
-def keywords(text: str, limit: int = 5) -> list[str]:
-    """Return the words a text uses most, in the order of their first use."""
-    plain = [word for word in words(text) if word not in STOPWORDS and len(word) > 2]
-    best = {word for word, _ in Counter(plain).most_common(limit)}
-    return [word for word in dict.fromkeys(plain) if word in best]
-
-
 def sentences(text: str) -> list[str]:
     """Split a text into its sentences and lines."""
     return [part.strip() for part in _SENTENCE_END.split(text) if part and part.strip(" -=*#\t")]
 
 
-def rank(question: str, texts: Sequence[str]) -> list[tuple[float, int]]:
-    """Rank texts by how much of a question they share, rare words counting more.
-
-    Returns:
-        Pairs of score and position, best first; texts that share nothing are left out.
-    """
+def best_sentences(question: str, sources: Iterable[str], limit: int = 3) -> list[str]:
+    """Return the sentences that share most with a question, rare words counting more, in the order of the text."""
+    texts = list(dict.fromkeys(sources))
     wanted = concepts(question)
     bags = [concepts(text) for text in texts]
     frequency = Counter(word for bag in bags for word in bag)
-    scored = []
-    for at, bag in enumerate(bags):
-        shared = wanted & bag
-        if shared:
-            score = sum(math.log(1 + len(texts) / frequency[word]) for word in sorted(shared))
-            scored.append((score / (1 + 0.01 * len(bag)), at))
-    return sorted(scored, key=lambda pair: (-pair[0], pair[1]))
-
-
-def best_sentences(question: str, sources: Iterable[str], limit: int = 3) -> list[str]:
-    """Return the sentences that answer a question best, in the order of the text."""
-    listed = list(dict.fromkeys(sources))
-    ranked = rank(question, listed)
-    if not ranked:
-        return []
-    top = ranked[0][0]
-    chosen = [at for score, at in ranked[:limit] if score >= 0.75 * top]
-    return [listed[at] for at in sorted(chosen)]
+    weight = {word: math.log(1 + len(texts) / frequency[word]) for word in frequency}
+    scores = [sum(weight[word] for word in sorted(wanted & bag)) / (1 + 0.01 * len(bag)) for bag in bags]
+    ranked = sorted(range(len(texts)), key=lambda at: -scores[at])[:limit]
+    return [texts[at] for at in sorted(ranked) if scores[at] and scores[at] >= 0.75 * max(scores)]
 
 
 def shorten(text: str, limit: int = 160) -> str:

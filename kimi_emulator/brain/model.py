@@ -13,7 +13,7 @@ from dataclasses import replace
 from ..request import ChatRequest, function_of, text_of
 from ..scripting import Reply, ToolCall, arguments_text
 from ..text import join, shorten
-from . import chat, context, json_answers, partial, react
+from . import chat, context, json_answers, partial
 from .tools import plan
 from .view import Tool, View, read
 
@@ -48,10 +48,10 @@ def _go_on(request: ChatRequest, begun: Mapping[str, object]) -> Reply:
     kind = response_format.get("type") if isinstance(response_format, Mapping) else None
     if whole.tool_calls or kind == "json_object":
         return whole
-    name = begun.get("name") if kind != "json_schema" else None
-    view = None if kind == "json_schema" else read(request.unbegun)
-    said = partial.go_on(text_of(begun), whole.content, view, in_role=bool(name))
-    return replace(whole, content=said)
+    if kind == "json_schema":
+        return replace(whole, content=partial.go_on(text_of(begun), [whole.content]))
+    answers = [whole.content, json_answers.with_named_keys(read(request.unbegun))]
+    return replace(whole, content=partial.go_on(text_of(begun), answers, in_role=bool(begun.get("name"))))
 
 
 def _choose_calls(request: ChatRequest, view: View) -> list[ToolCall]:
@@ -68,23 +68,14 @@ def _choose_calls(request: ChatRequest, view: View) -> list[ToolCall]:
 
 def _task(view: View) -> str:
     """Return what tools are chosen by: the question, without a context it may bring along."""
-    given, query = context.split(view)
-    return query if given is not None else view.question
+    return context.split(view)[1]
 
 
 def _say(request: ChatRequest, view: View) -> str:
-    if react.is_react(view):
-        return react.answer(view, _prose)
     written = json_answers.answer(request, view)
     if written is not None:
         return written
-    if view.calls:
-        return chat.from_results(view.question, view.calls)
-    return _prose(view)
-
-
-def _prose(view: View) -> str:
-    return context.answer(view) or chat.chat(view)
+    return chat.from_results(view.calls) if view.calls else context.answer(view) or chat.chat(view)
 
 
 def _think(view: View, calls: Sequence[ToolCall], effort: str) -> str:

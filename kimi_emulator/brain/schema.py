@@ -1,115 +1,23 @@
 """Building JSON that satisfies a schema, from what a text offers.
 
-Used for tool arguments and for structured answers. Every builder returns something valid for the keywords it knows,
-even where the text offers nothing.
+Used for tool arguments and for structured answers. What is built is valid for the keywords of the dialect, also where
+the text offers nothing.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..text import concepts, shorten, words
-from . import values
+from .clues import Clues
 
 _MISSING = object()
 _MAX_DEPTH = 12
 _ENOUGH = 3  # levels, beyond which a union's plainest branch will do
-
-_KINDS: tuple[tuple[str, str], ...] = (
-    ("email", "email mail recipient to cc"),
-    ("url", "url link website uri"),
-    ("date", "date day when birthday deadline"),
-    ("clock", "time hour clock"),
-    ("expression", "expression equation formula calculation"),
-    ("place", "city location place country destination origin town region address where area"),
-    ("body", "description body message content text details notes summary comment bio reason"),
-    ("query", "query question input prompt search q request task"),
-    ("topic", "topic subject theme about"),
-    ("name", "name title customer person user author artist company product item symbol ticker"),
-)
-_VAGUE = ("body", "query", "topic", "name")
-_KIND_OF = {word: kind for kind, listed in reversed(_KINDS) for word in listed.split()}
-
-
-class Clues:
-    """The values a text offers. Each is handed out once."""
-
-    def __init__(self, text: str, extra: str | None = None, *, whole: bool = False, done: Iterable[str] = ()) -> None:
-        """Look a text over.
-
-        Args:
-            text: The text.
-            done: Names of the tools that have answered already.
-            whole: Whether the text as a whole will do where nothing in it fits.
-            extra: A result that the text refers to ("multiply it by 2"); its number comes first.
-        """
-        self.text = text.strip()
-        self.extra = extra
-        self.whole = whole
-        self.done = frozenset(done)
-        self.numbers = (values.numbers(extra)[-1:] if extra else []) + values.numbers(text)
-        self.quoted = values.quoted(text)
-        self._taken: set[str] = set()
-
-    def take_number(self, name: str, integer: bool, eager: bool) -> float | None:
-        """Return the number given for a name, or the next one."""
-        fitting = [number for number in self.numbers if not integer or float(number).is_integer()]
-        number = values.number_of(self.text, name)
-        if number is None or number not in fitting:
-            number = fitting[0] if eager and fitting else None
-        if number is not None:
-            self.numbers.remove(number)
-        return number
-
-    def take_text(self, name: str, description: str, eager: bool) -> str | None:
-        """Return the text that fits a name and its description, or None."""
-        kind = kind_of(name, description)
-        if self.extra and kind == "body":
-            return self.extra
-        given = values.labelled(self.text, name) if name else None
-        for candidate in [given, *self._candidates(kind)] if eager or kind not in ("body", "query", "") else [given]:
-            if candidate and candidate not in self._taken:
-                self._taken.add(candidate)
-                return candidate
-        return None
-
-    def _candidates(self, kind: str) -> Iterable[str]:
-        text = self.text
-        if kind == "email":
-            return values.emails(text) or [*self.quoted, *values.names(text)]
-        if kind == "url":
-            return values.urls(text)
-        if kind == "date":
-            return values.dates(text)
-        if kind == "clock":
-            return values.clocks(text)
-        if kind == "expression":
-            return filter(None, [values.expression(text)])
-        if kind == "place":
-            return [*self.quoted, *values.places(text)]
-        if kind == "body":
-            return filter(None, [*self.quoted, values.remark(text), text])
-        if kind == "query":
-            return [*self.quoted, text]
-        if kind == "topic":
-            return filter(None, [values.topic(text), *self.quoted, *values.names(text)])
-        return [*self.quoted, *values.names(text), *([text] if self.whole and not kind else [])]
-
-    def options(self, kind: str) -> list[str]:
-        """Return all texts that fit a kind; what is quoted counts before what is not."""
-        return list(dict.fromkeys(self.quoted or self._candidates(kind)))
-
-
-def kind_of(name: str, description: str = "") -> str:
-    """Tell what kind of text a name asks for; failing that its description, which is trusted less."""
-    for word in reversed(words(name)):
-        if word in _KIND_OF:
-            return _KIND_OF[word]
-    hints = (_KIND_OF.get(word, "") for word in words(description))
-    return next((kind for kind in hints if kind and kind not in _VAGUE), "")
+_MOST = 8  # items of a list
 
 
 def resolve(
@@ -126,27 +34,30 @@ def resolve(
     for _ in range(_MAX_DEPTH):
         if not isinstance(schema, Mapping):
             return {}
+        branches = _list(schema, "anyOf") or _list(schema, "oneOf")
         if isinstance(schema.get("$ref"), str):
-            target: Any = root
-            for step in schema["$ref"].removeprefix("#").strip("/").split("/"):
-                target = target.get(step, {}) if isinstance(target, Mapping) and step else target
-            schema = {**(target if isinstance(target, Mapping) else {}), **_without_ref(schema)}
-            continue
-        branches = schema.get("anyOf") or schema.get("oneOf")
-        if isinstance(branches, list) and branches:
+            schema = {**_target(schema["$ref"], root), **_without(schema, "$ref")}
+        elif branches:
             chosen = min(branches, key=lambda branch: _plainness(branch, root)) if plain else None
             chosen = chosen or _branch(branches, root, clues)
-            rest = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf")}
-            schema = {**rest, **(chosen if isinstance(chosen, Mapping) else {})}
-            continue
-        if isinstance(schema.get("allOf"), list):
-            merged: dict[str, Any] = {key: value for key, value in schema.items() if key != "allOf"}
-            for part in schema["allOf"]:
-                merged = {**resolve(part, root), **merged}
-            schema = merged
-            continue
-        return schema
+            schema = {**_without(schema, "anyOf", "oneOf"), **(chosen if isinstance(chosen, Mapping) else {})}
+        elif _list(schema, "allOf"):
+            whole = [*(resolve(part, root) for part in schema["allOf"]), _without(schema, "allOf")]
+            schema = {key: value for part in whole for key, value in part.items()}
+        else:
+            return schema
     return {}
+
+
+def _without(schema: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key not in keys}
+
+
+def _target(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
+    target: Any = root
+    for step in reference.removeprefix("#").strip("/").split("/"):
+        target = target.get(step, {}) if isinstance(target, Mapping) and step else target
+    return target if isinstance(target, Mapping) else {}
 
 
 def _branch(branches: list[Any], root: Mapping[str, Any], clues: Clues | None) -> Any:
@@ -173,31 +84,37 @@ def _labels(schema: Any, depth: int = 0) -> Iterator[str]:
     """Yield what a schema says it is about: titles, descriptions, property names, allowed texts."""
     if not isinstance(schema, Mapping) or depth > 4:
         return
-    options = schema.get("enum")
-    said = [schema.get("title"), schema.get("description"), schema.get("const")]
-    said += options if isinstance(options, list) else []
+    said = [schema.get("title"), schema.get("description"), *_list(schema, "enum")]
     yield from (text for text in said if isinstance(text, str))
-    properties = schema.get("properties")
-    for name, child in (properties if isinstance(properties, Mapping) else {}).items():
+    for name, child in _properties(schema).items():
         yield str(name)
         yield from _labels(child, depth + 1)
 
 
-def _without_ref(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in schema.items() if key != "$ref"}
+def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = schema.get("properties")
+    return properties if isinstance(properties, Mapping) else {}
+
+
+def _list(schema: Mapping[str, Any], name: str) -> list[Any]:
+    given = schema.get(name)
+    return given if isinstance(given, list) else []
+
+
+def _bound(schema: Mapping[str, Any], name: str, otherwise: float) -> float:
+    """Return what a schema says of a number or a length; what is no number says nothing."""
+    bound = schema.get(name)
+    return bound if isinstance(bound, (int, float)) and not isinstance(bound, bool) else otherwise
 
 
 def _is_null(schema: Any) -> bool:
     return isinstance(schema, Mapping) and schema.get("type") == "null"
 
 
-def is_nullable(schema: Any) -> bool:
-    """Whether a schema accepts null."""
+def _is_nullable(schema: Any) -> bool:
     if not isinstance(schema, Mapping):
         return False
-    branches = schema.get("anyOf") or schema.get("oneOf") or ()
-    type = schema.get("type")
-    return any(map(_is_null, branches)) or (isinstance(type, list) and "null" in type)
+    return any(map(_is_null, _list(schema, "anyOf"))) or "null" in _list(schema, "type")
 
 
 def type_of(schema: Mapping[str, Any]) -> str:
@@ -210,171 +127,104 @@ def type_of(schema: Mapping[str, Any]) -> str:
     return "object" if "properties" in schema else "array" if "items" in schema else "string"
 
 
-def build(schema: Any, clues: Clues, *, root: Mapping[str, Any], fill: bool = True) -> Any:
-    """Build an instance of a schema.
-
-    Args:
-        schema: The schema.
-        clues: What to take values from.
-        root: The schema that local references are relative to.
-        fill: Whether optional properties are filled when the text has something for them.
-    """
-    value = _build(schema, clues, root, "", "", required=True, fill=fill, depth=0)
+def build(schema: Mapping[str, Any], clues: Clues) -> Any:
+    """Build an instance of a schema, which its references are relative to, from what a text offers."""
+    value = _Builder(clues, schema).value(schema, "", required=True, depth=0)
     return {} if value is _MISSING else value
 
 
-def _build(
-    schema: Any, clues: Clues, root: Mapping[str, Any], name: str, hint: str, *, required: bool, fill: bool, depth: int
-) -> Any:
-    """Build a value; ``_MISSING`` where an optional one is better left out, or a required one has no end."""
-    nullable = is_nullable(schema)
-    schema = resolve(schema, root, clues, plain=depth > _ENOUGH)
-    hint = str(schema.get("description") or hint)
-    if "const" in schema:
-        return schema["const"]
-    if isinstance(schema.get("enum"), list) and schema["enum"]:
-        return _choose(schema, clues, name, required)
-    type = type_of(schema)
-    if depth > _MAX_DEPTH and type in ("object", "array"):
-        if nullable:
-            return None
-        return _MISSING if schema.get("required") or schema.get("minItems") else {} if type == "object" else []
-    if type == "object":
-        return _object(schema, clues, root, required=required, fill=fill, depth=depth)
-    if type == "array":
-        return _array(schema, clues, root, name, hint, required=required, fill=fill, depth=depth)
-    found = _scalar(type, schema, clues, name, hint, eager=required)
-    if found is not None or type == "null":
-        return found
-    if not required:
-        return _MISSING
-    if "default" in schema:
-        return schema["default"]
-    return None if nullable else _invented(type, schema, clues, name, hint)
+class _Builder:
+    """Builds values; ``_MISSING`` where an optional one is better left out, or a required one has no end."""
 
+    def __init__(self, clues: Clues, root: Mapping[str, Any]) -> None:
+        self._clues = clues
+        self._root = root
 
-def _choose(schema: Mapping[str, Any], clues: Clues, name: str, required: bool) -> Any:
-    said = " ".join(words(clues.text))
-    for option in schema["enum"]:
-        if option is not None and re.search(rf"\b{re.escape(' '.join(words(str(option))))}\b", said):
-            return option
-    for option in schema["enum"]:
-        if isinstance(option, str) and concepts(option) & concepts(clues.text):
-            return option
-    if not required:
-        return _MISSING
-    return schema["default"] if schema.get("default", _MISSING) in schema["enum"] else schema["enum"][0]
+    def value(self, schema: Any, name: str, *, required: bool, depth: int) -> Any:
+        nullable = _is_nullable(schema)
+        schema = resolve(schema, self._root, self._clues, plain=depth > _ENOUGH)
+        if "const" in schema:
+            return schema["const"]
+        if _list(schema, "enum"):
+            return self._choice(schema["enum"], required)
+        type = type_of(schema)
+        if depth > _MAX_DEPTH and type in ("object", "array"):
+            if nullable:
+                return None
+            return _MISSING if schema.get("required") or schema.get("minItems") else {} if type == "object" else []
+        if type == "object":
+            return self._object(schema, required, depth)
+        if type == "array":
+            return self._array(schema, name, depth) if required else _MISSING
+        found = self._scalar(type, schema, name, required)
+        if found is not None or type == "null":
+            return found
+        return _MISSING if not required else None if nullable else self._invented(type, schema, name)
 
+    def _choice(self, options: list[Any], required: bool) -> Any:
+        return next(iter(self._said(options)), options[0] if required else _MISSING)
 
-def _object(
-    schema: Mapping[str, Any], clues: Clues, root: Mapping[str, Any], *, required: bool, fill: bool, depth: int
-) -> Any:
-    properties = schema.get("properties")
-    needed = schema.get("required") or []
-    built: dict[str, Any] = {}
-    for name, child in (properties if isinstance(properties, Mapping) else {}).items():
-        must = name in needed
-        if not must and (not fill or depth > 2):
-            continue
-        value = _build(child, clues, root, str(name), "", required=must, fill=fill, depth=depth + 1)
-        if value is not _MISSING:
-            built[str(name)] = value
-        elif must:
-            return _MISSING
-    return built if built or required else _MISSING
+    def _said(self, options: list[Any]) -> list[str]:
+        about = concepts(self._clues.text)
+        return [option for option in options if isinstance(option, str) and concepts(option) & about]
 
+    def _object(self, schema: Mapping[str, Any], required: bool, depth: int) -> Any:
+        needed = _list(schema, "required")
+        built: dict[str, Any] = {}
+        for name, child in _properties(schema).items():
+            must = name in needed
+            value = self.value(child, name, required=must, depth=depth + 1) if must or depth < _ENOUGH else _MISSING
+            if value is not _MISSING:
+                built[name] = value
+            elif must:
+                return _MISSING
+        return built if built or required else _MISSING
 
-def _array(
-    schema: Mapping[str, Any],
-    clues: Clues,
-    root: Mapping[str, Any],
-    name: str,
-    hint: str,
-    *,
-    required: bool,
-    fill: bool,
-    depth: int,
-) -> Any:
-    if not required:
-        return _MISSING
-    items = resolve(schema.get("items"), root)
-    least = int(schema.get("minItems") or 0)
-    most = int(schema["maxItems"]) if isinstance(schema.get("maxItems"), int) else 8
-    type = type_of(items) if items else "string"
-    built: list[Any] = []
-    if type in ("number", "integer"):
-        built = [clues.take_number(name, type == "integer", True) for _ in range(min(len(clues.numbers), most))]
-        built = [_bounded(number, items) for number in built if number is not None]
-    elif type == "string" and "enum" in items:
-        said = concepts(clues.text)
-        built = [option for option in items["enum"] if isinstance(option, str) and concepts(option) & said][:most]
-    elif type == "string":
-        built = [_sized(text, items) for text in clues.options(kind_of(name, hint) or "name")][:most]
-    wanted = max(least, 1 if type == "object" and fill else 0)
-    while len(built) < min(wanted, most):
-        item = items or {"type": "string"}
-        value = _build(item, clues, root, name, hint, required=True, fill=fill, depth=depth + 1)
-        if value is _MISSING:
-            return _MISSING if least else built
-        built.append(value)
-    return built
+    def _array(self, schema: Mapping[str, Any], name: str, depth: int) -> Any:
+        items = resolve(schema.get("items"), self._root)
+        least, most = int(_bound(schema, "minItems", 0)), int(_bound(schema, "maxItems", _MOST))
+        type = type_of(items)
+        built: list[Any] = []
+        if type in ("number", "integer"):
+            built = [self._scalar(type, items, name, True) for _ in self._clues.numbers[:most]]
+            built = [number for number in built if number is not None]
+        elif type == "string":
+            offered = self._said(items["enum"]) if _list(items, "enum") else self._clues.options(name)
+            built = [_sized(text, items) for text in offered[:most]]
+        while len(built) < min(max(least, 1 if type == "object" else 0), most):
+            value = self.value(items, name, required=True, depth=depth + 1)
+            if value is _MISSING:
+                return _MISSING if least else built
+            built.append(value)
+        return built
 
-
-def _scalar(type: str, schema: Mapping[str, Any], clues: Clues, name: str, hint: str, *, eager: bool) -> Any:
-    if type in ("number", "integer"):
-        number = clues.take_number(name, type == "integer", eager)
-        return None if number is None else _bounded(int(number) if type == "integer" else number, schema)
-    if type == "boolean":
-        return _truth(clues.text, name, eager)
-    if type == "string":
-        text = clues.take_text(name, hint, eager)
+    def _scalar(self, type: str, schema: Mapping[str, Any], name: str, required: bool) -> Any:
+        if type in ("number", "integer"):
+            number = self._clues.take_number(type == "integer") if required else None
+            return None if number is None else _bounded(number, schema)
+        if type == "boolean":
+            return not re.search(r"\b(?:no|not|without|never|off)\b", self._clues.text, re.I) if required else None
+        text = self._clues.take_text(name, required) if type == "string" else None
         return None if text is None else _sized(text, schema)
-    return None
 
-
-def _truth(text: str, name: str, eager: bool) -> bool | None:
-    said = concepts(text) & concepts(name)
-    if not said and not eager:
-        return None
-    return not re.search(r"\b(?:no|not|without|don't|never|off)\b", text, re.I)
-
-
-def _invented(type: str, schema: Mapping[str, Any], clues: Clues, name: str, hint: str) -> Any:
-    if type in ("number", "integer"):
-        return _bounded(0, schema)
-    if type == "boolean":
-        return True
-    about = values.topic(clues.text) or shorten(clues.text, 80)
-    if kind_of(name) == "topic":
-        return _sized(about, schema)
-    said = (hint or " ".join(words(name)) or "text").strip(" .")
-    return _sized(f"{said[:1].upper()}{said[1:]} about {about}" if about else said, schema)
+    def _invented(self, type: str, schema: Mapping[str, Any], name: str) -> Any:
+        if type in ("number", "integer"):
+            return _bounded(0, schema)
+        about = shorten(self._clues.text, 80)
+        said = (" ".join(words(name)) or "text").capitalize()
+        return _sized(f"{said} about {about}" if about else said, schema)
 
 
 def _bounded(number: float, schema: Mapping[str, Any]) -> float:
     """Move a number into the bounds of its schema; it stays whole if the schema wants it whole."""
     whole = type_of(schema) == "integer"
     step = 1 if whole else 0.001
-    low, high = _bound(schema, "minimum"), _bound(schema, "maximum")
-    over, under = _bound(schema, "exclusiveMinimum"), _bound(schema, "exclusiveMaximum")
-    if over is not None and number <= over:
-        number = over + step
-    if low is not None:
-        number = max(number, low)
-    if under is not None and number >= under:
-        number = under - step
-    if high is not None:
-        number = min(number, high)
+    low = max(_bound(schema, "minimum", -math.inf), _bound(schema, "exclusiveMinimum", -math.inf) + step)
+    high = min(_bound(schema, "maximum", math.inf), _bound(schema, "exclusiveMaximum", math.inf) - step)
+    number = min(max(number, low), high)
     return math.floor(number) if whole and number == high else math.ceil(number) if whole else number
 
 
-def _bound(schema: Mapping[str, Any], name: str) -> float | None:
-    bound = schema.get(name)
-    return bound if isinstance(bound, (int, float)) and not isinstance(bound, bool) else None
-
-
 def _sized(text: str, schema: Mapping[str, Any]) -> str:
-    least, most = schema.get("minLength"), schema.get("maxLength")
-    if isinstance(least, int) and len(text) < least:
-        text = text.ljust(least, ".")
-    return text[:most] if isinstance(most, int) else text
+    text = text.ljust(int(_bound(schema, "minLength", 0)), ".")
+    return text[: int(_bound(schema, "maxLength", len(text)))]

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 
 from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall, brain
-from kimi_emulator.brain.partial import follow
-from kimi_emulator.brain.partial_json import scan
 from kimi_emulator.families import find_model
 from kimi_emulator.request import ChatRequest
 
@@ -111,15 +109,6 @@ def test_any_continuation_is_gone_on_from(prefix: str, fields: Any, name: Any) -
             assert answer(question, begun(prefix + rest[:cut], **name), **fields).content == rest[cut:]
 
 
-@pytest.mark.parametrize("prefix", [prefix for prefix in PREFIXES if scan(prefix.lstrip("`json\n")) and prefix.strip()])
-def test_json_is_completed(prefix: str) -> None:
-    for question in QUESTIONS:
-        whole = prefix + answer(question, begun(prefix)).content
-        fenced = prefix.startswith("`")
-        assert whole.endswith("\n```") is fenced
-        json.loads(whole.removeprefix("```json").removeprefix("```").removesuffix("```") if fenced else whole)
-
-
 def test_json_of_the_documented_example(ask: Ask) -> None:
     order = "Extract the name, size, price, and color from the product description and output them in a JSON object."
     product = "The DaMi SmartHome Mini is a compact smart home assistant available in black. It costs 998 yuan."
@@ -128,19 +117,6 @@ def test_json_of_the_documented_example(ask: Ask) -> None:
     assert not said.startswith("{")
     whole = json.loads("{" + said)
     assert list(whole) == ["name", "size", "price", "color"]
-    assert whole["price"] == 998
-
-
-def test_json_with_the_keys_it_begins_with() -> None:
-    said = answer("I live in Oslo.", begun('{"city": ')).content
-    assert json.loads('{"city": ' + said) == {"city": "Oslo"}
-
-
-def test_json_by_schema_is_gone_on_with_in_other_spacing() -> None:
-    whole = json.loads(answer("Oslo has 7 hills.", response_format=BY_SCHEMA).content)
-    begins = '{"city":"' + whole["city"] + '",\n'
-    rest = answer("Oslo has 7 hills.", begun(begins), response_format=BY_SCHEMA).content
-    assert json.loads(begins + rest) == whole
 
 
 def test_json_mode_begins_anew(ask: Ask) -> None:
@@ -323,57 +299,3 @@ def test_the_smaller_cap_counts(kimi: KimiEmulator, ask: Ask) -> None:
     kimi.script(*(Reply("a" * 100, max_tokens=cap, whole=True) for cap in (5, 20)))
     assert len(collect(ask("Hello", max_tokens=10))[0]) == 20
     assert len(collect(ask("Hello", max_tokens=10))[0]) == 40
-
-
-# parts
-
-
-@pytest.mark.parametrize(
-    ("prefix", "whole", "rest"),
-    [
-        ("", "a b", "a b"),
-        ("a", "a b", " b"),
-        ("a ", "a b", "b"),
-        ("a\n", "a b", "b"),
-        ("a\n", "a\n\n b", "\n b"),
-        ('{"a":1,', '{"a": 1, "b": 2}', ' "b": 2}'),
-        ("a b", "a b", ""),
-        ("a b c", "a b", None),
-        ("b", "a b", None),
-    ],
-)
-def test_follow(prefix: str, whole: str, rest: str | None) -> None:
-    assert follow(prefix, whole) == rest
-
-
-def test_scan_closes_any_beginning() -> None:
-    text = r' {"a\n": [1, -2.5e+3, true, null, {"\u00e9": "x\"\\"}, [], {}], "b": {"c": ""}, "d": false } '
-    for end in range(1, len(text) + 1):
-        found = scan(text[:end])
-        assert found is not None
-        assert isinstance(json.loads(text[:end] + found.closing), dict if end > 1 else type(None))
-        if found.open_key is None and end > 5:
-            assert set(found.keys) <= {"a\n", "b", "d"}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{a",
-        "{1",
-        '{"a" 1',
-        '{"a": 1 2',
-        "[1}",
-        "[1,]",
-        '{"a": 1,}',
-        "]",
-        "tru e",
-        "01 ",
-        '["\n"]',
-        '"\\x"',
-        "{} {",
-        "?",
-    ],
-)
-def test_scan_knows_what_is_no_json(text: str) -> None:
-    assert scan(text) is None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -17,6 +18,43 @@ from llama_index_kimi import Kimi
 from tests.llama_index_kimi.foreign import PlainLLM
 
 KEY = "sk-test-0123456789"
+
+
+def _number_in(body: dict[str, Any], pattern: str) -> str:
+    """Find a number in the last message: what was cut on the way has none, and the emulator answers with a 500."""
+    found = re.search(pattern, body["messages"][-1]["content"])
+    assert found, pattern
+    return found[1]
+
+
+def choose(body: dict[str, Any]) -> Reply:
+    number = _number_in(body, r"\((\d)\)[^()]*lighthouse")
+    return Reply(f'[{{"choice": {number}, "reason": "It knows the lighthouse."}}]')
+
+
+def rank(body: dict[str, Any]) -> Reply:
+    number = _number_in(body, r"Document (\d):\s*The lighthouse")
+    return Reply(f"Doc: {number}, Relevance: 10")
+
+
+def conclude(body: dict[str, Any]) -> Reply:
+    number = _number_in(body, r"Observation: (\d+)")
+    return Reply(f"Thought: I can answer now.\nAnswer: {number}")
+
+
+SCRIPTS: Mapping[str, Sequence[Reply | Callable[[dict[str, Any]], Reply]]] = {
+    "test_react_agents": (
+        Reply('Thought: I need a tool.\nAction: multiply\nAction Input: {"a": 6, "b": 7}'),
+        conclude,
+    ),
+    "test_rerankers_by_prompt": (rank,),
+    "test_selectors_by_prompt": (choose,),
+    "test_sub_questions": (
+        Reply('```json\n{"items": [{"sub_question": "Who built the lighthouse?", "tool_name": "buildings"}]}\n```'),
+    ),
+    # Core doubles the braces of the schema in its prompt, which the emulator's small model cannot read.
+    "test_text_completion_programs": (Reply('{"name": "Ada Lovelace", "age": 36}'),),
+}
 
 
 class EmulatorConformance(LLMConformance):
@@ -34,12 +72,8 @@ class EmulatorConformance(LLMConformance):
         return {"model": self.model, "api_key": KEY, "api_base": self.emulator.base_url}
 
     def prepare(self, test: str) -> None:
-        # Core doubles the braces of the schema in its prompt, which the emulator's small model cannot read.
-        if test.startswith("test_text_completion_programs"):
-            self.emulator.script(Reply('{"name": "Ada Lovelace", "age": 36}'))
-        if test.startswith("test_sub_questions"):
-            items = '{"items": [{"sub_question": "Who built the lighthouse?", "tool_name": "buildings"}]}'
-            self.emulator.script(Reply(f"```json\n{items}\n```"))
+        """Script what core reads out of plain text: the emulator's small model writes no such forms."""
+        self.emulator.script(*SCRIPTS.get(test.partition("[")[0], ()))
 
     def make_failing_llm(self) -> LLM:
         self.emulator.script(*[Failure(500)] * 4)

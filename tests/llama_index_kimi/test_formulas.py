@@ -63,10 +63,15 @@ async def test_agents_run_official_tools(
     assert call.tool_output.raw_output == call.tool_output.content
 
 
-async def test_workflows_and_react_agents(llm: Make, spec: Any) -> None:
+async def test_workflows_and_react_agents(kimi: KimiEmulator, llm: Make, spec: Any) -> None:
     tools = spec().to_tool_list()
     agent = FunctionAgent(name="a", description="d", tools=tools, llm=llm())
     assert "3.10686" in str(await AgentWorkflow(agents=[agent]).run("Convert 5 'km' to 'mile'."))
+    given = '{"value": 5, "from_unit": "km", "to_unit": "mile"}'
+    kimi.script(
+        Reply(f"Thought: I need a tool.\nAction: convert\nAction Input: {given}"),
+        lambda body: Reply(f"Thought: I know.\nAnswer: {body['messages'][-1]['content']}"),
+    )
     assert "3.10686" in str(await ReActAgent(tools=tools, llm=llm()).run("Convert 5 'km' to 'mile'."))
 
 
