@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
+
+from jiter import from_json
 
 JSON = dict[str, Any]
 """A JSON object."""
 
 
+def is_whole(value: Any, at_least: int | None = None) -> TypeGuard[int]:
+    """Whether a value is a whole number; True and False, which Python has for 1 and 0, are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and (at_least is None or value >= at_least)
+
+
 def count_or_none(value: Any) -> int | None:
     """The value, if it is a whole number."""
-    return max(value, 0) if isinstance(value, int) and not isinstance(value, bool) else None
+    return max(value, 0) if is_whole(value) else None
 
 
 def text_or_none(value: Any) -> str | None:
@@ -22,3 +29,12 @@ def text_or_none(value: Any) -> str | None:
 def mapping(value: Any) -> Mapping[str, Any]:
     """A JSON object; an empty one in place of anything else."""
     return value if isinstance(value, Mapping) else {}
+
+
+def read_object(body: bytes) -> JSON | None:
+    """The JSON object that a body is; None for anything else, a gateway's page for example."""
+    try:
+        parsed = from_json(body)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None

@@ -1,11 +1,15 @@
-"""What a caller can ask of a request: the settings, where they come from, and names that are nobody's. Pure."""
+"""What a caller can ask of a request: the settings, where they come from, and names that are nobody's. Pure.
+
+Deliberately absent: the fields of `ChatKimi` and `Kimi`, made of this table. Editors, type checkers and documentation
+read them in the source; a test compares them instead.
+"""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from kimi_wire.errors import KimiRequestError
 
@@ -86,8 +90,8 @@ class Settings:
     thinking: bool | None = None
     reasoning_effort: str | None = None
     preserve_thinking: bool | None = None
-    missing_reasoning: str = "placeholder"
-    unanswered_tool_calls: str = "error"
+    missing_reasoning: Literal["placeholder", "omit", "error"] = "placeholder"
+    unanswered_tool_calls: Literal["error", "repair"] = "error"
     dialect: str = "auto"
     prefix: str | None = None
     prefix_name: str | None = None
@@ -107,16 +111,25 @@ class Settings:
     response_format: Mapping[str, Any] | None = None
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
-    remote_images: str = "error"
+    remote_images: Literal["error", "download"] = "error"
     upload_media_over: int | None = None
     extra_body: Mapping[str, Any] | None = None
     strict: bool = False
 
 
 SETTINGS = tuple(item.name for item in fields(Settings))
-"""Names of all settings. An adapter's constructor has a field for each but those of a single call."""
+"""Names of all settings. An adapter's constructor has a field for each but those of a single call, of the same type and
+default, with a docstring; tests/test_both_adapters.py compares them, and the README's table, with this one."""
+
+OF_A_CALL = frozenset({"prefix", "prefix_name", "tools", "tool_choice", "response_format"})
+"""The settings that single calls have, and no model object."""
 
 _ALIASES = {"max_completion_tokens": "max_tokens", "model_name": "model"}
+
+
+def rename_settings(call: Mapping[str, Any]) -> dict[str, Any]:
+    """What one call gives, with the settings under their own names."""
+    return {_ALIASES.get(name, name): value for name, value in call.items()}
 
 
 @dataclass(frozen=True, slots=True)

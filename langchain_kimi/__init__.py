@@ -1,16 +1,17 @@
 """LangChain chat model for Moonshot's Kimi models."""
 
+# ruff: noqa: E402 # whether the framework is there is said before anything needs it
+
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-try:
-    import langchain_core  # noqa: F401 # only whether it is there
-except ImportError as error:
-    raise ImportError('langchain_kimi needs LangChain: pip install "kimi-adapters[langchain]"') from error
+from typing import TYPE_CHECKING
 
 from kimi_wire import __version__
 from kimi_wire.errors import KimiError, KimiFormulaError, KimiMissingKeyError, KimiWarning
+from kimi_wire.lazy import lazy_names, require
+
+require("langchain_core", package="langchain_kimi", title="LangChain", extra="langchain")
+
 from langchain_kimi.chat_models import ChatKimi
 from langchain_kimi.display import ashow, show
 from langchain_kimi.files import KimiFileLoader, KimiFileParser
@@ -76,10 +77,5 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import the error classes, and with them the openai SDK, when somebody asks for one."""
-    if name in __all__:
-        from langchain_kimi import errors
-
-        return getattr(errors, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# The error classes, and with them the openai SDK.
+__getattr__ = lazy_names(__name__, {"errors": " ".join(__all__)})

@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, get_args, get_origin
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
+from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
+from typing_extensions import Self
 
-from kimi_wire.answers import PROVIDER, Completion, explain_answer
-from kimi_wire.errors import KimiError, KimiWarning
-from kimi_wire.profiles import profile_for
-from kimi_wire.requests import Request, render_request
-from kimi_wire.settings import merge_settings, split_options
+from kimi_wire import __version__
+from kimi_wire.answers import PROVIDER, Completion
+from kimi_wire.endpoints import KimiClient, KimiPlatform, estimate_messages, estimate_text, estimate_tools
+from kimi_wire.errors import KimiError
+from kimi_wire.model_object import (
+    client_of,
+    explain,
+    fill_state,
+    own_settings,
+    plain_secret,
+    prepare,
+    profile_asked,
+    without_secrets,
+)
+from kimi_wire.requests import Request, check_settings
+from kimi_wire.settings import DEFAULT_MODEL, suggest
+from kimi_wire.structured import OutputForm
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
+from langchain_kimi.adapt import adapted
 from langchain_kimi.messages import render_message
 from langchain_kimi.profiles import model_profile
 from langchain_kimi.responses import parse_completion, parse_delta, parse_stream_end
-from langchain_kimi.structured import KimiOutputParser, OutputSchema, describe_schema, read_schema, with_raw
-from langchain_kimi.tokens import KimiTokenCounting
+from langchain_kimi.structured import KimiOutputParser, describe_schema, read_schema, with_raw
 from langchain_kimi.tools import Tool, render_tool
 
 StructuredMethod = Literal["json_schema", "function_calling", "json_mode"]
 
 
-class ChatKimi(KimiTokenCounting):
+class ChatKimi(BaseChatModel):
     """Chat model for Moonshot's Kimi models: they think, call tools, and are shown their own thinking again.
 
     Setup:
@@ -158,6 +171,173 @@ class ChatKimi(KimiTokenCounting):
         `request_id`, which Moonshot's support asks for.
     """
 
+    model_name: str = Field(default=DEFAULT_MODEL, alias="model")
+    """Model id. Families are known by pattern; ids that are not Kimi's are sent untouched."""
+
+    kimi_api_key: SecretStr | str = Field(default=None, alias="api_key", validate_default=True)
+    """API key, held as a `SecretStr` whatever was given; default: the environment's `MOONSHOT_API_KEY`, else
+    `KIMI_API_KEY`."""
+
+    base_url: str = Field(default=None, validate_default=True)
+    """The API's root; default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
+    `https://api.moonshot.ai/v1`."""
+
+    thinking: bool | None = None
+    """Whether to think; None is the model's default. Left out with a warning where the model has no switch."""
+
+    reasoning_effort: str | None = None
+    """`low`, `high` or `max`, kimi-k3 family only; the server's default is `max`. Changing it in the middle of a
+    conversation loses the prefix cache."""
+
+    preserve_thinking: bool | None = None
+    """Whether the model sees its thinking of earlier turns again (`thinking.keep`). A choice on kimi-k2.6 only."""
+
+    missing_reasoning: Literal["placeholder", "omit", "error"] = "placeholder"
+    """What to do about a message with tool calls that has lost its thinking, where the model has refused such messages:
+    send a space in its place, nothing, or raise."""
+
+    unanswered_tool_calls: Literal["error", "repair"] = "error"
+    """What to do about a tool call in the history that nobody answered: raise, or answer it with an error."""
+
+    dialect: str = "auto"
+    """What the host speaks: `moonshot`, `vllm`, `sglang`, `openrouter`, or `openai` for one that refuses all fields but
+    OpenAI's. `auto` is `moonshot`, but for hosts that are known by their address."""
+
+    continue_on_length: int = 0
+    """How often an answer cut by its token limit is continued in Partial Mode; it comes back as one answer."""
+
+    resume_streams: int = 0
+    """How often a stream that broke off is resumed in Partial Mode, where it stopped."""
+
+    max_tokens: int | None = Field(default=None, alias="max_completion_tokens")
+    """Cap on the answer in tokens, thinking included."""
+
+    temperature: float | None = None
+    """Sampling temperature; sent only where the model takes it."""
+
+    top_p: float | None = None
+    """Nucleus sampling; sent only where the model takes it."""
+
+    n: int | None = None
+    """Number of answers; more than one on moonshot-v1 and kimi-k2 only, and not streamed."""
+
+    presence_penalty: float | None = None
+    """-2 to 2; sent only where the model takes it."""
+
+    frequency_penalty: float | None = None
+    """-2 to 2; sent only where the model takes it."""
+
+    logprobs: bool | None = None
+    """Whether to return log probabilities; sent only where the model takes it."""
+
+    top_logprobs: int | None = None
+    """How many alternatives to return with them, 0 to 20."""
+
+    stop: list[str] | str | None = Field(default=None, alias="stop_sequences")
+    """Up to 5 strings of at most 32 bytes each, at which the answer ends."""
+
+    prompt_cache_key: str | None = None
+    """An id of the session: requests with the same one find the same prefix cache."""
+
+    safety_identifier: str | None = None
+    """A stable, hashed id of the end user."""
+
+    remote_images: Literal["error", "download"] = "error"
+    """What to do about images and videos given as http(s) URLs, which Kimi does not fetch: raise, or fetch them from
+    here (public addresses only, 100 MB and 60 s for all of a request, no proxy) and send the bytes."""
+
+    upload_media_over: int | None = None
+    """Images and videos of more than so many bytes are uploaded once for this model object, and referred to by their
+    `ms://` id from then on; None sends each with every request. `delete_uploaded_media` deletes them."""
+
+    extra_body: Mapping[str, Any] | None = None
+    """Fields to put into the request body as they are, over everything else."""
+
+    strict: bool = False
+    """Raise where a setting would be left out with a warning."""
+
+    streaming: bool = False
+    """Whether `invoke` streams behind the scenes."""
+
+    token_counting: Literal["local", "server"] = "local"
+    """How `get_num_tokens` and `get_num_tokens_from_messages` count: `local` estimates, `server` asks the server with
+    every count."""
+
+    timeout: Any = None
+    """Seconds, or an `openai.Timeout`. Default: 900 s without a byte (thinking can be silent for minutes), 60 s to
+    connect."""
+
+    stream_idle_timeout: float | None = None
+    """Seconds a stream may be silent before it counts as broken. Default: as `timeout`."""
+
+    max_retries: int = Field(default=DEFAULT_MAX_RETRIES, ge=0)
+    """How often the openai SDK sends a failed request again; there is no other layer of retries."""
+
+    default_headers: Mapping[str, str] | None = Field(default=None, exclude=True, repr=False)
+    """Headers for every request."""
+
+    http_client: Any = Field(default=None, exclude=True, repr=False)
+    """An `httpx.Client` (openai 3: `httpx2.Client`) for synchronous calls."""
+
+    http_async_client: Any = Field(default=None, exclude=True, repr=False)
+    """An `httpx.AsyncClient` (openai 3: `httpx2.AsyncClient`) for asynchronous calls."""
+
+    # pydantic would quote the constructor's arguments, the key among them.
+    model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True)
+
+    _connection: tuple[dict[str, Any], KimiClient] | None = PrivateAttr(default=None)
+    _warned: set[str] = PrivateAttr(default_factory=set)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_arguments(cls, values: Any) -> Any:
+        known = {name for field, info in cls.model_fields.items() for name in (field, info.alias) if name}
+        for name in values if isinstance(values, dict) else ():
+            if name not in known:
+                raise ValueError(f"{name!r} is not an argument of {cls.__name__}. {suggest(name, known)}")
+        return values
+
+    @field_validator("kimi_api_key", mode="before")
+    @classmethod
+    def _resolve_api_key(cls, value: Any) -> SecretStr:
+        try:
+            return SecretStr(resolve_api_key(plain_secret(value)))
+        finally:
+            value = None  # a traceback may be printed with its variables
+
+    @field_validator("base_url", mode="before")
+    @classmethod
+    def _resolve_base_url(cls, value: str | None) -> str:
+        return resolve_base_url(value)
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> Self:
+        """Refuse at construction what every request would be refused for."""
+        check_settings(self._settings(), self.base_url)
+        return self
+
+    @model_validator(mode="after")
+    def _set_kimi_version(self) -> Self:
+        self._add_version("kimi-adapters", __version__)
+        return self
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """The state for a pickle: without the key, the headers and the connections."""
+        state: dict[Any, Any] = super(ChatKimi, without_secrets(self, "kimi_api_key")).__getstate__()
+        return state
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Come out of a pickle; each call takes the environment's key."""
+        super().__setstate__(fill_state(type(self), state))
+
+    @property
+    def _client(self) -> KimiClient:
+        return client_of(self, "kimi_api_key", "base_url")
+
+    def _settings(self) -> dict[str, Any]:
+        """The settings of the constructor, by the names of `kimi_wire.settings.Settings`."""
+        return {**own_settings(self), "model": self.model_name}
+
     # What LangChain asks a model about itself.
 
     @property
@@ -191,7 +371,7 @@ class ChatKimi(KimiTokenCounting):
         return params
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        return model_profile(self.model_name)
+        return model_profile(self.model_name, profile_asked(self._settings(), {}, self.base_url))
 
     # The four ways to ask. Each pair differs by `async` and `await` only; tests/test_architecture.py compares them.
 
@@ -203,11 +383,11 @@ class ChatKimi(KimiTokenCounting):
         **kwargs: Any,
     ) -> ChatResult:
         try:
-            request, options = self._render(messages, stop, kwargs, stream=False)
+            request, options = self._prepare(messages, stop, kwargs, stream=False)
             completion = self._client.complete(request, options)
         except KimiError as error:
-            raise _adapted(error) from error
-        self._explain(completion)
+            raise adapted(error) from error
+        explain(completion)
         return parse_completion(completion)
 
     async def _agenerate(
@@ -218,11 +398,11 @@ class ChatKimi(KimiTokenCounting):
         **kwargs: Any,
     ) -> ChatResult:
         try:
-            request, options = self._render(messages, stop, kwargs, stream=False)
+            request, options = self._prepare(messages, stop, kwargs, stream=False)
             completion = await self._client.acomplete(request, options)
         except KimiError as error:
-            raise _adapted(error) from error
-        self._explain(completion)
+            raise adapted(error) from error
+        explain(completion)
         return parse_completion(completion)
 
     def _stream(
@@ -234,15 +414,15 @@ class ChatKimi(KimiTokenCounting):
     ) -> Iterator[ChatGenerationChunk]:
         v1 = self.output_version == "v1"
         try:
-            request, options = self._render(messages, stop, kwargs, stream=True)
+            request, options = self._prepare(messages, stop, kwargs, stream=True)
             for item in self._client.stream(request, options):
                 if isinstance(item, Completion):
-                    self._explain(item)
+                    explain(item)
                     yield parse_stream_end(item, v1=v1)
                 else:
                     yield parse_delta(item, v1=v1)
         except KimiError as error:
-            raise _adapted(error) from error
+            raise adapted(error) from error
 
     async def _astream(
         self,
@@ -253,39 +433,25 @@ class ChatKimi(KimiTokenCounting):
     ) -> AsyncIterator[ChatGenerationChunk]:
         v1 = self.output_version == "v1"
         try:
-            request, options = self._render(messages, stop, kwargs, stream=True)
+            request, options = self._prepare(messages, stop, kwargs, stream=True)
             async for item in self._client.astream(request, options):
                 if isinstance(item, Completion):
-                    self._explain(item)
+                    explain(item)
                     yield parse_stream_end(item, v1=v1)
                 else:
                     yield parse_delta(item, v1=v1)
         except KimiError as error:
-            raise _adapted(error) from error
+            raise adapted(error) from error
 
-    def _render(
+    def _prepare(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, stream: bool
     ) -> tuple[Request, dict[str, Any]]:
-        """Render the request of one call, and warn about what it leaves out, once per setting."""
-        options, call = split_options({**kwargs, "stop": stop})
+        """Render the request of a call, and its options for the client."""
+        call = {**kwargs, "stop": stop}
         call.pop("stream", None)  # LangChain's word for the way it calls, not a setting
-        settings, notices = merge_settings(self._settings(), call)
-        request = render_request(
-            settings,
-            [render_message(message) for message in messages],
-            stream=stream,
-            notices=notices,
-            base_url=self.base_url,
-        )
-        for notice in request.notices:
-            if notice.setting not in self._warned:
-                self._warned.add(notice.setting)
-                warnings.warn(notice.message, KimiWarning, stacklevel=3)
-        return request, options
-
-    def _explain(self, completion: Completion) -> None:
-        for explanation in explain_answer(completion.choice):
-            warnings.warn(explanation, KimiWarning, stacklevel=3)
+        rendered = [render_message(message) for message in messages]
+        own, base_url = self._settings(), self.base_url
+        return prepare(own, call, rendered, stream=stream, base_url=base_url, warned=self._warned)
 
     def delete_uploaded_media(self) -> list[str]:
         """Delete what `upload_media_over` uploaded from the account; what is needed again is uploaded again.
@@ -301,6 +467,71 @@ class ChatKimi(KimiTokenCounting):
     async def adelete_uploaded_media(self) -> list[str]:
         """The asynchronous twin of `delete_uploaded_media`."""
         return await self._client.adelete_uploads()
+
+    # Token counts.
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """Return a list as long as the estimated number of tokens; always local.
+
+        Kimi's vocabulary is not known here: the ids are those of `custom_get_token_ids` where that is set, and
+        otherwise positions.
+
+        Args:
+            text: The text.
+
+        Returns:
+            The ids, one for each token.
+        """
+        if self.custom_get_token_ids is not None:
+            return self.custom_get_token_ids(text)
+        return list(range(estimate_text(text)))
+
+    def get_num_tokens(self, text: str) -> int:
+        """Count the tokens of a text.
+
+        Args:
+            text: The text. The server counts it as a user's message, with what surrounds that in a prompt.
+
+        Returns:
+            The number of tokens.
+
+        Raises:
+            KimiError: The server was asked, and something went wrong.
+        """
+        if self.token_counting == "local":
+            return len(self.get_token_ids(text))
+        return self._count_at_server([{"role": "user", "content": text}])
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+        """Count the prompt tokens of messages: text, thinking, tool calls and images.
+
+        Works as `trim_messages(..., token_counter=model)`. With `token_counting="server"`, each count is a request.
+
+        Args:
+            messages: The messages. None at all are 0 tokens.
+            tools: Functions, Pydantic classes, tools or declarations that go with them; always estimated, as the server
+                counts no tools.
+
+        Returns:
+            The number of tokens of the prompt.
+
+        Raises:
+            KimiError: A message has no form in the API, or the server was asked, and something went wrong.
+        """
+        try:
+            rendered = [render_message(message) for message in messages]
+        except KimiError as error:
+            raise adapted(error) from error
+        declared = [render_tool(tool) for tool in tools or ()]
+        if self.token_counting == "local":
+            return estimate_messages(rendered, self.model_name, declared)
+        return self._count_at_server(rendered) + estimate_tools(declared)
+
+    def _count_at_server(self, messages: list[dict[str, Any]]) -> int:
+        try:
+            return KimiPlatform.over(self._client.connection).count_tokens(messages, self.model_name)
+        except KimiError as error:
+            raise adapted(error) from error
 
     # Tools and structured output.
 
@@ -368,34 +599,29 @@ class ChatKimi(KimiTokenCounting):
             raise ValueError(f"method={method!r} is not one of {', '.join(get_args(StructuredMethod))}.")
         if schema is None and method != "json_mode":
             raise ValueError(f"with_structured_output needs a schema for method={method!r}.")
-        if method == "json_schema" and not profile_for(self.model_name).json_schema:
+        if method == "json_schema" and not profile_asked(self._settings(), kwargs, self.base_url).json_schema:
             method = "function_calling"
         output = None if schema is None else read_schema(schema)
         parser = KimiOutputParser(output=output, from_tool=method == "function_calling")
         # LangSmith shows the schema beside the trace; langchain-core takes the argument out before it calls the model.
         if output is not None:
-            traced = schema if get_origin(schema) is None else output.tool  # which it cannot convert on Python 3.13
+            # It cannot convert other types than classes on Python 3.13.
+            traced = schema if get_origin(schema) is None else output.form.tool
             kwargs["ls_structured_output_format"] = {"kwargs": {"method": method, "strict": strict}, "schema": traced}
-        llm = self._bind_output(output, method, strict, kwargs)
+        llm = self._bind_output(None if output is None else output.form, method, strict, kwargs)
         return with_raw(llm, parser) if include_raw else llm | parser
 
     def _bind_output(
-        self, output: OutputSchema | None, method: str, strict: bool | None, kwargs: dict[str, Any]
+        self, form: OutputForm | None, method: str, strict: bool | None, kwargs: dict[str, Any]
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        if output is None:
+        if form is None:
             return self.bind(response_format={"type": "json_object"}, **kwargs)
         if method == "function_calling":
-            return self.bind_tools([output.tool], tool_choice=output.name, strict=strict, **kwargs)
+            return self.bind_tools([form.tool], tool_choice=form.name, strict=strict, **kwargs)
         if method == "json_mode":
             llm = self.bind(response_format={"type": "json_object"}, **kwargs)
-            return RunnableLambda(self._convert_input) | partial(describe_schema, output) | llm
-        response_format = output.response_format
+            return RunnableLambda(self._convert_input) | partial(describe_schema, form) | llm
+        response_format = form.response_format
         if strict is not None:
             response_format["json_schema"]["strict"] = strict
         return self.bind(response_format=response_format, **kwargs)
-
-
-def _adapted(error: KimiError) -> Exception:
-    from langchain_kimi.errors import adapt_error
-
-    return adapt_error(error)

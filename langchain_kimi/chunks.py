@@ -1,4 +1,8 @@
-"""LangChain's chunks, made and added up at a cost that does not grow with the stream. Pure."""
+"""LangChain's chunks, made and added up at a cost that does not grow with the stream. Pure.
+
+Deliberately absent: a sum of the stream so far, kept beside the chunks. LangChain copies, filters and adds them as it
+likes, and the sum must be that of those which are added.
+"""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from langchain_core.documents import Document
 
 from kimi_wire.endpoints import DEFAULT_CONCURRENCY, KimiFiles
 from kimi_wire.errors import KimiError, KimiRequestError
+from langchain_kimi.adapt import adapted
 
 logger = logging.getLogger("langchain_kimi")
 
@@ -79,7 +80,7 @@ class KimiFileParser(BaseBlobParser):
         try:
             text = self._files.extract(*_file(blob))
         except KimiError as error:
-            raise _adapted(error) from error
+            raise adapted(error) from error
         yield Document(text, metadata=_metadata(blob))
 
     async def alazy_parse(self, blob: Blob) -> AsyncIterator[Document]:
@@ -87,7 +88,7 @@ class KimiFileParser(BaseBlobParser):
         try:
             text = await self._files.aextract(*_file(blob))
         except KimiError as error:
-            raise _adapted(error) from error
+            raise adapted(error) from error
         yield Document(text, metadata=_metadata(blob))
 
 
@@ -197,7 +198,7 @@ class KimiFileLoader(BaseLoader):
         try:
             return [file for path in self._paths for file in (self._files_in(path) if path.is_dir() else [path])]
         except KimiError as error:
-            raise _adapted(error) from error
+            raise adapted(error) from error
 
     def _files_in(self, folder: Path) -> list[Path]:
         try:
@@ -245,9 +246,3 @@ def _metadata(blob: Blob) -> dict[str, Any]:
     size = Path(blob.path).stat().st_size if blob.data is None and blob.path else len(blob.as_bytes())
     facts = {"source": blob.source, "file_name": _name(blob), "file_type": blob.mimetype, "file_size": size}
     return {**{name: value for name, value in facts.items() if value is not None}, **blob.metadata}
-
-
-def _adapted(error: KimiError) -> Exception:
-    from langchain_kimi.errors import adapt_error
-
-    return adapt_error(error)

@@ -10,7 +10,9 @@ from pydantic import PrivateAttr
 
 from kimi_wire.endpoints import FormulaTool, KimiFormulas
 from kimi_wire.errors import KimiError, KimiFormulaError
+from kimi_wire.model_object import plain_secret
 from kimi_wire.transport import DEFAULT_MAX_RETRIES
+from langchain_kimi.adapt import adapted
 
 HandleToolError = bool | str | Callable[[ToolException], str] | None
 
@@ -48,13 +50,13 @@ class KimiFormulaTool(BaseTool):
         try:
             return self._formulas.run(self._tool, arguments)
         except KimiError as error:
-            raise _adapted(error) from error
+            raise _for_the_model(error) from error
 
     async def _arun(self, /, **arguments: Any) -> str:
         try:
             return await self._formulas.arun(self._tool, arguments)
         except KimiError as error:
-            raise _adapted(error) from error
+            raise _for_the_model(error) from error
 
 
 class KimiFormulaToolkit(BaseToolkit):
@@ -108,7 +110,7 @@ class KimiFormulaToolkit(BaseToolkit):
     ) -> None:
         formulas = KimiFormulas(
             uris,
-            api_key.get_secret_value() if hasattr(api_key, "get_secret_value") else api_key,
+            plain_secret(api_key),
             base_url,
             timeout=timeout,
             max_retries=max_retries,
@@ -136,14 +138,14 @@ class KimiFormulaToolkit(BaseToolkit):
         try:
             return self._make(self._formulas.tools())
         except KimiError as error:
-            raise _adapted(error, in_tool=False) from error
+            raise adapted(error) from error
 
     async def aget_tools(self) -> list[BaseTool]:
         """The asynchronous twin of `get_tools`."""
         try:
             return self._make(await self._formulas.atools())
         except KimiError as error:
-            raise _adapted(error, in_tool=False) from error
+            raise adapted(error) from error
 
     def close(self) -> None:
         """Close the connections of synchronous calls; the next call opens new ones."""
@@ -153,9 +155,6 @@ class KimiFormulaToolkit(BaseToolkit):
         return [KimiFormulaTool(self._formulas, tool, self._handle_tool_error) for tool in tools]
 
 
-def _adapted(error: KimiError, *, in_tool: bool = True) -> Exception:
-    if in_tool and isinstance(error, KimiFormulaError):
-        return ToolException(str(error))
-    from langchain_kimi.errors import adapt_error
-
-    return adapt_error(error)
+def _for_the_model(error: KimiError) -> Exception:
+    """A run that failed becomes an answer to the model; what no model can mend stays an error."""
+    return ToolException(str(error)) if isinstance(error, KimiFormulaError) else adapted(error)

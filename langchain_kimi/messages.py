@@ -1,4 +1,8 @@
-"""LangChain messages on their way out. Pure; the caller's messages are not changed."""
+"""LangChain messages on their way out. Pure; the caller's messages are not changed.
+
+Deliberately absent: a cache of rendered messages. Messages can be edited in place, and what was said before the edit
+would go out in silence.
+"""
 
 from __future__ import annotations
 

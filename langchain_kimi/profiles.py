@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from langchain_core.language_models import ModelProfile
 
-from kimi_wire.profiles import ForcedChoice, Thinking, profile_for
+from kimi_wire.profiles import ForcedChoice, Profile, Thinking
 from kimi_wire.requests import EFFORTS
 
 
-def model_profile(model: str) -> ModelProfile | None:
+def model_profile(model: str, facts: Profile) -> ModelProfile | None:
     """A model's capabilities in LangChain's terms; None for a model that is not Kimi's.
 
     `structured_output` is true where the server enforces a JSON schema, so that agents pick it over a forced tool
     choice; `tool_choice` where a choice can be forced while the model thinks.
+
+    Args:
+        model: The model's id.
+        facts: What it takes at its host.
     """
-    facts = profile_for(model)
     if not facts.is_kimi:
         return None
     profile = ModelProfile(
@@ -32,7 +35,7 @@ def model_profile(model: str) -> ModelProfile | None:
         video_outputs=False,
         reasoning_output=facts.can_think,
         tool_calling=facts.tools,
-        tool_choice=facts.forced_choice is ForcedChoice.REQUIRED,
+        tool_choice=facts.forced_choice in (ForcedChoice.REQUIRED, ForcedChoice.NATIVE),
         tool_call_streaming=facts.tools,
         structured_output=facts.json_schema,
         temperature=not facts.fixed_sampling,

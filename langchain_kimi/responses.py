@@ -1,4 +1,8 @@
-"""Kimi's answers as LangChain messages and chunks. Pure; the sum of the chunks of a stream is the whole message."""
+"""Kimi's answers as LangChain messages and chunks. Pure; the sum of the chunks of a stream is the whole message.
+
+Deliberately absent: mending the arguments of a broken call, or guessing the rest of a cut one. No tool may run with
+arguments that nobody wrote.
+"""
 
 from __future__ import annotations
 

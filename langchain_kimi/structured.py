@@ -1,15 +1,13 @@
-"""Structured answers: what a schema asks of the server, and what an answer becomes."""
+"""Structured answers: a caller's schema in any form LangChain has for it, and what an answer becomes."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from operator import itemgetter
 from typing import Any
 
-from jiter import from_json
 from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
@@ -18,46 +16,33 @@ from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema
-from langchain_core.utils.json import parse_partial_json
 from langchain_core.utils.pydantic import is_basemodel_subclass
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
-from kimi_wire.json_text import iter_json_texts
-from kimi_wire.schema import is_object_schema
-
-WRAPPED = "value"
-"""The property that holds an answer whose schema is no object; the server takes objects only."""
+from kimi_wire.arguments import parse_arguments, render_arguments
+from kimi_wire.structured import (
+    WRAPPER,
+    OutputForm,
+    explain_cut,
+    explain_misfit,
+    explain_missing,
+    find_objects,
+    parse_beginning,
+    quote_answer,
+)
 
 
 @dataclass(frozen=True)
 class OutputSchema:
-    """A caller's schema in the API's terms.
+    """A caller's schema.
 
     Attributes:
-        name: A name the server takes for tools and formats.
-        schema: The JSON Schema; its root is an object.
-        wrapped: Whether that object was put around the caller's schema (see `WRAPPED`).
+        form: How it is asked for.
         make: Turns the parsed JSON into what the caller gets: an instance, or the dict itself.
     """
 
-    name: str
-    schema: dict[str, Any]
-    wrapped: bool
+    form: OutputForm
     make: Callable[[Any], Any]
-
-    @property
-    def response_format(self) -> dict[str, Any]:
-        """The `response_format` that has the server hold an answer to the schema."""
-        return {"type": "json_schema", "json_schema": {"name": self.name, "strict": True, "schema": self.schema}}
-
-    @property
-    def tool(self) -> dict[str, Any]:
-        """A tool whose arguments are the answer."""
-        description = self.schema.get("description") or f"Answer as {self.name}."
-        return {
-            "type": "function",
-            "function": {"name": self.name, "description": description, "parameters": self.schema},
-        }
 
 
 def read_schema(schema: Any) -> OutputSchema:
@@ -81,8 +66,7 @@ def read_schema(schema: Any) -> OutputSchema:
     else:
         adapter: TypeAdapter[Any] = TypeAdapter(schema)
         name, found, make = getattr(schema, "__name__", "answer"), adapter.json_schema(), adapter.validate_python
-    wrapped = not is_object_schema(found)
-    return OutputSchema(_clean_name(name), _wrap(found) if wrapped else found, wrapped, make)
+    return OutputSchema(OutputForm.of(name, found), make)
 
 
 def _as_it_is(value: Any) -> Any:
@@ -97,18 +81,6 @@ def _read_mapping(schema: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         described = {"description": function["description"]} if function.get("description") else {}
         return function["name"], {**described, **parameters}
     return schema.get("title") or "answer", dict(schema)
-
-
-def _clean_name(name: str) -> str:
-    """A name of letters, digits, underscores and dashes that starts with a letter, such as `Page_City_`."""
-    clean = re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:64]
-    return clean if re.match(r"[a-zA-Z]", clean) else f"a{clean}"[:64]
-
-
-def _wrap(schema: Mapping[str, Any]) -> dict[str, Any]:
-    shared = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
-    inner = {key: value for key, value in schema.items() if key not in shared}
-    return {"type": "object", "properties": {WRAPPED: inner}, "required": [WRAPPED], **shared}
 
 
 class KimiOutputParser(BaseCumulativeTransformOutputParser[Any]):
@@ -126,9 +98,13 @@ class KimiOutputParser(BaseCumulativeTransformOutputParser[Any]):
     def _type(self) -> str:
         return "kimi_output"
 
+    @property
+    def _name(self) -> str:
+        return "the answer" if self.output is None else self.output.form.name
+
     def parse(self, text: str) -> Any:
         """Parse an answer's text."""
-        return self._make(_find_json(text), text)
+        return self._read(text, explain_missing(self._name, text))
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
         """Parse an answer.
@@ -138,40 +114,32 @@ class KimiOutputParser(BaseCumulativeTransformOutputParser[Any]):
             partial: Whether more of it may come. What has come is given as far as it makes sense, else None.
 
         Raises:
-            OutputParserException: The answer was cut, is no JSON, or does not fit the schema; the message has the path
-                of what does not fit, and the answer's text.
+            OutputParserException: The answer was cut, is no JSON object, or does not fit the schema; the message has
+                the path of what does not fit, and the answer's text.
         """
         generation = result[0]
         message = generation.message if isinstance(generation, ChatGeneration) else None
         finish_reason = message.response_metadata.get("finish_reason") if message is not None else None
         if partial and finish_reason is None:
             return self._parse_partly(message, generation.text)
+        calls = message.tool_calls if isinstance(message, AIMessage) else []
+        thought = message is not None and bool(message.additional_kwargs.get("reasoning_content"))
         if finish_reason == "length":
-            raise OutputParserException(
-                "The answer was cut at its token limit (finish_reason 'length') before it was whole. Raise max_tokens, "
-                "or leave it out; thinking and answer share it.",
-                llm_output=generation.text,
-            )
-        if self.from_tool and isinstance(message, AIMessage):
-            return self._parse_call(message)
-        return self.parse(generation.text)
-
-    def _parse_call(self, message: AIMessage) -> Any:
-        if message.tool_calls:
-            arguments = message.tool_calls[0]["args"]
-            return self._make(arguments, json.dumps(arguments, ensure_ascii=False))
-        for broken in message.invalid_tool_calls:
-            raise OutputParserException(
-                f"The arguments of {broken['name']} are not a JSON object: {broken['args']}", llm_output=broken["args"]
-            )
-        raise OutputParserException(f"The answer has no tool call: {message.text}", llm_output=str(message.text))
+            problem = explain_cut(begun=bool(generation.text or calls), thought=thought)
+            raise OutputParserException(problem, llm_output=generation.text)
+        if self.from_tool and calls:
+            return self._make(calls[0]["args"], render_arguments(calls[0]["args"]))
+        text = _broken_arguments(message) if self.from_tool else generation.text
+        called = [call["name"] for call in calls]
+        problem = explain_missing(self._name, text, called=called, thought=thought, finish_reason=finish_reason)
+        return self._read(text, problem)
 
     def _parse_partly(self, message: BaseMessage | None, text: str) -> Any:
         if self.from_tool:
             calls = message.tool_calls if isinstance(message, AIMessage) else []
             value: Any = calls[0]["args"] if calls else None
         else:
-            value = _parse_beginning(text)
+            value = parse_beginning(text)
         if not isinstance(value, dict) or not value:
             return None
         try:
@@ -179,45 +147,34 @@ class KimiOutputParser(BaseCumulativeTransformOutputParser[Any]):
         except OutputParserException:
             return None  # not enough of it yet
 
+    def _read(self, text: str, missing: str) -> Any:
+        """Make what the caller gets of the first JSON object in a text that fits; else say what the first one lacks."""
+        failure = OutputParserException(quote_answer(missing, text), llm_output=text)
+        for index, found in enumerate(find_objects(text)):
+            try:
+                return self._make(parse_arguments(found), text)
+            except OutputParserException as error:
+                failure = failure if index else error
+        raise failure
+
     def _make(self, value: Any, text: str) -> Any:
         if self.output is None:
             return value
-        if self.output.wrapped:
-            if not isinstance(value, dict) or WRAPPED not in value:
-                raise OutputParserException(f"The answer has no {WRAPPED!r}: {text}", llm_output=text)
-            value = value[WRAPPED]
+        form = self.output.form
+        if form.wrapped and WRAPPER not in value:
+            problem = f"The answer does not fit {form.name}: {WRAPPER}: Field required."
+            raise OutputParserException(quote_answer(problem, text), llm_output=text)
         try:
-            return self.output.make(value)
-        except (ValidationError, ValueError) as error:
+            return self.output.make(form.unwrap(value))
+        except ValueError as error:  # Pydantic's are, of both versions
             raise OutputParserException(
-                f"The answer does not fit {self.output.name}: {error}\nThe answer was: {text}", llm_output=text
+                quote_answer(explain_misfit(form.name, error), text), llm_output=text
             ) from error
 
 
-def _parse_beginning(text: str) -> Any:
-    """As much of a JSON text as there is; None where there is nothing.
-
-    What jiter refuses (raw line feeds in strings) goes to langchain-core's parser, which takes 20 times as long.
-    """
-    try:
-        return from_json(text.encode(), partial_mode="trailing-strings")
-    except ValueError:
-        pass
-    try:
-        return parse_partial_json(text)
-    except ValueError:
-        return None
-
-
-def _find_json(text: str) -> Any:
-    """The JSON of an answer, in a Markdown fence or with prose around it too."""
-    braces = text[text.find("{") : text.rfind("}") + 1]
-    for candidate in (*iter_json_texts(text), braces):
-        try:
-            return json.loads(candidate, strict=False)
-        except ValueError:
-            continue
-    raise OutputParserException(f"The answer is not JSON: {text}", llm_output=text)
+def _broken_arguments(message: BaseMessage | None) -> str:
+    broken: Sequence[Any] = message.invalid_tool_calls if isinstance(message, AIMessage) else ()
+    return (broken[0]["args"] or "") if broken else ""
 
 
 def with_raw(llm: Runnable[LanguageModelInput, Any], parser: Runnable[Any, Any]) -> Runnable[LanguageModelInput, Any]:
@@ -227,7 +184,7 @@ def with_raw(llm: Runnable[LanguageModelInput, Any], parser: Runnable[Any, Any])
     return RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
 
 
-def describe_schema(output: OutputSchema, prompt: PromptValue) -> list[BaseMessage]:
+def describe_schema(form: OutputForm, prompt: PromptValue) -> list[BaseMessage]:
     """Put a schema before the messages of a prompt, unless they name all of its properties already.
 
     With `{"type": "json_object"}` the server keeps to JSON and knows nothing of the schema: "must describe fields in
@@ -235,10 +192,10 @@ def describe_schema(output: OutputSchema, prompt: PromptValue) -> list[BaseMessa
     """
     messages = prompt.to_messages()
     said = "\n".join(str(message.text) for message in messages)
-    properties = output.schema.get("properties", {})
+    properties = form.schema.get("properties", {})
     if properties and all(name in said for name in properties):
         return messages
-    schema = json.dumps(output.schema, ensure_ascii=False)
+    schema = json.dumps(form.schema, ensure_ascii=False)
     return [
         SystemMessage(f"Answer with a JSON object that fits this JSON Schema, and nothing else:\n{schema}"),
         *messages,

@@ -1,15 +1,10 @@
 """Kimi models of Moonshot AI for LlamaIndex: `Kimi`, an LLM with thinking and tools."""
 
+# ruff: noqa: E402 # whether the framework is there is said before anything needs it
+
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-try:
-    import llama_index.core  # noqa: F401
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "llama_index":
-        raise
-    raise ImportError('llama_index_kimi needs LlamaIndex: pip install "kimi-adapters[llama-index]"') from error
+from typing import TYPE_CHECKING
 
 from kimi_wire import (
     KimiError,
@@ -22,6 +17,10 @@ from kimi_wire import (
     KimiWarning,
     __version__,
 )
+from kimi_wire.lazy import lazy_names, require
+
+require("llama_index.core", package="llama_index_kimi", title="LlamaIndex", extra="llama-index")
+
 from llama_index_kimi.base import Kimi
 from llama_index_kimi.display import ashow, show
 from llama_index_kimi.files import KimiFileReader
@@ -85,10 +84,5 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import the server's errors, and with them the openai SDK, when somebody asks for one."""
-    if name in __all__:
-        from kimi_wire import errors
-
-        return getattr(errors, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# The server's errors, and with them the openai SDK.
+__getattr__ = lazy_names(__name__, {"kimi_wire.errors": " ".join(__all__)})

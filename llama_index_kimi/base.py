@@ -1,9 +1,9 @@
-"""The LLM: settings, and thin shells around `kimi_wire` for each of LlamaIndex's endpoints."""
+"""`Kimi`, the LlamaIndex LLM for Moonshot's Kimi models: fields, and thin shells around `kimi_wire`."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import (
@@ -14,30 +14,63 @@ from llama_index.core.base.llms.types import (
     CompletionResponse,
     CompletionResponseAsyncGen,
     CompletionResponseGen,
+    LLMMetadata,
     MessageRole,
 )
+from llama_index.core.bridge.pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
+from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.program.utils import get_program_for_llm
+from llama_index.core.prompts import BasePromptTemplate, PromptTemplate
+from llama_index.core.types import BasePydanticProgram, Model, PydanticProgramMode
 
-from kimi_wire import KimiWarning
-from kimi_wire.answers import Completion, explain_answer
-from kimi_wire.requests import Request
+from kimi_wire import KimiRequestError, profile_for
+from kimi_wire.answers import Completion
+from kimi_wire.endpoints import KimiClient
+from kimi_wire.model_object import (
+    client_of,
+    explain,
+    fill_state,
+    own_settings,
+    plain_secret,
+    prepare,
+    profile_asked,
+    without_secrets,
+)
+from kimi_wire.profiles import Profile
+from kimi_wire.requests import Request, check_settings
+from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, suggest
+from kimi_wire.structured import can_think_while_forced
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
 from llama_index_kimi.callbacks import when_observed
-from llama_index_kimi.convert import (
+from llama_index_kimi.messages import render_message
+from llama_index_kimi.prediction import acall_tool, answer_of, call_tool
+from llama_index_kimi.responses import (
     StreamedResponse,
     keep_first_call,
     parse_completion_response,
     parse_response,
     parse_tool_calls,
 )
-from llama_index_kimi.prediction import KimiPrediction
+from llama_index_kimi.structured import KimiProgram, check_whole
 from llama_index_kimi.tools import render_tool
 
 if TYPE_CHECKING:
+    from llama_index.core.chat_engine.types import AgentChatResponse
     from llama_index.core.tools.types import BaseTool
+    from typing_extensions import Self
+
+# Of a model that no table knows. Memories and prompts are cut to this size, so that too small a number loses text in
+# silence, where too large a one is an error that says so.
+DEFAULT_CONTEXT_WINDOW = 131_072
+
+dispatcher = get_dispatcher(__name__)
 
 
-class Kimi(KimiPrediction):
+class Kimi(FunctionCallingLLM):
     """Kimi LLM, by Moonshot AI.
 
     To instantiate the `Kimi` class, provide an API key, or set the environment variable `MOONSHOT_API_KEY` (or
@@ -154,10 +187,86 @@ class Kimi(KimiPrediction):
         ```
     """
 
+    model: str = Field(default=DEFAULT_MODEL, description="The model's id.")
+    api_key: SecretStr | str | None = Field(default=None, description="The API key.", exclude=True, repr=False)
+    api_base: str | None = Field(default=None, description="The API's root.")
+    base_url: str | None = Field(default=None, description="The same, by its other name.", exclude=True, repr=False)
+    thinking: bool | None = Field(default=None, description="Whether to think; None is the model's default.")
+    reasoning_effort: str | None = Field(default=None, description="low, high or max; kimi-k3 family only.")
+    preserve_thinking: bool | None = Field(default=None, description="Whether the model sees its earlier thinking.")
+    missing_reasoning: str = Field(default="placeholder", description="placeholder, omit or error.")
+    unanswered_tool_calls: str = Field(default="error", description="error or repair.")
+    dialect: str = Field(default="auto", description="What the host speaks; auto goes by its address.")
+    continue_on_length: int = Field(default=0, description="How often a cut answer is continued in Partial Mode.")
+    resume_streams: int = Field(default=0, description="How often a broken stream is resumed in Partial Mode.")
+    max_tokens: int | None = Field(default=None, description="Cap on the answer in tokens, thinking included.")
+    temperature: float | None = Field(default=None, description="Sampling temperature.")
+    top_p: float | None = Field(default=None, description="Nucleus sampling.")
+    presence_penalty: float | None = Field(default=None, description="-2 to 2.")
+    frequency_penalty: float | None = Field(default=None, description="-2 to 2.")
+    logprobs: bool | None = Field(default=None, description="Whether to return log probabilities.")
+    top_logprobs: int | None = Field(default=None, description="How many alternatives with them, 0 to 20.")
+    stop: str | list[str] | None = Field(default=None, description="Up to 5 strings of at most 32 bytes.")
+    prompt_cache_key: str | None = Field(default=None, description="Steers requests to the same cache.")
+    safety_identifier: str | None = Field(default=None, description="A stable, hashed id of the end user.")
+    remote_images: str = Field(default="error", description="error or download.")
+    upload_media_over: int | None = Field(default=None, description="Upload larger images and videos, in bytes.")
+    extra_body: Mapping[str, Any] | None = Field(default=None, description="Fields to put into the body as they are.")
+    strict: bool = Field(default=False, description="Raise where a setting would be left out with a warning.")
+    timeout: float | None = Field(default=None, description="Seconds; None is 60 to connect and 900 to read.")
+    stream_idle_timeout: float | None = Field(default=None, description="Seconds of silence that break a stream.")
+    max_retries: int = Field(default=DEFAULT_MAX_RETRIES, description="How often to try again.", ge=0)
+    default_headers: dict[str, str] | None = Field(
+        default=None, description="Headers for every request.", exclude=True, repr=False
+    )
+    http_client: Any = Field(default=None, description="HTTP client of synchronous calls.", exclude=True, repr=False)
+    http_async_client: Any = Field(
+        default=None, description="HTTP client of asynchronous calls.", exclude=True, repr=False
+    )
+    context_window: int | None = Field(default=None, description="Input and output, in tokens; None is the model's.")
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # pydantic would quote the arguments, keys among them
+
+    _connection: tuple[dict[str, Any], KimiClient] | None = PrivateAttr(default=None)
+    _warned: set[str] = PrivateAttr(default_factory=set)
+
+    def __init__(self, model: str = DEFAULT_MODEL, **kwargs: Any) -> None:
+        """Set the model up; nothing is sent. See the class for the arguments."""
+        if isinstance(kwargs.get("api_key"), str):  # a traceback may be printed with its variables
+            kwargs["api_key"] = SecretStr(kwargs["api_key"])
+        base_url = kwargs.pop("base_url", None)
+        kwargs["api_base"] = kwargs.get("api_base") or base_url
+        fields = type(self).model_fields
+        for name in sorted(kwargs.keys() - fields.keys()):
+            _check_single(kwargs.get("n"))
+            hint = "Give it with a call." if name in SETTINGS else suggest(name, fields)
+            raise KimiRequestError(f"{name!r} is not an argument of {type(self).__name__}. {hint}")
+        kwargs["api_key"] = SecretStr(resolve_api_key(plain_secret(kwargs.get("api_key"))))
+        kwargs["api_base"] = resolve_base_url(kwargs.get("api_base"))
+        super().__init__(model=model, **kwargs)
+        check_settings(self._settings(), self.api_base or "")
+
     @classmethod
     def class_name(cls) -> str:
         """Name of the class in serialised form."""
         return "Kimi"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """What is known of the model; never an error, whatever its id."""
+        profile = profile_for(self.model)
+        return LLMMetadata(
+            context_window=self.context_window or profile.context_window or DEFAULT_CONTEXT_WINDOW,
+            num_output=self.max_tokens or -1,
+            is_chat_model=True,
+            is_function_calling_model=profile.tools,
+            model_name=self.model,
+        )
+
+    def to_payload(self) -> dict[str, Any]:
+        """What events say of this LLM: its metadata and the settings that are set; no key, no headers."""
+        asked = {name: value for name, value in self._settings().items() if value is not None}
+        return {"class_name": self.class_name(), **self.metadata.model_dump(), **asked}
 
     # Each pair below differs by `async` and `await` only; tests/test_architecture.py compares them.
 
@@ -257,25 +366,27 @@ class Kimi(KimiPrediction):
     # Without callbacks, so that `complete` is one call to those who count tokens, not two.
 
     def _chat(self, request: Request, options: Mapping[str, Any]) -> ChatResponse:
-        completion = self._client().complete(request, options)
-        _explain(completion)
+        completion = self._client.complete(request, options)
+        explain(completion)
         return parse_response(completion)
 
     async def _achat(self, request: Request, options: Mapping[str, Any]) -> ChatResponse:
-        completion = await self._client().acomplete(request, options)
-        _explain(completion)
+        completion = await self._client.acomplete(request, options)
+        explain(completion)
         return parse_response(completion)
 
     def _stream_chat(self, request: Request, options: Mapping[str, Any]) -> ChatResponseGen:
         response = StreamedResponse()
-        for item in self._client().stream(request, options):
-            _explain(item)
+        for item in self._client.stream(request, options):
+            if isinstance(item, Completion):
+                explain(item)
             yield response.add(item)
 
     async def _astream_chat(self, request: Request, options: Mapping[str, Any]) -> ChatResponseAsyncGen:
         response = StreamedResponse()
-        async for item in self._client().astream(request, options):
-            _explain(item)
+        async for item in self._client.astream(request, options):
+            if isinstance(item, Completion):
+                explain(item)
             yield response.add(item)
 
     def delete_uploaded_media(self) -> list[str]:
@@ -287,11 +398,29 @@ class Kimi(KimiPrediction):
         Raises:
             KimiError: Whatever goes wrong.
         """
-        return self._client().delete_uploads()
+        return self._client.delete_uploads()
 
     async def adelete_uploaded_media(self) -> list[str]:
         """The asynchronous twin of `delete_uploaded_media`."""
-        return await self._client().adelete_uploads()
+        return await self._client.adelete_uploads()
+
+    # A request, its client, and what is asked of either.
+
+    def _prepare(
+        self, messages: Sequence[ChatMessage], call: Mapping[str, Any], *, stream: bool = False
+    ) -> tuple[Request, dict[str, Any]]:
+        """Render the request of a call, and its options for the client."""
+        _check_single(call.get("n"))
+        rendered = [render_message(message) for message in messages]
+        own, base_url = self._settings(), self.api_base or ""
+        return prepare(own, call, rendered, stream=stream, base_url=base_url, warned=self._warned)
+
+    def _settings(self) -> dict[str, Any]:
+        return own_settings(self)
+
+    @property
+    def _client(self) -> KimiClient:
+        return client_of(self, "api_key", "api_base")
 
     def _prompt_messages(self, prompt: str, formatted: bool) -> list[ChatMessage]:
         if not formatted and self.completion_to_prompt is not None:
@@ -366,7 +495,199 @@ class Kimi(KimiPrediction):
             raise ValueError(f"Expected at least one tool call, but got {len(calls)} tool calls.")
         return calls
 
+    # Structured prediction and tools that are run at once, as core builds them on top of a chat.
 
-def _explain(item: object) -> None:
-    for reason in explain_answer(item.choice) if isinstance(item, Completion) else ():
-        warnings.warn(reason, KimiWarning, stacklevel=6)
+    # Each pair below differs by `async` and `await` only; tests/llama_index_kimi/test_structured.py compares them.
+
+    def structured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """Ask for an object of a class.
+
+        The server holds the answer to the class's schema where the model's family is known for it, and the model thinks
+        as it always does; otherwise the object is a tool's arguments. A `pydantic_program_mode` other than "default"
+        takes core's program of that name.
+
+        Args:
+            output_cls: The Pydantic class.
+            prompt: The prompt.
+            llm_kwargs: Settings of this call.
+            **prompt_args: Variables of the prompt.
+
+        Returns:
+            The object, validated.
+
+        Raises:
+            KimiStructuredOutputError: The answer is cut, no JSON, or does not fit the class. A `ValueError` too.
+            KimiError: Whatever else goes wrong.
+        """
+        dispatcher.event(
+            LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
+        )
+        program = self._program(output_cls, prompt, llm_kwargs)
+        result = program(llm_kwargs=dict(llm_kwargs or {}), **prompt_args)
+        dispatcher.event(LLMStructuredPredictEndEvent(output=result))
+        return result  # type: ignore[return-value]
+
+    async def astructured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """The asynchronous twin of `structured_predict`."""
+        dispatcher.event(
+            LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args)
+        )
+        program = self._program(output_cls, prompt, llm_kwargs)
+        result = await program.acall(llm_kwargs=dict(llm_kwargs or {}), **prompt_args)
+        dispatcher.event(LLMStructuredPredictEndEvent(output=result))
+        return result  # type: ignore[return-value]
+
+    # Behind `stream_structured_predict` and `astream_structured_predict`, which stay core's.
+
+    def _structured_stream_call(
+        self,
+        output_cls: type[Model],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Generator[Any, None, None]:
+        program = self._program(output_cls, prompt, llm_kwargs)
+        return program.stream_call(llm_kwargs=dict(llm_kwargs or {}), **prompt_args)
+
+    async def _structured_astream_call(
+        self,
+        output_cls: type[Model],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> AsyncGenerator[Any, None]:
+        program = self._program(output_cls, prompt, llm_kwargs)
+        return await program.astream_call(llm_kwargs=dict(llm_kwargs or {}), **prompt_args)
+
+    def _program(
+        self, output_cls: type[Model], prompt: BasePromptTemplate, call: Mapping[str, Any] | None
+    ) -> BasePydanticProgram[Model]:
+        mode, profile = self.pydantic_program_mode, self._profile(call)
+        if mode is PydanticProgramMode.DEFAULT:
+            if profile.json_schema or profile.tools:
+                return KimiProgram(output_cls, self, prompt, by_schema=profile.json_schema)
+            mode = PydanticProgramMode.LLM
+        # `LLMTextCompletionProgram` writes its output parser into the prompt that it gets.
+        return get_program_for_llm(output_cls, prompt.model_copy(), self, pydantic_program_mode=mode)
+
+    def predict_and_call(
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,
+        allow_parallel_tool_calls: bool = False,
+        error_on_no_tool_call: bool = True,
+        error_on_tool_error: bool = False,
+        **kwargs: Any,
+    ) -> AgentChatResponse:
+        """Let the model call a tool, and run it.
+
+        Args:
+            tools: The tools.
+            user_msg: The last message.
+            chat_history: The messages before it; not changed.
+            verbose: Whether to print the call and its result.
+            allow_parallel_tool_calls: Whether all calls of an answer are run, or only the first.
+            error_on_no_tool_call: Whether it is an error if no tool is called. Defaults to True.
+            error_on_tool_error: Whether it is an error if a tool fails. Defaults to False: the text is in the response.
+            **kwargs: Settings of this call, `tool_required` and `tool_choice` among them.
+
+        Returns:
+            The tools' results, as text and as `sources`. A call of an unknown tool, or with arguments that are no JSON,
+            is a failed one: nothing is run, and its result says why.
+
+        Raises:
+            ValueError: No tool was called, or one failed, where that is asked to be an error.
+            KimiStructuredOutputError: The call was cut at the answer's token limit.
+            KimiError: Whatever else goes wrong.
+        """
+        asked = {"user_msg": user_msg, "chat_history": chat_history, "verbose": verbose, **kwargs}
+        if not self.metadata.is_function_calling_model:
+            return super().predict_and_call(tools, **asked)
+        settings = self._with_thinking(asked, allow_parallel_tool_calls)
+        response = self.chat_with_tools(tools, allow_parallel_tool_calls=allow_parallel_tool_calls, **settings)
+        calls = self._whole_calls(response, error_on_no_tool_call)
+        outputs = [call_tool(call, tools, verbose) for call in calls]
+        return answer_of(response, outputs, error_on_tool_error)
+
+    async def apredict_and_call(
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,
+        allow_parallel_tool_calls: bool = False,
+        error_on_no_tool_call: bool = True,
+        error_on_tool_error: bool = False,
+        **kwargs: Any,
+    ) -> AgentChatResponse:
+        """The asynchronous twin of `predict_and_call`; the tools run at the same time."""
+        asked = {"user_msg": user_msg, "chat_history": chat_history, "verbose": verbose, **kwargs}
+        if not self.metadata.is_function_calling_model:
+            return await super().apredict_and_call(tools, **asked)
+        settings = self._with_thinking(asked, allow_parallel_tool_calls)
+        response = await self.achat_with_tools(tools, allow_parallel_tool_calls=allow_parallel_tool_calls, **settings)
+        calls = self._whole_calls(response, error_on_no_tool_call)
+        outputs = await asyncio.gather(*(acall_tool(call, tools, verbose) for call in calls))
+        return answer_of(response, outputs, error_on_tool_error)
+
+    def _with_thinking(self, call: Mapping[str, Any], several: bool) -> dict[str, Any]:
+        """Ask for thinking where a required call would have it switched off, so that core's programs keep it."""
+        required = call.get("tool_required") or call.get("tool_choice") not in (None, "auto", "none")
+        unasked = call.get("thinking") is None and self.thinking is None
+        if required and unasked and not several and can_think_while_forced(self._profile(call)):
+            return {**call, "thinking": True}
+        return {**call}
+
+    def _profile(self, call: Mapping[str, Any] | None) -> Profile:
+        return profile_asked(self._settings(), call or {}, self.api_base or "")
+
+    def _whole_calls(self, response: ChatResponse, error_on_no_tool_call: bool) -> list[ToolSelection]:
+        calls = self.get_tool_calls_from_response(response, error_on_no_tool_call=error_on_no_tool_call)
+        if calls:
+            check_whole(response)
+        return calls
+
+    # Copies and storage.
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are set up alike; connections, callbacks and warnings given do not count."""
+        if not isinstance(other, Kimi):
+            return NotImplemented
+        return self.to_dict() == other.to_dict() and plain_secret(self.api_key) == plain_secret(other.api_key)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Copy the settings; the copy shares connections and callbacks, which cannot be copied."""
+        memo = {} if memo is None else memo
+        for name in ("http_client", "http_async_client", "callback_manager", "rate_limiter", "_connection"):
+            shared = getattr(self, name, None)
+            memo[id(shared)] = shared
+        return super().__deepcopy__(memo)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The state for a pickle: without the key, the headers and the connections."""
+        state: dict[str, Any] = super(Kimi, without_secrets(self, "api_key")).__getstate__()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Come out of a pickle; each call takes the environment's key."""
+        BaseModel.__setstate__(self, fill_state(type(self), state))
+        self.check_prompts()  # type: ignore[operator] # a validator, and a method all the same
+
+
+def _check_single(n: int | None) -> None:
+    if n not in (None, 1):
+        raise KimiRequestError(f"n={n} asks for several answers; a response of LlamaIndex has one.")

@@ -8,19 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
-from llama_index.core.bridge.pydantic import Field, PrivateAttr, SecretStr
+from llama_index.core.bridge.pydantic import BaseModel, Field, PrivateAttr, SecretStr
 from llama_index.core.readers.base import BasePydanticReader
 from llama_index.core.schema import Document
 
 from kimi_wire.endpoints import DEFAULT_CONCURRENCY, KimiFiles
 from kimi_wire.errors import KimiRequestError
+from kimi_wire.model_object import fill_state, plain_secret, without_secrets
 from kimi_wire.settings import suggest
 from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
-from llama_index_kimi.settings import plain_secret
 
 Files: TypeAlias = "str | PurePath | Sequence[str | PurePath]"
-
-_NOT_KEPT = ("api_key", "default_headers", "http_client", "http_async_client")
 
 
 class KimiFileReader(BasePydanticReader):
@@ -89,7 +87,7 @@ class KimiFileReader(BasePydanticReader):
     def lazy_load_data(
         self, file: Files, extra_info: Mapping[str, Any] | None = None, fs: Any = None, **kwargs: Any
     ) -> Iterator[Document]:
-        """Extract the text of files, one after the other.
+        """Extract the text of files, one after the other; `load_data` gives them as a list.
 
         Args:
             file: A path, or several.
@@ -105,25 +103,6 @@ class KimiFileReader(BasePydanticReader):
         """
         for path in _paths(file):
             yield _document(self._connected().extract(*_open(path, fs)), path, extra_info)
-
-    def load_data(
-        self, file: Files, extra_info: Mapping[str, Any] | None = None, fs: Any = None, **kwargs: Any
-    ) -> list[Document]:
-        """Extract the text of files, one after the other.
-
-        Args:
-            file: A path, or several.
-            extra_info: Metadata for every document, over the reader's own.
-            fs: The fsspec file system that the paths are of. Defaults to None: the local one.
-            **kwargs: Not used.
-
-        Returns:
-            One document for each file, with `file_name` in its metadata.
-
-        Raises:
-            KimiError: A file cannot be read or the server refuses it; the message says why.
-        """
-        return list(self.lazy_load_data(file, extra_info, fs))
 
     async def aload_data(
         self, file: Files, extra_info: Mapping[str, Any] | None = None, fs: Any = None, **kwargs: Any
@@ -163,20 +142,12 @@ class KimiFileReader(BasePydanticReader):
 
     def __getstate__(self) -> dict[str, Any]:
         """The state for a pickle, as process pools make one: without the key and the connections."""
-        bare = self.model_copy(update=dict.fromkeys(_NOT_KEPT))
-        bare._files = None
-        state: dict[str, Any] = super(KimiFileReader, bare).__getstate__()
+        state: dict[str, Any] = super(KimiFileReader, without_secrets(self, "api_key")).__getstate__()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Come out of a pickle; the first call takes the environment's key.
-
-        Without one, the first call raises and not this: a `multiprocessing.Pool` whose workers cannot read their tasks
-        waits forever.
-        """
-        super().__setstate__(state)
-        for name in _NOT_KEPT:
-            setattr(self, name, None)
+        """Come out of a pickle; the first call takes the environment's key."""
+        BaseModel.__setstate__(self, fill_state(type(self), state))
 
 
 def _paths(file: Files) -> list[str | PurePath]:

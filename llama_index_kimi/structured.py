@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from jiter import from_json
 from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
@@ -23,17 +21,17 @@ from llama_index.core.prompts import BasePromptTemplate
 from llama_index.core.types import BasePydanticProgram, Model
 
 from kimi_wire import KimiToolChoiceError
-from kimi_wire.arguments import parse_arguments, replay_arguments
 from kimi_wire.errors import KimiResponseError
-from kimi_wire.json_text import iter_json_texts
-from kimi_wire.schema import is_object_schema
-
-JSON = dict[str, Any]
-
-_QUOTED = 2000
-"""Characters of an answer that an error quotes."""
-
-_RAISE_LIMIT = "Raise max_tokens, or leave it out; thinking and answer share it."
+from kimi_wire.structured import (
+    WRAPPER,
+    OutputForm,
+    explain_cut,
+    explain_misfit,
+    explain_missing,
+    find_objects,
+    parse_beginning,
+    quote_answer,
+)
 
 # What core's `FunctionCallingProgram` takes out of the `llm_kwargs` as well: how the object is asked for is ours.
 _NOT_PASSED_ON = frozenset({"tool_required", "tool_choice", "allow_parallel_tool_calls"})
@@ -59,18 +57,17 @@ class Form:
     def __init__(self, output_cls: type[BaseModel], *, by_schema: bool) -> None:
         self.output_cls = output_cls
         self._by_schema = by_schema
-        # "root must be an object" (MoonshotAI/walle, docs/mfjs-spec.md): RootModel[list[int]] and unions go inside one.
-        self._wrapped = not is_object_schema(output_cls.model_json_schema())
-        self._sent_cls = create_model(output_cls.__name__, answer=(output_cls, ...)) if self._wrapped else output_cls
+        self._form = OutputForm.of(output_cls.__name__, output_cls.model_json_schema())
+        self._sent_cls: type[BaseModel] = output_cls
+        if self._form.wrapped:  # RootModel[list[int]], a union
+            fields: dict[str, Any] = {WRAPPER: (output_cls, ...)}
+            self._sent_cls = create_model(output_cls.__name__, **fields)
 
-    def render(self) -> JSON:
+    def render(self) -> dict[str, Any]:
         """The settings of the request that ask for an object."""
-        name, schema = _render_name(self.output_cls.__name__), self._sent_cls.model_json_schema()
         if self._by_schema:
-            json_schema = {"name": name, "strict": True, "schema": schema}
-            return {"response_format": {"type": "json_schema", "json_schema": json_schema}}
-        function = {"name": name, "description": schema.get("description") or name, "parameters": schema}
-        return {"tools": [{"type": "function", "function": function}], "tool_choice": "required"}
+            return {"response_format": self._form.response_format}
+        return {"tools": [self._form.tool], "tool_choice": self._form.name}
 
     def parse(self, response: ChatResponse) -> BaseModel:
         """Read the object from a whole response.
@@ -81,25 +78,20 @@ class Form:
         check_whole(response)
         text = self.text(response)
         failure: ValidationError | None = None
-        for found in _iter_objects(text):
+        for found in find_objects(text):
             try:
                 return self._unwrap(self._sent_cls.model_validate_json(found))
             except ValidationError as error:
                 failure = failure or error
         name = self.output_cls.__name__
         if failure is None:
-            raise _failed(f"{_explain_missing(response, text)} The JSON of {name} was asked for.", response, text)
-        raise _failed(f"The answer does not fit {name}: {_explain(failure)}", response, text) from failure
+            raise _failed(_explain_missing(name, response, text), response, text)
+        raise _failed(explain_misfit(name, failure), response, text) from failure
 
     def parse_partial(self, text: str) -> Any:
         """Read as much as there is of the object's data; None if there is nothing yet."""
-        try:
-            data = from_json(text[max(text.find("{"), 0) :].encode(), partial_mode="trailing-strings")
-        except ValueError:
-            return None
-        if not isinstance(data, dict):
-            return None
-        return data.get("answer") if self._wrapped else data
+        data = parse_beginning(text)
+        return None if data is None else self._form.unwrap(data)
 
     def text(self, response: ChatResponse) -> str:
         """The text that is the object's JSON, or the beginning of it."""
@@ -109,13 +101,8 @@ class Form:
         return str(calls[0].tool_kwargs) if calls else ""
 
     def _unwrap(self, instance: BaseModel) -> BaseModel:
-        answer: BaseModel = instance.answer if self._wrapped else instance  # type: ignore[attr-defined]
+        answer: BaseModel = getattr(instance, WRAPPER) if self._form.wrapped else instance
         return answer
-
-
-def _render_name(name: str) -> str:
-    """A name the server takes of a class: generic ones have brackets, private ones begin with an underscore."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", name).lstrip("_-0123456789")[:64] or "Answer"
 
 
 def check_whole(response: ChatResponse) -> None:
@@ -126,56 +113,32 @@ def check_whole(response: ChatResponse) -> None:
     """
     if response.additional_kwargs.get("finish_reason") != "length":
         return
-    begun = response.message.content or any(isinstance(block, ToolCallBlock) for block in response.message.blocks)
-    spent = "" if begun or not _has_thinking(response) else ", all of which thinking took"
-    raise _failed(f"The answer was cut at its token limit{spent} (finish_reason 'length'). {_RAISE_LIMIT}", response)
+    begun = bool(response.message.content) or bool(_called(response))
+    raise _failed(explain_cut(begun=begun, thought=_has_thinking(response)), response)
 
 
-def _iter_objects(text: str) -> Iterator[str]:
-    """The JSON objects that an answer may be: the text itself, what stands in fences, or what prose is wrapped around.
-
-    Never an object inside of something that is no JSON: it is only a part of what was asked for, and a class whose
-    fields are all optional takes any.
-    """
-    for candidate in (*iter_json_texts(text), text[text.find("{") : text.rfind("}") + 1]):
-        if candidate and _is_object_text(candidate):
-            yield replay_arguments(candidate)
-
-
-def _is_object_text(text: str) -> bool:
-    try:
-        parse_arguments(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _explain_missing(response: ChatResponse, text: str) -> str:
+def _explain_missing(name: str, response: ChatResponse, text: str) -> str:
     """What came where no JSON did."""
-    reason = response.additional_kwargs.get("finish_reason")
-    ending = "" if reason in (None, "stop", "tool_calls") else f" (finish_reason {reason!r})"
-    if text.strip():
-        return f"The answer is not a JSON object{ending}."
-    if called := [block.tool_name for block in response.message.blocks if isinstance(block, ToolCallBlock)]:
-        return f"The model called {', '.join(called)} instead of answering{ending}."
-    return f"The answer is empty{', after some thinking' if _has_thinking(response) else ''}{ending}."
+    return explain_missing(
+        name,
+        text,
+        called=_called(response),
+        thought=_has_thinking(response),
+        finish_reason=response.additional_kwargs.get("finish_reason"),
+    )
+
+
+def _called(response: ChatResponse) -> list[str]:
+    return [block.tool_name for block in response.message.blocks if isinstance(block, ToolCallBlock)]
 
 
 def _has_thinking(response: ChatResponse) -> bool:
     return any(isinstance(block, ThinkingBlock) for block in response.message.blocks)
 
 
-def _explain(error: ValidationError) -> str:
-    """What does not fit, and where."""
-    found = [(".".join(str(part) for part in item["loc"]) or "the object", item["msg"]) for item in error.errors()]
-    return "; ".join(f"{path}: {message}" for path, message in found) + "."
-
-
 def _failed(problem: str, response: ChatResponse, text: str | None = None) -> KimiStructuredOutputError:
-    said = (response.message.content or "") if text is None else text
-    quoted = said if len(said) <= _QUOTED else f"{said[:_QUOTED]}…"
     return KimiStructuredOutputError(
-        f"{problem}\nThe answer: {quoted}" if quoted else problem,
+        quote_answer(problem, (response.message.content or "") if text is None else text),
         request_id=response.additional_kwargs.get("request_id"),
         partial=response,
     )
@@ -319,7 +282,7 @@ class KimiProgram(BasePydanticProgram[Model]):
 
     def _prepare(
         self, llm_kwargs: Mapping[str, Any] | None, variables: Mapping[str, Any]
-    ) -> tuple[Sequence[ChatMessage], JSON]:
+    ) -> tuple[Sequence[ChatMessage], dict[str, Any]]:
         settings = {name: value for name, value in (llm_kwargs or {}).items() if name not in _NOT_PASSED_ON}
         messages = self._llm._extend_messages(self._prompt.format_messages(llm=self._llm, **variables))
         return messages, {**settings, **self._form.render()}

@@ -166,17 +166,21 @@ TWINS = [
         [(name, f"a{name}") for name in ("upload", "list", "get", "delete", "content", "text", "extract")],
     ),
     (
-        "kimi_wire/endpoints/platform.py",
+        "kimi_wire/endpoints/account.py",
         "KimiPlatform",
         [("models", "amodels"), ("balance", "abalance"), ("count_tokens", "acount_tokens")],
     ),
     (
         "kimi_wire/endpoints/uploads.py",
-        "MediaConnection",
-        [("prepare", "aprepare"), ("_upload", "_aupload"), ("delete_uploads", "adelete_uploads")],
+        "Uploads",
+        [("prepare", "aprepare"), ("_upload", "_aupload"), ("delete", "adelete")],
     ),
     ("kimi_wire/transport/courier.py", "Courier", [("send", "asend")]),
-    ("kimi_wire/endpoints/chat.py", "KimiClient", [("complete", "acomplete"), ("stream", "astream")]),
+    (
+        "kimi_wire/endpoints/chat.py",
+        "KimiClient",
+        [("complete", "acomplete"), ("stream", "astream"), ("delete_uploads", "adelete_uploads")],
+    ),
     ("langchain_kimi/files.py", "KimiFileParser", [("lazy_parse", "alazy_parse")]),
     ("kimi_wire/endpoints/formulas.py", "KimiFormulas", [("tools", "atools"), ("run", "arun")]),
     ("langchain_kimi/formulas.py", "KimiFormulaTool", [("_run", "_arun")]),
@@ -206,8 +210,8 @@ TWINS += [
         [("__call__", "acall"), ("stream_call", "astream_call"), ("_stream", "_astream")],
     ),
     (
-        "llama_index_kimi/prediction.py",
-        "KimiPrediction",
+        "llama_index_kimi/base.py",
+        "Kimi",
         [
             ("structured_predict", "astructured_predict"),
             ("_structured_stream_call", "_structured_astream_call"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import inspect
 import re
 import sys
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 
 from kimi_emulator import KimiEmulator
-from tests.examples import ROOT, fences, is_test, run_tests
+from tests.examples import ROOT, fences, is_test, run_here, run_tests
 from tests.media_samples import png
 from tests.test_architecture import MODULES, PACKAGES
 
@@ -135,7 +134,7 @@ def test_docstrings_name_arguments_and_results(one: Callable) -> None:
 
 def examples() -> Iterator[tuple[str, list[str]]]:
     """The examples of every docstring, public or not: where it stands, and its blocks in their order."""
-    for path in MODULES:
+    for path in MODULES.values():
         tree = ast.parse(path.read_text("utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -154,6 +153,7 @@ EXAMPLES = list(examples())
 
 
 # llama-index-workflows 2.26 inspects every attribute of an agent, pydantic's deprecated ones included.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
 @pytest.mark.parametrize(("where", "blocks"), EXAMPLES, ids=[where for where, _ in EXAMPLES])
 def test_examples_run(
@@ -170,18 +170,12 @@ def test_examples_run(
         (tmp_path / name).write_text("The Moon has ice at its poles.", "utf-8")
     (tmp_path / "picture.png").write_bytes(png())
     if any(map(is_test, blocks)):
-        run_tests("\n\n".join(blocks), "", tmp_path)
+        run_tests(["\n\n".join(blocks)], "", tmp_path)
         return
-    names: dict[str, Any] = {"__name__": "example"}
-    for block in blocks:
-        code = compile(block, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-        if code.co_flags & inspect.CO_COROUTINE:
-            asyncio.run(eval(code, names))
-        else:
-            exec(code, names)
+    run_here(blocks, where)
     assert [request.error for request in kimi.rejections] == []
 
 
 def test_every_example_is_found() -> None:
-    written = sum(path.read_text("utf-8").count("```python") for path in MODULES)
+    written = sum(path.read_text("utf-8").count("```python") for path in MODULES.values())
     assert sum(len(blocks) for _, blocks in EXAMPLES) == written

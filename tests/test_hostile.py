@@ -33,7 +33,7 @@ from kimi_wire.json_text import FenceFilter, iter_json_texts, strip_fence
 from kimi_wire.requests.request import Request
 from kimi_wire.requests.tools import ToolPlan
 from langchain_kimi.responses import parse_completion as parse_for_langchain
-from llama_index_kimi.convert import parse_response as parse_for_llama_index
+from llama_index_kimi.responses import parse_response as parse_for_llama_index
 from tests import fuzz_wire
 from tests.fuzz_wire import BODY, EVENTS, PLANS, STREAM, TARGETS, read_stream, split
 

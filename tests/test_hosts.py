@@ -172,7 +172,7 @@ class TestLlamaIndex:
         dialect, name = KINDS[kind]
         model = Kimi(model=name, dialect=dialect, api_base=host.base_url, api_key="sk-test", max_retries=0)
         yield model
-        model._client().close()
+        model._client.close()
 
     def chat(self, model: Kimi, messages: list[ChatMessage], way: str, streamed: bool, **kwargs: Any) -> Any:
         async def alast() -> Any:
@@ -240,7 +240,7 @@ def test_a_dialect_can_be_given_per_call(kimi: KimiEmulator) -> None:
     llama.complete("hi", dialect="openrouter", reasoning_effort="low")
     assert kimi.requests[-1].body["reasoning"] == {"effort": "low"}
     langchain._client.close()
-    llama._client().close()
+    llama._client.close()
 
 
 def test_an_unknown_dialect_is_refused_at_construction() -> None:
@@ -274,7 +274,7 @@ def test_marks_in_the_text_are_told_and_never_read(kimi: KimiEmulator, reply: Re
     with pytest.warns(KimiWarning, match="its text"):
         assert list(llama.stream_complete("hi"))[-1].text == reply.content
     langchain._client.close()
-    llama._client().close()
+    llama._client.close()
 
 
 def test_an_answer_may_speak_of_marks(kimi: KimiEmulator) -> None:

@@ -16,7 +16,7 @@ from kimi_emulator import KimiEmulator, Reply
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 
-pytestmark = pytest.mark.both_transports
+pytestmark = [pytest.mark.both_transports, pytest.mark.slow]
 
 HELLO = [ChatMessage("hi")]
 FRAMEWORKS = ["langchain", "llama-index"]
@@ -27,12 +27,8 @@ def model(request: pytest.FixtureRequest, kimi: KimiEmulator) -> Iterator[Any]:
     settings = {"api_key": "sk-test", "base_url": kimi.base_url, "max_retries": 0}
     model: Any = ChatKimi(**settings) if request.param == "langchain" else Kimi(**settings)
     yield model
-    client(model).close()
+    model._client.close()
     gc.collect()  # what a test leaves open is a warning, and an error of that test
-
-
-def client(model: Any) -> Any:
-    return model._client if isinstance(model, ChatKimi) else model._client()
 
 
 def call(model: Any) -> str:
@@ -143,7 +139,7 @@ def test_streams_that_are_forgotten(kimi: KimiEmulator, model: Any) -> None:
 def test_one_loop_after_the_other_and_one_beside_the_other(kimi: KimiEmulator, model: Any) -> None:
     for _ in range(20):
         assert asyncio.run(acall(model))
-    assert len(client(model)._async) == 1  # that of the last loop, until the next one comes
+    assert len(model._client._async) == 1  # that of the last loop, until the next one comes
 
     def work(_: int) -> str:
         return asyncio.run(acall(model)) + asyncio.run(acall(model))

@@ -61,7 +61,7 @@ def llm(kimi: KimiEmulator) -> Any:
 
     yield make
     for model in made:
-        model._client().close()
+        model._client.close()
 
 
 def content(kimi: KimiEmulator, index: int = 0) -> Any:
@@ -391,7 +391,7 @@ def test_a_pickled_model_uploads_anew(
             one._client.close()
         else:
             one.chat([ChatMessage(role="user", blocks=[ImageBlock(image=PNG)])])
-            one._client().close()
+            one._client.close()
     assert len(kimi.uploads) == 2
 
 

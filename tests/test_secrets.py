@@ -24,6 +24,7 @@ from llama_index.core.llms import ChatMessage
 from kimi_emulator import Failure, KimiEmulator, Reply
 from kimi_wire import KimiError, KimiMissingKeyError, KimiRequestError
 from kimi_wire.endpoints.chat import KimiClient
+from kimi_wire.errors import public_url
 from kimi_wire.transport.connection import resolve_base_url
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
@@ -59,7 +60,7 @@ def chat(kimi: KimiEmulator) -> Iterator[ChatKimi]:
 def llm(kimi: KimiEmulator) -> Iterator[Kimi]:
     llm = Kimi(api_key=KEY, api_base=kimi.base_url, default_headers=HEADERS, max_retries=0)
     yield llm
-    llm._client().close()
+    llm._client.close()
 
 
 def test_no_form_of_the_langchain_model_shows_them(chat: ChatKimi) -> None:
@@ -80,7 +81,7 @@ def test_no_form_of_the_llama_index_model_shows_them(llm: Kimi) -> None:
     for form in (
         repr(llm), str(llm), llm.to_dict(), llm.to_json(), llm.dict(), llm.model_dump(), llm.model_dump_json(),
         llm.class_name(), llm.to_payload(), llm.metadata, pickle.dumps(llm), repr(llm.model_copy()),
-        repr(llm._client()),
+        repr(llm._client),
     ):  # fmt: skip
         assert_silent(form)
 
@@ -245,6 +246,22 @@ def test_no_log_at_any_level_shows_them(kimi: KimiEmulator, caplog: pytest.LogCa
     assert {one.name.partition(".")[0] for one in caplog.records} >= {"openai", "kimi_wire"}
     for record in caplog.records:
         assert_silent(record.getMessage() + repr(record.args))
+
+
+SHOWN = {
+    "https://me:pw@example.org/a/b?signature=x#y": "https://example.org/a/b",
+    "https://me:p@w@example.org": "https://example.org",
+    "//me:pw@example.org/a": "//example.org/a",
+    "ht\ntps:/\t/me:pw@example.org": "https://example.org",
+    "http://me:pw@[broken/a": "http://[broken/a",
+    "example.org/a?key=x": "example.org/a",
+    "": "",
+}
+
+
+@pytest.mark.parametrize(("url", "shown"), SHOWN.items())
+def test_a_url_is_shown_without_what_is_secret_in_it(url: str, shown: str) -> None:
+    assert public_url(url) == shown
 
 
 @pytest.mark.parametrize("made", [ChatKimi, Kimi])

@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
-from kimi_wire.endpoints.objects import parse_object
+from kimi_wire.endpoints.bodies import parse_object
 from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, KimiWarning, parse_request_id
+from kimi_wire.json_values import count_or_none
 from kimi_wire.media import Document, FileInput, aread_document, read_document
 from kimi_wire.transport import KimiConnection
 
@@ -365,7 +366,7 @@ def parse_file(response: Any) -> FileInfo:
     Raises:
         KimiResponseError: It is none.
     """
-    return _file_info(parse_object(response.content, response.headers), response)
+    return _file_info(parse_object(response), response)
 
 
 def parse_files(response: Any) -> FileList:
@@ -374,7 +375,7 @@ def parse_files(response: Any) -> FileList:
     Raises:
         KimiResponseError: It is none.
     """
-    listed = parse_object(response.content, response.headers).get("data")
+    listed = parse_object(response).get("data")
     return [_file_info(item, response) for item in (listed if isinstance(listed, list) else [])]
 
 
@@ -383,14 +384,13 @@ def _file_info(raw: Any, response: Any) -> FileInfo:
         raise KimiResponseError(
             "The server described no file where one was asked for.", request_id=parse_request_id(response.headers)
         )
-    size, created = raw.get("bytes"), raw.get("created_at")
     return FileInfo(
         id=raw["id"],
         filename=str(raw.get("filename") or ""),
-        size=size if isinstance(size, int) else None,
+        size=count_or_none(raw.get("bytes")),
         purpose=str(raw.get("purpose") or ""),
         status=str(raw.get("status") or ""),
-        created_at=created if isinstance(created, int) else None,
+        created_at=count_or_none(raw.get("created_at")),
         raw=dict(raw),
     )
 

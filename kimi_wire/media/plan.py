@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.json_values import JSON
+from kimi_wire.json_values import JSON, is_whole
 from kimi_wire.media.documents import Document
 from kimi_wire.media.parts import KINDS, check_content, media_url, show_url, split_data_url, with_url
 from kimi_wire.media.types import HEAD
@@ -73,7 +73,7 @@ def plan_media(body: Mapping[str, Any], settings: Settings) -> MediaPlan | None:
         KimiRequestError: `upload_media_over` is no number of bytes, or the request is too large.
     """
     over = settings.upload_media_over
-    if over is not None and (isinstance(over, bool) or not isinstance(over, int) or over < 0):
+    if over is not None and not is_whole(over, at_least=0):
         raise KimiRequestError(f"upload_media_over={over!r} must be a number of bytes, at least 0.")
     plan = MediaPlan(settings.remote_images == "download", over)
     work = MediaWork(body, plan)

@@ -8,7 +8,7 @@ from typing import Any
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import MOONSHOT, Host, Wish, host_for, place_beginning, profile_at, render_history
-from kimi_wire.json_values import JSON
+from kimi_wire.json_values import JSON, is_whole
 from kimi_wire.media import REMOTE_IMAGES, MediaPlan, plan_media
 from kimi_wire.profiles import Preserve, Profile, Thinking, profile_for
 from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED, render_messages
@@ -201,7 +201,7 @@ def _lay_over(body: JSON, extra: Mapping[str, Any]) -> JSON:
 
 def _check_count(settings: Settings, name: str, profile: Profile, notices: list[Notice]) -> None:
     count = getattr(settings, name)
-    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+    if not is_whole(count, at_least=0):
         raise KimiRequestError(f"{name}={count!r} must be a whole number of at least 0.")
     if count and not profile.partial:
         notices.append(Notice(name, f"{settings.model} has no Partial Mode; {name}={count} is left out."))
@@ -320,7 +320,7 @@ def _render_effort(settings: Settings, profile: Profile) -> str:
 def _render_limits(settings: Settings, profile: Profile, host: Host) -> JSON:
     rendered: JSON = {}
     if (cap := settings.max_tokens) is not None:
-        if isinstance(cap, bool) or not isinstance(cap, int) or cap < 1:
+        if not is_whole(cap, at_least=1):
             raise KimiRequestError(f"max_tokens={cap!r} must be a whole number of at least 1.")
         # `max_tokens` is the deprecated name (platform.kimi.ai/docs/api/chat); other models' hosts may know only it.
         rendered[host.cap if profile.is_kimi else "max_tokens"] = cap

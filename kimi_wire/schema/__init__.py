@@ -2,99 +2,102 @@
 
 Rules of the dialect: docs/mfjs-spec.md, docs/walle.md and the validator in https://github.com/MoonshotAI/walle; where
 those and reports of what the server refuses contradict each other, the result has the form that all of them take.
+
+Others take `normalise_schema` and `is_object_schema` from here, and nothing from further in. This is how one schema
+goes through the room; each step is a module, and knows those before it.
+
+```python
+schema = {
+    "type": "object",
+    "properties": {
+        "size": {"allOf": [{"type": "integer", "minimum": 0}, {"exclusiveMaximum": 10}]},
+        "code": {"type": ["string", "null"], "pattern": "^[a-z]+$"},
+        "owner": {"$ref": "#/definitions/Person", "description": "Who asks"},
+    },
+    "definitions": {"Person": {"oneOf": [{"const": "me"}, {"type": "object", "title": "Person"}]}},
+}
+```
+
+**Reading.** `keywords` is the table: what each keyword may hold and what becomes of it. `source` gives every part of
+the schema a `Place`, which knows the way to it, so that a mistake is reported where it is. `references` finds what a
+reference means.
+
+```python
+from kimi_wire.schema.references import Document
+
+document = Document(schema, "tool")
+size, code, owner = (document.root.at("properties", name) for name in schema["properties"])
+person = document.follow(owner)
+assert size.path == "tool.properties.size" and person.path == "tool.definitions.Person"
+```
+
+**Taking together.** Much of JSON Schema is several schemas that hold at once: `allOf`, what stands beside a `$ref` or
+a union. `meet` collects them, and finds what they have in common. A `Meet` is only the list of them, so that recursion
+needs no care.
+
+```python
+from kimi_wire.schema.meet import Meet, Reader
+
+reader = Reader(document)
+merged = reader.merge(Meet.of(size))
+assert len(merged.parts) == 3 and merged.types == ("integer",)
+assert merged.range() == ((0, False), (10, True))
+```
+
+**Lowering.** `kinds` has the typed form: one record per type, a union is a tuple of them. What is inside of a record
+stays a `Meet`. `lower` makes the form of a `Meet`, and puts what the dialect cannot say into `words`; `root` makes the
+root, which has to be one object.
+
+```python
+from kimi_wire.schema.kinds import Null, Number, Object, Reference, Text
+from kimi_wire.schema.lower import lower
+from kimi_wire.schema.root import lower_root
+
+assert lower(reader, Meet.of(size)).alternatives == (Number("integer", low=0, high=9),)
+assert lower(reader, Meet.of(code)).alternatives == (Text(), Null())
+assert lower(reader, Meet.of(code)).description == "Pattern: ^[a-z]+$."
+assert lower(reader, Meet.of(owner)) == Reference(person, "Who asks")
+branches = [Meet.of(person.at("oneOf", number)) for number in (0, 1)]
+assert lower(reader, Meet.of(person)).alternatives == tuple(branches)
+assert lower(reader, branches[0]).alternatives == (Text(values=("me",)),)
+assert list(lower_root(reader).alternatives[0].properties) == ["size", "code", "owner"]
+```
+
+**Linking.** `graph` lowers all that the root leads to, each once, and says what refers to what.
+
+```python
+from kimi_wire.schema.graph import Graph
+
+graph = Graph(reader)
+link = graph.link(Meet.of(owner))
+assert link.target is person and link.node.form == lower(reader, Meet.of(person)) and link.description == "Who asks"
+assert graph.link(branches[0]).target is None  # written where it stands
+```
+
+**Writing.** `spell` has the dialect's keywords for a form, `write` gives names to what is referred to, and puts the
+rest in its place; `limits` sees to size and depth, and that recursion ends. `normalise` does all of this.
+
+```python
+from kimi_wire.schema import normalise_schema
+
+assert normalise_schema(schema, where="tool") == {
+    "type": "object",
+    "properties": {
+        "size": {"type": "integer", "minimum": 0, "maximum": 9},
+        "code": {"type": ["string", "null"], "description": "Pattern: ^[a-z]+$."},
+        "owner": {"anyOf": [{"$ref": "#/$defs/Person"}], "description": "Who asks"},
+    },
+    "$defs": {"Person": {"anyOf": [{"type": "string", "enum": ["me"]}, {"type": "object"}]}},
+}
+```
+
+To change what becomes of a keyword, begin at its row in `keywords`. What the dialect can say is a field of a record,
+read in `kinds` and spelled in `spell`; what it cannot is a sentence, in the table or in `words`.
+
+Deliberately absent: writing the result once more, until it stays the same. All that a second time could find is known
+beforehand (`Graph` follows what a union without its branches comes down to), and a reader had to think of it always.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
-
-from kimi_wire.errors import KimiRequestError
-from kimi_wire.schema.limits import check_limits, make_finite
-from kimi_wire.schema.lower import Builder
-from kimi_wire.schema.source import Document, check_json
-from kimi_wire.schema.write import Writer, in_order, is_settled
+from kimi_wire.schema.normalise import is_object_schema, normalise_schema
 
 __all__ = ["is_object_schema", "normalise_schema"]
-
-_MAX_PASSES = 4
-
-
-def normalise_schema(schema: Mapping[str, Any], *, where: str = "schema") -> dict[str, Any]:
-    """Write a JSON Schema in Moonshot's dialect, at its strictest level ("ultra").
-
-    What was a valid instance stays one, and as much of what was not stays refused as the dialect has words for. The
-    rest goes into the description, where the model reads it:
-
-    | in the source | in the result |
-    |---|---|
-    | drafts 4 to 2020-12, Pydantic, OpenAPI 3.0 (`nullable`, `discriminator`) | one form |
-    | `definitions`, nested `$defs`, `$id`, anchors, pointers to anywhere | `$defs` at the root, `$ref: "#/$defs/..."` |
-    | keywords beside a `$ref`, `allOf` | merged; a description stands beside `anyOf: [{"$ref": ...}]` |
-    | `oneOf`, keywords beside a union | `anyOf`, with the keywords in each branch |
-    | `const`, `enum` of several types, null among the values | `enum` of one type each, joined by `anyOf` |
-    | exclusive bounds | exact for integers, else inclusive and described |
-    | tuples | arrays of the union of their items, with bounds, described |
-    | no `type` | that of the values, or those the keywords are about; otherwise any |
-    | `pattern`, `format`, `not`, `if`, `patternProperties` and the like | described |
-    | `title` | dropped where it only repeats the name, otherwise part of the description |
-    | `default` | kept for a scalar of the type, otherwise described; a default of null is dropped |
-    | properties named `$ref`, `anyOf`, `required` and the like, which the dialect refuses | allowed, and described |
-
-    The root must allow objects, and is taken to mean those alone. A union at the root is merged into one object, whose
-    description names the alternatives, because the root of a tool must have `type: object`; to keep such a union exact,
-    put it into a property.
-
-    Args:
-        schema: The schema; it is not changed.
-        where: What to call it in errors, such as `tools.search.parameters`.
-
-    Returns:
-        A new schema. The same schema always gives the same result, and the result gives itself.
-
-    Raises:
-        KimiRequestError: The schema has a mistake (a required property that is not declared, a reference to nothing or
-            to somewhere else, a type that does not exist), nothing can satisfy it, its root is not an object, or it
-            is beyond a limit of the dialect (120,000 bytes, depth 30, 3,000 properties, 1,000 values in an `enum`, 500
-            alternatives in an `anyOf`). The message begins with the path.
-    """
-    if not isinstance(schema, Mapping):
-        raise KimiRequestError(f"{where}: a schema must be an object, not {schema!r}.")
-    check_json(schema, where)
-    written = _write(schema, where)
-    for _ in range(_MAX_PASSES):
-        if is_settled(written):
-            break
-        written = _write(written, where)
-    check_limits(written, where)
-    finite = make_finite(written, where)
-    if finite is not written:
-        check_limits(finite, where)
-    return in_order(finite, schema)
-
-
-def is_object_schema(schema: Any, root: Mapping[str, Any] | None = None) -> bool:
-    """Whether a schema describes objects only: by its type, through a reference, or by parts that all hold.
-
-    The dialect takes no other root; an adapter puts what is none into a property of one.
-
-    Args:
-        schema: The schema.
-        root: What its references are relative to; itself by default.
-    """
-    root = schema if root is None else root
-    seen: list[str] = []
-    while isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str) and schema["$ref"] not in seen:
-        seen.append(schema["$ref"])
-        bucket, _, name = schema["$ref"].removeprefix("#/").partition("/")
-        schema = (root or {}).get(bucket, {}).get(name)
-    if not isinstance(schema, Mapping):
-        return False
-    if "type" in schema:
-        return bool(schema["type"] == "object")
-    return "properties" in schema or any(is_object_schema(part, root) for part in schema.get("allOf", ()))
-
-
-def _write(schema: Mapping[str, Any], where: str) -> dict[str, Any]:
-    document = Document(schema, where)
-    return Writer(document).write(Builder(document).build())

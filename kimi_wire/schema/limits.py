@@ -58,13 +58,15 @@ def _size(schema: JSON) -> int:
 
 def _inner(schema: JSON) -> Iterator[tuple[str, JSON]]:
     """The schemas in a schema, with the way to each; definitions are not among them."""
-    for name, value in schema.get("properties", {}).items():
-        yield f".properties.{name}", value
-    for keyword in ("items", "additionalProperties"):
-        if isinstance(schema.get(keyword), dict):
-            yield f".{keyword}", schema[keyword]
-    for index, value in enumerate(schema.get("anyOf", ())):
-        yield f".anyOf.{index}", value
+    for keyword, value in schema.items():
+        if keyword == "properties":
+            for name, one in value.items():
+                yield f".properties.{name}", one
+        elif keyword == "anyOf":
+            for index, one in enumerate(value):
+                yield f".anyOf.{index}", one
+        elif keyword in ("items", "additionalProperties") and isinstance(value, dict):
+            yield f".{keyword}", value
 
 
 def _walk(schema: JSON, where: str) -> Iterator[tuple[str, JSON]]:
@@ -80,16 +82,16 @@ def _depth(schema: JSON, where: str) -> tuple[int, str]:
 
     A reference back to what it lies in counts nothing.
     """
-    definitions = {f"#/$defs/{name}": value for name, value in schema.get("$defs", {}).items()}
+    bodies = _bodies(schema)
     known: dict[str, tuple[int, str]] = {}
     entered: set[str] = set()
     todo = ["#"]
     while todo:
         name = todo[-1]
-        body = definitions.get(name, schema)
+        body = bodies[name]
         if name not in entered:
             entered.add(name)
-            todo += [target for target in _references(body) if target not in entered]
+            todo += [target for target in references(body) if target not in entered]
             continue
         todo.pop()
         if name not in known:
@@ -98,8 +100,20 @@ def _depth(schema: JSON, where: str) -> tuple[int, str]:
     return depth, where + (path if len(path) <= 300 else f"{path[:200]}...{path[-80:]}")
 
 
-def _references(schema: JSON) -> list[str]:
-    return [inner["$ref"] for _, inner in _walk({**schema, "$defs": {}}, "") if "$ref" in inner]
+def references(schema: JSON) -> Iterator[str]:
+    """Where the references in a part of the result lead, definitions aside."""
+    todo = [schema]
+    while todo:
+        inner = todo.pop()
+        if "$ref" in inner:
+            yield inner["$ref"]
+        else:
+            todo += [value for _, value in _inner(inner)][::-1]
+
+
+def _bodies(schema: JSON) -> dict[str, JSON]:
+    """The root and the definitions, by what refers to them."""
+    return {"#": schema, **{f"#/$defs/{name}": value for name, value in schema.get("$defs", {}).items()}}
 
 
 def _deepest(schema: JSON, known: dict[str, tuple[int, str]]) -> tuple[int, str]:
@@ -143,7 +157,7 @@ def make_finite(schema: JSON, where: str) -> JSON:
 
 def _ends(schema: JSON, rule: Callable[[JSON, Ends], bool]) -> Ends:
     """Whether a schema inside the whole can be satisfied by something finite, by a rule for one step."""
-    bodies = {"#": schema, **{f"#/$defs/{name}": value for name, value in schema.get("$defs", {}).items()}}
+    bodies = _bodies(schema)
     known: set[str] = set()
 
     def ends(inner: JSON) -> bool:
@@ -153,16 +167,12 @@ def _ends(schema: JSON, rule: Callable[[JSON, Ends], bool]) -> Ends:
             return any(map(ends, inner["anyOf"]))
         return rule(inner, ends)
 
-    users: dict[str, list[str]] = {}
-    for name, body in bodies.items():
-        for target in _references(body):
-            users.setdefault(target, []).append(name)
-    todo = list(bodies)
-    while todo:
-        name = todo.pop()
-        if name not in known and ends(bodies[name]):
-            known.add(name)
-            todo += users.get(name, ())
+    found = -1
+    while len(known) > found:
+        found = len(known)
+        for name in reversed(bodies):
+            if ends(bodies[name]):
+                known.add(name)
     return ends
 
 

@@ -19,7 +19,8 @@ from langchain_core.messages import (
 
 from kimi_emulator import KimiEmulator
 from kimi_wire.endpoints.tokens import estimate_messages, estimate_tools
-from langchain_kimi import ChatKimi, KimiNotFoundError, KimiRequestError
+from kimi_wire.requests import web_search_tool
+from langchain_kimi import ChatKimi, KimiNotFoundError, KimiRequestError, KimiWebSearch
 
 COUNT = "/v1/tokenizers/estimate-token-count"
 
@@ -64,6 +65,15 @@ def test_tools_count(counting: str, make: Callable[..., ChatKimi]) -> None:
     bare = model.get_num_tokens_from_messages(messages)
     more = model.get_num_tokens_from_messages(messages, tools=[get_weather])
     assert more - bare > estimate_tools([{}])
+
+
+@pytest.mark.parametrize("counting", ["local", "server"])
+def test_the_web_search_counts_as_what_is_sent_of_it(counting: str, make: Callable[..., ChatKimi]) -> None:
+    model = make(token_counting=counting)
+    messages: list[BaseMessage] = [HumanMessage("Hi")]
+    bare = model.get_num_tokens_from_messages(messages)
+    for tool in ("$web_search", KimiWebSearch(), web_search_tool()):
+        assert model.get_num_tokens_from_messages(messages, tools=[tool]) - bare == estimate_tools([web_search_tool()])
 
 
 @pytest.mark.parametrize("counting", ["local", "server"])
@@ -114,6 +124,7 @@ def test_errors_are_langchains(make: Callable[..., ChatKimi], kimi: KimiEmulator
         make(token_counting="tiktoken")
 
 
+@pytest.mark.slow
 def test_counting_imports_no_tokenizer() -> None:
     code = """
 import sys

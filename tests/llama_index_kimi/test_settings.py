@@ -97,7 +97,7 @@ def test_the_base_class_arguments_are_taken() -> None:
 
 def test_secrets_are_in_nothing_that_is_shown_or_stored() -> None:
     llm = Kimi(api_key=SECRET, default_headers=HEADERS)
-    assert llm._client() is not None  # the client has the key
+    assert llm._client is not None  # the client has the key
     shown = [
         repr(llm),
         str(llm),
@@ -105,7 +105,7 @@ def test_secrets_are_in_nothing_that_is_shown_or_stored() -> None:
         llm.to_json(),
         llm.model_dump_json(),
         str(llm.to_payload()),
-        repr(llm._client()),
+        repr(llm._client),
         str(Kimi.model_json_schema()),
         pickle.dumps(llm).decode("latin-1"),
         pickle.dumps(copy.deepcopy(llm)).decode("latin-1"),
@@ -134,7 +134,7 @@ def test_a_pickle_takes_the_environments_key(kimi: KimiEmulator, llm: Make, monk
     assert copied.to_dict() == model.to_dict()
     assert copied.complete("Hello").text
     assert kimi.requests[-1].headers["authorization"] == "Bearer sk-from-environment"
-    copied._client().close()
+    copied._client.close()
 
 
 def test_a_pickle_without_a_key_fails_at_the_first_call(llm: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_a_pickle_without_a_key_fails_at_the_first_call(llm: Make, monkeypatch: 
         copied.complete("Hello")
     monkeypatch.setenv("KIMI_API_KEY", SECRET)
     assert copied.complete("Hello").text
-    copied._client().close()
+    copied._client.close()
 
 
 def test_what_cannot_be_pickled_is_left_behind(llm: Make) -> None:
@@ -161,7 +161,7 @@ def test_a_deep_copy_works_and_shares_connections(kimi: KimiEmulator, llm: Make)
     assert copied == model
     copied.stop.append("STOP")
     assert model.stop == ["END"]
-    assert copied._client() is model._client()
+    assert copied._client is model._client
     copied.complete("Hello")
     assert len(handler.llm_token_counts) == 2
 
@@ -293,6 +293,7 @@ def _python(code: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_importing_leaves_the_sdk_for_later() -> None:
     assert _python("import sys, llama_index_kimi; print('openai' in sys.modules)").strip() == "False"
 

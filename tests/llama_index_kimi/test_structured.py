@@ -68,7 +68,7 @@ async def test_a_tool_is_asked_for_elsewhere(kimi: KimiEmulator, llm: Make, mode
     body = kimi.requests[-1].body
     (tool,) = body["tools"]
     assert (tool["function"]["name"], tool["function"]["description"]) == ("Person", "A person.")
-    assert body["tool_choice"] == "required"
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "Person"}}
     assert body["thinking"] == {"type": "disabled"}
     assert "response_format" not in body
 
@@ -305,7 +305,7 @@ def test_names_are_what_the_server_takes(kimi: KimiEmulator, llm: Make) -> None:
     for output_cls in (Größe, _1, Page[int]):
         model.structured_predict(output_cls, WHO, text="?")
     names = [request.body["tools"][0]["function"]["name"] for request in kimi.requests]
-    assert names == ["Gr__e", "Answer", "Page_int_"]
+    assert names == ["Gr__e", "answer", "Page_int_"]
 
 
 def test_numbers_keep_their_digits(kimi: KimiEmulator, llm: Make) -> None:

@@ -27,10 +27,10 @@ def test_what_is_nobodys_can_be_sent_as_it_is() -> None:
         merge_settings({}, {"zzz": 3})
 
 
-@pytest.mark.parametrize("package", ["langchain_kimi", "llama_index_kimi"])
-def test_every_field_of_ours_can_be_given_with_a_call_or_is_told_where_it_belongs(package: str) -> None:
-    settings = pytest.importorskip(f"{package}.settings", exc_type=ImportError).KimiSettings
-    ours = settings.model_fields.keys() - settings.__base__.model_fields.keys()
+@pytest.mark.parametrize(("package", "name"), [("langchain_kimi", "ChatKimi"), ("llama_index_kimi", "Kimi")])
+def test_every_field_of_ours_can_be_given_with_a_call_or_is_told_where_it_belongs(package: str, name: str) -> None:
+    model = getattr(pytest.importorskip(package, exc_type=ImportError), name)
+    ours = model.model_fields.keys() - model.__base__.model_fields.keys()
     for name in ours - {*SETTINGS, "model_name", "timeout", "max_retries"}:
         with pytest.raises(KimiRequestError, match="belongs to the model object"):
             merge_settings({}, {name: 3})

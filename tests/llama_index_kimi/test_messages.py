@@ -24,14 +24,14 @@ from llama_index.core.base.llms.types import (
 from kimi_wire import KimiRequestError
 from kimi_wire.answers.response import Choice, Completion, ToolCall, Usage
 from kimi_wire.answers.stream import Delta, ToolCallDelta
-from llama_index_kimi.convert import (
+from llama_index_kimi.messages import render_message
+from llama_index_kimi.responses import (
     StreamedResponse,
     keep_first_call,
     parse_logprobs,
     parse_message,
     parse_response,
     parse_tool_calls,
-    render_message,
 )
 
 PNG = base64.b64decode(
@@ -158,7 +158,7 @@ def test_arguments_given_as_a_dict_become_text() -> None:
     block = ToolCallBlock(tool_call_id="f:0", tool_name="f", tool_kwargs={"city": "Köln"})
     assert render_message(assistant(block))["tool_calls"][0]["function"] == {
         "name": "f",
-        "arguments": '{"city": "Köln"}',
+        "arguments": '{"city":"Köln"}',  # as Kimi writes it
     }
 
 

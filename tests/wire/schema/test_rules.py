@@ -1,4 +1,4 @@
-"""Rules of the normaliser, one by one. Whole schemas are in `schemas/`, what holds for all in `test_schema_random.py`."""
+"""Rules of the normaliser, one by one. Whole schemas are in `snapshots/`, what holds for all in `test_random.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.schema import normalise_schema
-from tests.wire.schema_checks import assert_in_dialect, is_valid
+from tests.wire.schema.checks import assert_in_dialect, is_valid
 
 JSON = dict[str, Any]
 
@@ -631,7 +631,7 @@ def test_crossed_unions_do_not_explode() -> None:
 
 
 def test_merging_stops_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kimi_wire.schema.lower.MAX_SCHEMAS", 50)
+    monkeypatch.setattr("kimi_wire.schema.graph.MAX_SCHEMAS", 50)
     with pytest.raises(KimiRequestError, match="merging its schemas gives more than 50"):
         normalise_schema(obj(**{f"p{number}": STRING for number in range(60)}))
     monkeypatch.setattr("kimi_wire.schema.source.MAX_VALUES", 50)

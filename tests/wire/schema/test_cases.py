@@ -13,8 +13,8 @@ import pytest
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.schema import normalise_schema
 from tests.wire.recordings import FOLDER, needs_recordings
-from tests.wire.schema_checks import assert_in_dialect, is_valid
-from tests.wire.schema_random import random_value, sample
+from tests.wire.schema.checks import assert_in_dialect, is_valid
+from tests.wire.schema.random_schemas import random_value, sample
 
 JSON = dict[str, Any]
 

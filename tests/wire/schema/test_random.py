@@ -20,8 +20,8 @@ from pydantic import BaseModel, Field, create_model
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.schema import normalise_schema
-from tests.wire.schema_checks import assert_in_dialect, is_valid
-from tests.wire.schema_random import is_well_founded, random_root, sample
+from tests.wire.schema.checks import assert_in_dialect, is_valid
+from tests.wire.schema.random_schemas import is_well_founded, random_root, sample
 
 JSON = dict[str, Any]
 

@@ -1,8 +1,8 @@
-"""Schemas as they are met, and what becomes of them: `schemas/NAME.json` has both side by side.
+"""Schemas as they are met, and what becomes of them: `snapshots/NAME.json` has both side by side.
 
 To add one, write a file with an `input`; to write the outputs anew, after looking at why they differ:
 
-    UPDATE_SNAPSHOTS=1 pytest tests/wire/test_schema_snapshots.py
+    UPDATE_SNAPSHOTS=1 pytest tests/wire/schema/test_snapshots.py
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from kimi_wire.schema import normalise_schema
-from tests.wire.schema_checks import assert_in_dialect, same_shape
+from tests.wire.schema.checks import assert_in_dialect, same_shape
 
-FILES = sorted((Path(__file__).parent / "schemas").glob("*.json"))
+FILES = sorted((Path(__file__).parent / "snapshots").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

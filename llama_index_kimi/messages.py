@@ -1,0 +1,158 @@
+"""LlamaIndex's messages on their way out. Pure; the caller's messages are not changed.
+
+Deliberately absent: a cache of rendered messages. Messages can be edited in place, and what was said before the edit
+would go out in silence.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    CachePoint,
+    ChatMessage,
+    ContentBlock,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
+
+from kimi_wire import KimiRequestError
+from kimi_wire.answers import PROVIDER
+from kimi_wire.arguments import render_arguments
+from kimi_wire.json_values import JSON
+from llama_index_kimi.media import MEDIA_BLOCKS, message_blocks, render_media_block
+from llama_index_kimi.tools import render_tool
+
+logger = logging.getLogger("llama_index_kimi")
+
+_ROLES: Mapping[MessageRole, str] = {
+    MessageRole.SYSTEM: "system",
+    MessageRole.DEVELOPER: "system",
+    MessageRole.USER: "user",
+    MessageRole.ASSISTANT: "assistant",
+    MessageRole.CHATBOT: "assistant",
+    MessageRole.MODEL: "assistant",
+    MessageRole.TOOL: "tool",
+    MessageRole.FUNCTION: "tool",
+}
+
+# Anthropic's, Gemini's and OpenAI's reasoning is of use to their own servers only, and signed or encrypted.
+_SIGNATURES = frozenset({"signature", "thought_signature", "encrypted_content"})
+
+
+def render_message(message: ChatMessage) -> JSON:
+    """Render a message in the API's form.
+
+    Args:
+        message: The message. Of its `additional_kwargs`, `tool_call_id` is sent with a tool's answer, `name` with a
+            user or assistant message, and `partial` with an assistant message; the `tools` of a system message are
+            loaded into the conversation (kimi-k3 family). Others' keys are not Kimi's.
+
+    Returns:
+        The message for `kimi_wire`, which checks it further.
+
+    Raises:
+        KimiRequestError: A block that cannot be sent: audio, documents that are not text, citations, a file that cannot
+            be read, thinking or tool calls outside assistant messages.
+    """
+    role = _ROLES[message.role]
+    extra = message.additional_kwargs
+    rendered: JSON = {"role": role}
+    parts = [part for block in message_blocks(message) if (part := _render_block(block, role)) is not None]
+    if parts or role != "assistant":
+        rendered["content"] = _render_content(parts)
+    if role == "assistant":
+        rendered |= _render_assistant(message)
+    elif role == "tool":
+        # Only here: `return_direct` puts the id on an assistant message as well (FunctionAgent).
+        rendered["tool_call_id"] = extra.get("tool_call_id")
+    if extra.get("name") is not None and role in ("user", "assistant"):
+        rendered["name"] = extra["name"]
+    if extra.get("tools") and role in ("system", "user"):
+        rendered |= _render_dynamic_tools(extra["tools"], rendered["content"])
+    return rendered
+
+
+def _render_dynamic_tools(tools: Any, content: str | list[JSON]) -> JSON:
+    """Tools that a message loads into the conversation; `kimi_wire` checks whether it may.
+
+    Given as dicts they survive every memory; tools and functions are taken as well.
+    """
+    if not isinstance(tools, (list, tuple)):
+        raise KimiRequestError(f"additional_kwargs['tools'] of a message must be a list of tools, not {tools!r}.")
+    return {"content": content or None, "tools": [render_tool(tool) for tool in tools]}
+
+
+def _render_content(parts: list[JSON]) -> str | list[JSON]:
+    if not parts:
+        return ""
+    return str(parts[0]["text"]) if len(parts) == 1 and parts[0]["type"] == "text" else parts
+
+
+def _render_block(block: ContentBlock, role: str) -> JSON | None:
+    """A block as a content part; None for blocks that have another place in the message, or none."""
+    if isinstance(block, TextBlock):
+        return {"type": "text", "text": block.text}
+    if role == "assistant" and isinstance(block, (ThinkingBlock, ToolCallBlock)):
+        return None
+    if isinstance(block, MEDIA_BLOCKS):
+        return render_media_block(block)
+    if isinstance(block, CachePoint):
+        return None  # Kimi caches prefixes on its own
+    raise KimiRequestError(f"A {type(block).__name__} in a message of role {role!r} cannot be sent to Kimi.")
+
+
+def _render_assistant(message: ChatMessage) -> JSON:
+    rendered: JSON = {}
+    own = [block for block in message.blocks if isinstance(block, ThinkingBlock) and _is_own(block)]
+    thinking = [block.content for block in own if block.content is not None]
+    if thinking:  # "" is reasoning too: empty, not lost
+        rendered["reasoning_content"] = "".join(thinking)
+    details = [item for block in own for item in block.additional_information.get("reasoning_details") or ()]
+    if details:
+        rendered["reasoning_details"] = details
+    calls = _render_calls(message)
+    if calls:
+        rendered["tool_calls"] = calls
+    if message.additional_kwargs.get("partial") is not None:
+        rendered["partial"] = message.additional_kwargs["partial"]
+    return rendered
+
+
+def _is_own(block: ThinkingBlock) -> bool:
+    """Whether a model of ours thought this. A block that says nothing of its origin was made by hand, for Kimi."""
+    provider = block.additional_information.get("provider")
+    own = _SIGNATURES.isdisjoint(block.additional_information) if provider is None else bool(provider == PROVIDER)
+    if not own:
+        logger.debug("left out what another vendor's model thought")
+    return own
+
+
+def _render_calls(message: ChatMessage) -> list[JSON]:
+    listed = [_as_dict(call) for call in message.additional_kwargs.get("tool_calls") or ()]
+    types = {call.get("id"): call.get("type") for call in listed}
+    blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
+    if not blocks:
+        # Histories from before ToolCallBlock hold the calls themselves here; ours only says that there are some.
+        return [dict(call) for call in listed if call.get("function")]
+    return [
+        {
+            "id": block.tool_call_id,
+            "type": types.get(block.tool_call_id) or "function",
+            "function": {"name": block.tool_name, "arguments": _arguments(block.tool_kwargs)},
+        }
+        for block in blocks
+    ]
+
+
+def _arguments(given: dict[str, Any] | str) -> str:
+    return given if isinstance(given, str) else render_arguments(given)
+
+
+def _as_dict(call: Any) -> Mapping[str, Any]:
+    dumped = call.model_dump() if hasattr(call, "model_dump") else call
+    return dumped if isinstance(dumped, Mapping) else {}
