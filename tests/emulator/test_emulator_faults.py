@@ -187,6 +187,13 @@ def test_slow_events(kimi: KimiEmulator) -> None:
     ]  # fmt: skip
 
 
+def test_events_are_slow_where_the_emulator_is() -> None:
+    with KimiEmulator(chunk_delay=0.05) as kimi:
+        began = time.monotonic()
+        fetch(kimi, Reply(events=["1", "2", "3"]), stream=True)
+        assert time.monotonic() - began > 0.15
+
+
 @pytest.mark.parametrize(
     ("reply", "stream"),
     [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kimi_emulator import tokens
+from kimi_emulator import KimiEmulator, tokens
 
 LONG = "All work and no play makes a dull demo. " * 60
 
@@ -74,6 +74,12 @@ def test_a_repeated_prompt_is_cached_whole(ask: Callable[..., Any]) -> None:
     counted = usage(ask("Hi"))
     assert counted["cached_tokens"] == counted["prompt_tokens"]
     assert counted["prompt_tokens_details"] == {"cached_tokens": counted["prompt_tokens"]}
+
+
+def test_a_reset_forgets_the_prompts(kimi: KimiEmulator, ask: Callable[..., Any]) -> None:
+    ask("Hi")
+    kimi.reset()
+    assert "cached_tokens" not in usage(ask("Hi"))
 
 
 def test_a_shared_prefix_is_cached_in_blocks(ask: Callable[..., Any]) -> None:
