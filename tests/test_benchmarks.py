@@ -26,6 +26,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_every_case_measures_everybody(name: str) -> None:
     from benchmarks import worker
@@ -132,6 +133,7 @@ def test_a_contestant_that_leaves_something_out_is_an_error() -> None:
     measuring.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["aiohttp"], indirect=True)
 @pytest.mark.parametrize("name", ["ChatKimi", "Kimi"])
 def test_each_transport_is_measured_over_connections_of_its_own(name: str, transport: str) -> None:

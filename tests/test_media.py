@@ -132,7 +132,7 @@ def test_ids_of_uploaded_files_pass_through(chat: Any, llm: Any, block: Any, par
     if isinstance(block, ImageBlock):
         request, _ = llm()._prepare([ChatMessage(role="user", blocks=[TextBlock(text="What is it?"), block])], {})
     else:
-        request, _ = chat()._render([HumanMessage([QUESTION, block])], None, {}, stream=False)
+        request, _ = chat()._prepare([HumanMessage([QUESTION, block])], None, {}, stream=False)
     assert request.body["messages"][0]["content"] == [QUESTION, part]
 
 
