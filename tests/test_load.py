@@ -139,7 +139,7 @@ def test_streams_that_are_forgotten(kimi: KimiEmulator, model: Any) -> None:
 def test_one_loop_after_the_other_and_one_beside_the_other(kimi: KimiEmulator, model: Any) -> None:
     for _ in range(20):
         assert asyncio.run(acall(model))
-    assert len(model._client._async) == 1  # that of the last loop, until the next one comes
+    assert len(model._client.connection._async) == 1  # that of the last loop, until the next one comes
 
     def work(_: int) -> str:
         return asyncio.run(acall(model)) + asyncio.run(acall(model))
