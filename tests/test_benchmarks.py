@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,10 @@ def test_every_case_measures_everybody(name: str) -> None:
             if contestant.framework in case.frameworks:
                 assert measuring.measure(case) >= 0
         measuring.close()
+    with warnings.catch_warnings():  # a worker's connections end with its process
+        warnings.simplefilter("ignore", ResourceWarning)
+        del measuring
+        gc.collect()
 
 
 @pytest.mark.slow
