@@ -30,13 +30,14 @@ demo: $(DEMO)
 # than eight would mostly import and collect, which each of them does for itself. They take work from each other at the
 # end, and otherwise run what stands in one module together, as its fixtures are theirs.
 PARALLEL := @tests/parallel.txt
+FAST     := tests/wire tests/emulator tests/langchain_kimi tests/llama_index_kimi --ignore-glob="*conformance*"
 COVERAGE := --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
 test: $(DEV)
 	$(BIN)/python -m pytest -m "not deep" $(or $(PYTEST_ARGS),$(PARALLEL))
 
 test-fast: $(DEV)
-	$(BIN)/python -m pytest -m "not deep and not slow" $(or $(PYTEST_ARGS),$(PARALLEL))
+	$(BIN)/python -m pytest -m "not deep and not slow" $(or $(PYTEST_ARGS),$(FAST) $(PARALLEL))
 
 test-all: $(DEV)
 	$(BIN)/python -m pytest $(or $(PYTEST_ARGS),$(PARALLEL) $(COVERAGE))

@@ -230,21 +230,23 @@ class Kimi(FunctionCallingLLM):
     _connection: tuple[dict[str, Any], KimiClient] | None = PrivateAttr(default=None)
     _warned: set[str] = PrivateAttr(default_factory=set)
 
-    def __init__(self, model: str = DEFAULT_MODEL, **kwargs: Any) -> None:
-        """Set the model up; nothing is sent. See the class for the arguments."""
-        if isinstance(kwargs.get("api_key"), str):  # a traceback may be printed with its variables
-            kwargs["api_key"] = SecretStr(kwargs["api_key"])
-        base_url = kwargs.pop("base_url", None)
-        kwargs["api_base"] = kwargs.get("api_base") or base_url
-        fields = type(self).model_fields
-        for name in sorted(kwargs.keys() - fields.keys()):
-            _check_single(kwargs.get("n"))
-            hint = "Give it with a call." if name in SETTINGS else suggest(name, fields)
-            raise KimiRequestError(f"{name!r} is not an argument of {type(self).__name__}. {hint}")
-        kwargs["api_key"] = SecretStr(resolve_api_key(plain_secret(kwargs.get("api_key"))))
-        kwargs["api_base"] = resolve_base_url(kwargs.get("api_base"))
-        super().__init__(model=model, **kwargs)
-        check_settings(self._settings(), self.api_base or "")
+    if not TYPE_CHECKING:  # type checkers go by the fields, and find what is misspelt or of another type
+
+        def __init__(self, model: str = DEFAULT_MODEL, **kwargs: Any) -> None:
+            """Set the model up; nothing is sent. See the class for the arguments."""
+            if isinstance(kwargs.get("api_key"), str):  # a traceback may be printed with its variables
+                kwargs["api_key"] = SecretStr(kwargs["api_key"])
+            base_url = kwargs.pop("base_url", None)
+            kwargs["api_base"] = kwargs.get("api_base") or base_url
+            fields = type(self).model_fields
+            for name in sorted(kwargs.keys() - fields.keys()):
+                _check_single(kwargs.get("n"))
+                hint = "Give it with a call." if name in SETTINGS else suggest(name, fields)
+                raise KimiRequestError(f"{name!r} is not an argument of {type(self).__name__}. {hint}")
+            kwargs["api_key"] = SecretStr(resolve_api_key(plain_secret(kwargs.get("api_key"))))
+            kwargs["api_base"] = resolve_base_url(kwargs.get("api_base"))
+            super().__init__(model=model, **kwargs)
+            check_settings(self._settings(), self.api_base or "")
 
     @classmethod
     def class_name(cls) -> str:

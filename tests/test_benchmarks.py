@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_every_case_measures_everybody(name: str) -> None:
     from benchmarks import worker
@@ -37,6 +40,10 @@ def test_every_case_measures_everybody(name: str) -> None:
             if contestant.framework in case.frameworks:
                 assert measuring.measure(case) >= 0
         measuring.close()
+    with warnings.catch_warnings():  # a worker's connections end with its process
+        warnings.simplefilter("ignore", ResourceWarning)
+        del measuring
+        gc.collect()
 
 
 @pytest.mark.slow
@@ -132,6 +139,7 @@ def test_a_contestant_that_leaves_something_out_is_an_error() -> None:
     measuring.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", ["aiohttp"], indirect=True)
 @pytest.mark.parametrize("name", ["ChatKimi", "Kimi"])
 def test_each_transport_is_measured_over_connections_of_its_own(name: str, transport: str) -> None:

@@ -99,7 +99,7 @@ def definition(thing: Any, name: str, owner: type | None = None) -> Any:
     if owner is not None:
         tree = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner.__name__)
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return next((node for node in tree.body if isinstance(node, kinds) and node.name == name), None)
+    return next((node for node in ast.walk(tree) if isinstance(node, kinds) and node.name == name), None)
 
 
 def arguments(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[str, ...]:

@@ -613,6 +613,7 @@ def slashes(size: int) -> dict[str, Any]:
     return defs(TEXT, A=arrays(size))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "size"),
     [
@@ -682,12 +683,14 @@ def plausible(dice: random.Random, depth: int = 0) -> Any:
     return schema
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(json_values)
 def test_any_json_is_accepted_or_refused(value: Any) -> None:
     _accepted(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_random_schemas_are_accepted_or_refused(seed: int) -> None:
     dice = random.Random(seed)

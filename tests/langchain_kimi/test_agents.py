@@ -136,6 +136,7 @@ def test_parallel_calls_and_failing_tools(kimi: KimiEmulator, make: Any) -> None
     assert messages[-1].content
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::kimi_wire.errors.KimiWarning")
 @pytest.mark.parametrize("model_name", FAMILIES)
 @pytest.mark.parametrize(

@@ -185,6 +185,7 @@ async def test_every_family_answers(kimi: KimiEmulator, make: Any, model_name: s
     assert kimi.rejections == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::kimi_wire.errors.KimiWarning")
 @pytest.mark.parametrize("model_name", FAMILIES)
 @pytest.mark.parametrize("thinking", [None, True, False])

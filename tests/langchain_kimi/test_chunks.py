@@ -125,6 +125,7 @@ def streams() -> st.SearchStrategy[list[Delta]]:
     return st.lists(deltas, min_size=1, max_size=12).map(number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("v1", [False, True])
 @given(stream=streams(), run_id=st.booleans(), cut=st.booleans())
 def test_the_sum_of_a_list_is_langchains(stream: list[Delta], run_id: bool, cut: bool, v1: bool) -> None:

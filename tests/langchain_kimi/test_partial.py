@@ -159,6 +159,7 @@ def test_settings_are_checked(make: Any) -> None:
     assert json.loads(make(continue_on_length=2).model_dump_json())["continue_on_length"] == 2
 
 
+@pytest.mark.slow
 async def test_silence_breaks_a_stream_and_thinking_does_not(kimi: KimiEmulator, make: Any) -> None:
     for way in ("stream", "astream"):
         kimi.script(Reply(TEXT, stall=20.0, stall_after=4), Reply(TEXT, reasoning="hm", stall=0.5, stall_after=3))

@@ -15,6 +15,8 @@ from kimi_emulator import KimiEmulator
 from langchain_kimi import ChatKimi
 from tests.recorded.tape import FOLDER
 
+pytestmark = pytest.mark.slow
+
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 )

@@ -66,6 +66,7 @@ def test_every_form_declares_the_builtin(kimi: KimiEmulator, make: Any, given: A
     assert kimi.requests[-1].body["tools"][1]["function"]["name"] == "get_weather"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", FAMILIES)
 @pytest.mark.parametrize("way", WAYS)
 async def test_agents_of_every_family_search(kimi: KimiEmulator, make: Any, model: str, way: str) -> None:

@@ -69,6 +69,7 @@ def thoughts(kimi: KimiEmulator) -> list[str | None]:
     return [message.get("reasoning_content") for message in messages if message["role"] == "assistant"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("streaming", [True, False])
 async def test_thinking_goes_back_on_every_turn(

@@ -119,6 +119,7 @@ async def test_in_a_directory_reader_asynchronously(workers: int | None, folder:
     await reader._connected().aclose()
 
 
+@pytest.mark.slow
 def test_in_worker_processes(folder: Path, make: Any, monkeypatch: pytest.MonkeyPatch, kimi: KimiEmulator) -> None:
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-of-the-environment")
     documents = directory(folder, make()).load_data(num_workers=2)

@@ -44,6 +44,7 @@ def spec(kimi: KimiEmulator) -> Iterator[Callable[..., KimiFormulaToolSpec]]:
         each.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["kimi-k3", "kimi-k2.6", "kimi-k2.7-code", "moonshot-v1-128k"])
 @pytest.mark.parametrize("streaming", [True, False])
 @pytest.mark.parametrize(

@@ -136,6 +136,7 @@ def test_calls_cut_in_the_middle_are_not_guessed(kimi: KimiEmulator, make: Any) 
     assert len(kimi.requests) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["stream_chat", "astream_chat"])
 async def test_silence_breaks_a_stream_and_thinking_does_not(kimi: KimiEmulator, make: Any, way: str) -> None:
     kimi.script(Reply(TEXT, stall=20.0, stall_after=4), Reply(TEXT, reasoning="hm", stall=0.5, stall_after=3))

@@ -298,6 +298,7 @@ def test_importing_leaves_the_sdk_for_later() -> None:
     assert _python("import sys, llama_index_kimi; print('openai' in sys.modules)").strip() == "False"
 
 
+@pytest.mark.slow
 def test_without_the_framework_the_error_names_the_extra() -> None:
     code = "import sys; sys.modules['llama_index.core'] = None; import llama_index_kimi"
     assert 'ImportError: llama_index_kimi needs LlamaIndex: pip install "kimi-adapters[llama-index]"' in _python(code)

@@ -271,6 +271,7 @@ INSTANCES = [
 WRAPPED = (Numbers, Pet, Forest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("model", SOME)
 @pytest.mark.parametrize("instance", INSTANCES, ids=lambda instance: type(instance).__name__)

@@ -112,6 +112,7 @@ async def test_without_a_choice_nothing_is_forced(kimi: KimiEmulator, llm: Make,
         llm().get_tool_calls_from_response(response)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("family", "thinking"), CASES)
 @pytest.mark.parametrize("choice", ["required", "get_weather"])

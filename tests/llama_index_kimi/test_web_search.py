@@ -46,6 +46,7 @@ def tools() -> list[Any]:
     return [*KimiWebSearchToolSpec().to_tool_list(), FunctionTool.from_defaults(get_weather)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", FAMILIES)
 @pytest.mark.parametrize("streaming", [True, False])
 async def test_agents_of_every_family_search(kimi: KimiEmulator, llm: Make, model: str, streaming: bool) -> None:

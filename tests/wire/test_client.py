@@ -364,6 +364,7 @@ def test_words_that_look_like_no_json_are_sent(kimi: KimiEmulator, client: KimiC
     assert kimi.requests[-1].body["messages"][-1]["content"] == "Is NaN more than -Infinity?"
 
 
+@pytest.mark.slow
 def test_a_body_is_written_once_for_all_attempts(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     from kimi_wire.transport import connection
 

@@ -26,6 +26,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "inside"), CASES)
 @given(cuts=st.lists(st.integers(0, 60), max_size=10))
 def test_a_fence_is_taken_off_wherever_the_pieces_break(text: str, inside: str, cuts: list[int]) -> None:

@@ -251,6 +251,7 @@ def test_urls_in_errors_have_no_secrets() -> None:
 # Size, and what is left to do.
 
 
+@pytest.mark.slow
 def test_the_largest_file_of_a_request_that_is_too_large_is_named() -> None:
     data = b64(PNG + bytes(60 * 1024 * 1024))
     big = image(f"data:image/png;base64,{data}")

@@ -310,6 +310,7 @@ def test_unanswered_calls_are_answered_where_that_is_asked_for() -> None:
 # Time, and cuts anywhere.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", STREAMS)
 def test_a_silent_stream_breaks_after_its_idle_timeout(kimi: KimiEmulator, way: str) -> None:
     client = KimiClient(api_key="sk-test", base_url=kimi.base_url, max_retries=0, timeout=60, stream_idle_timeout=1)
@@ -326,6 +327,7 @@ def test_a_silent_stream_breaks_after_its_idle_timeout(kimi: KimiEmulator, way: 
     client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", STREAMS)
 def test_a_silence_shorter_than_the_limit_is_waited_out(kimi: KimiEmulator, way: str) -> None:
     client = KimiClient(api_key="sk-test", base_url=kimi.base_url, max_retries=0, timeout=0.2, stream_idle_timeout=30)

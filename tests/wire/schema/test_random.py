@@ -48,6 +48,7 @@ def refusal(schema: JSON) -> str | None:
     return None
 
 
+@pytest.mark.slow
 @many(1500)
 @given(seeds)
 def test_any_schema(seed: int) -> None:
@@ -138,6 +139,7 @@ def random_type(random: Random, depth: int = 2) -> Maker:
     return Union[inner, other], lambda random: random.choice([make, make_other])(random)  # noqa: UP007
 
 
+@pytest.mark.slow
 @many(800)
 @given(seeds)
 def test_any_pydantic_model(seed: int) -> None:
