@@ -6,11 +6,13 @@ BIN    := $(VENV)/bin
 DEMO   := $(VENV)/.demo
 DEV    := $(VENV)/.dev
 
-.PHONY: help demo test test-matrix lint types format tables golden notebooks record bench clean
+.PHONY: help demo test test-fast test-all test-matrix lint types format tables golden notebooks record bench clean
 
 help:
 	@echo "make demo         a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
-	@echo "make test         all tests"
+	@echo "make test         what every change has to pass, in minutes: all kinds of tests, each once"
+	@echo "make test-fast    less than a minute, for one's own loop: no processes, no waiting"
+	@echo "make test-all     all tests: every name of a family, every configuration, packaging; with coverage"
 	@echo "make test-matrix  all tests on the lowest and newest versions; wheel and sdist with each extra"
 	@echo "make lint         ruff"
 	@echo "make types        mypy"
@@ -24,11 +26,20 @@ help:
 demo: $(DEMO)
 	@$(BIN)/python -m demo
 
-# tests/parallel.txt has a process for each core; more than eight would mostly import and collect, which each of them does
-# for itself. They take work from each other at the end, and otherwise run what stands in one module together, as its
-# fixtures are theirs.
+# What the marks `deep` and `slow` leave out is said in pyproject.toml. tests/parallel.txt has a process for each core; more
+# than eight would mostly import and collect, which each of them does for itself. They take work from each other at the
+# end, and otherwise run what stands in one module together, as its fixtures are theirs.
+PARALLEL := @tests/parallel.txt
+COVERAGE := --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
+
 test: $(DEV)
-	$(BIN)/python -m pytest $(or $(PYTEST_ARGS),@tests/parallel.txt --cov --cov-report=term-missing:skip-covered --cov-fail-under=95)
+	$(BIN)/python -m pytest -m "not deep" $(or $(PYTEST_ARGS),$(PARALLEL))
+
+test-fast: $(DEV)
+	$(BIN)/python -m pytest -m "not deep and not slow" $(or $(PYTEST_ARGS),$(PARALLEL))
+
+test-all: $(DEV)
+	$(BIN)/python -m pytest $(or $(PYTEST_ARGS),$(PARALLEL) $(COVERAGE))
 
 test-matrix: $(DEV)
 	$(BIN)/python -m tests.matrix

@@ -16,9 +16,6 @@ Example:
     ```
 """
 
-# From the bottom up, a module or a room imports only what stands before it:
-# families, scripting, text, sealed; request, tokens; hosts, search; state; mfjs/, rules/; brain/; answering; services/;
-# http/; emulator; standin, pytest_plugin, __main__.
 from .emulator import KimiEmulator
 from .scripting import Failure, RecordedRequest, Reply, ToolCall
 from .standin import emulate_without_key

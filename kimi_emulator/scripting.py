@@ -97,6 +97,7 @@ class Failure:
 
 
 OVERLOADED = Failure(429, type="engine_overloaded_error")
+SUSPENDED = Failure(429, type="exceeded_current_quota_error")
 
 
 @dataclass(frozen=True)

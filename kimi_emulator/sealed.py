@@ -1,6 +1,8 @@
 """Text that only the model may read: the "encrypted" output of official tools, in the documented wrapping.
 
-https://platform.kimi.ai/docs/guide/use-official-tools. What is inside is ours: enough to see that it was changed.
+https://platform.kimi.ai/docs/guide/use-official-tools. What is inside is ours.
+
+Deliberately absent: a cipher. Tests want to read what a tool found; what counts is that a changed text shows.
 """
 
 from __future__ import annotations

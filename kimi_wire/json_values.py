@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from jiter import from_json
+
 JSON = dict[str, Any]
 """A JSON object."""
 
@@ -27,3 +29,12 @@ def text_or_none(value: Any) -> str | None:
 def mapping(value: Any) -> Mapping[str, Any]:
     """A JSON object; an empty one in place of anything else."""
     return value if isinstance(value, Mapping) else {}
+
+
+def read_object(body: bytes) -> JSON | None:
+    """The JSON object that a body is; None for anything else, a gateway's page for example."""
+    try:
+        parsed = from_json(body)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None

@@ -529,7 +529,7 @@ class ChatKimi(BaseChatModel):
 
     def _count_at_server(self, messages: list[dict[str, Any]]) -> int:
         try:
-            return KimiPlatform.over(self._client).count_tokens(messages, self.model_name)
+            return KimiPlatform.over(self._client.connection).count_tokens(messages, self.model_name)
         except KimiError as error:
             raise adapted(error) from error
 

@@ -141,9 +141,4 @@ _CLASSES: dict[type[Exception], type[Exception]] = {
 def adapt_error(error: Exception) -> Exception:
     """Give an error of the wire its LangChain class; everything else about it stays."""
     error_class = _CLASSES.get(type(error))
-    if error_class is None:
-        return error
-    adapted = error_class.__new__(error_class)
-    adapted.args = error.args
-    adapted.__dict__.update(error.__dict__)
-    return adapted
+    return error if error_class is None else wire.remade(error_class, error.args, error.__dict__)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from hypothesis import settings
 
@@ -16,35 +20,38 @@ from kimi_wire.transport import aiohttp as aiohttp_client
 settings.register_profile("unhurried", settings(), deadline=None)  # clocks of shared machines prove nothing
 settings.load_profile("unhurried")
 
-FAMILIES = (
-    "moonshot-v1-8k",
-    "moonshot-v1-32k-vision-preview",
-    "moonshot-v1-128k",
-    "kimi-latest",
-    "kimi-k2-0711-preview",
-    "kimi-k2-0905-preview",
-    "kimi-k2-turbo-preview",
-    "kimi-k2-thinking",
-    "kimi-k2-thinking-turbo",
-    "kimi-k2.5",
-    "kimi-k2.6",
-    "kimi-k2.7-code",
-    "kimi-k2.7-code-highspeed",
-    "kimi-k3",
-    "kimi-k3.1-pro",
-    "kimi-k3.1-pro-highspeed",
-)
-"""A model of every family that takes tools."""
-
 ASYNC_PARAMETERS = ("way", "mode", "call")
 """What tests call the parameter whose asynchronous values begin with `a`, and no other."""
 
 
+@pytest.fixture(scope="session")
+def one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with one certificate."""
+    first, end, _ = Path(certifi.where()).read_text("utf-8").partition("-----END CERTIFICATE-----\n")
+    path = tmp_path_factory.mktemp("certificates") / "one.pem"
+    path.write_text(first + end, "utf-8")
+    return path
+
+
 @pytest.fixture(autouse=True)
-def _no_ambient_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def _environment(monkeypatch: pytest.MonkeyPatch, one_certificate: Path) -> None:
+    # Each model makes HTTP clients, which read all of certifi's certificates otherwise: half the time of a test.
+    monkeypatch.setenv("SSL_CERT_FILE", str(one_certificate))
     for name in list(os.environ):
         if name.startswith(("MOONSHOT_", "KIMI_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What starts one is marked `slow`, so that `make test-fast` is."""
+    if request.node.get_closest_marker("slow") is None:
+
+        class Unmarked(subprocess.Popen[Any]):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                pytest.fail(f"{request.node.name} starts a process, and is not marked slow: {args}")
+
+        monkeypatch.setattr(subprocess, "Popen", Unmarked)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -57,6 +64,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the synchronous half out of what is doubled."""
     items[:] = [item for item in items if not _is_doubled_in_vain(getattr(item, "callspec", None))]
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays until the end: the frameworks, and the tests themselves."""
+    gc.collect()
+    gc.freeze()
 
 
 def _is_doubled_in_vain(spec: Any) -> bool:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import inspect
 import os
 import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,10 +70,28 @@ def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def run_tests(code: str, conftest: str, folder: Path) -> None:
-    """Run code that defines tests as a user would, and expect that some pass and none fails."""
+def run_here(blocks: Iterable[str], where: str) -> None:
+    """Run the blocks of an example one after the other in this process, awaits at their top level too.
+
+    Args:
+        blocks: The code, in order.
+        where: Where it stands.
+    """
+    names: dict[str, Any] = {"__name__": "example"}
+    for block in blocks:
+        code = compile(block, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        if code.co_flags & inspect.CO_COROUTINE:
+            asyncio.run(eval(code, names))
+        else:
+            exec(code, names)
+
+
+def run_tests(examples: Sequence[str], conftest: str, folder: Path) -> None:
+    """Run code that defines tests as a user would, and expect that some of each example pass and none fails."""
     (folder / "conftest.py").write_text(conftest, "utf-8")
-    (folder / "test_example.py").write_text(code, "utf-8")
-    done = run(["-m", "pytest", "-q"], folder)
+    for number, code in enumerate(examples):
+        (folder / f"test_example_{number}.py").write_text(code, "utf-8")
+    done = run(["-m", "pytest", "-q", "-rp"], folder)
     assert done.returncode == 0, done.stdout
-    assert re.search(r"\b[1-9]\d* passed", done.stdout)
+    for number, _ in enumerate(examples):
+        assert f"PASSED test_example_{number}.py::" in done.stdout

@@ -67,7 +67,7 @@ WITH_AIOHTTP = """
 import asyncio
 import openai
 from kimi_wire import KimiPlatform
-from kimi_wire.connection import default_async_client
+from kimi_wire.transport.connection import default_async_client
 
 async def ask():
     client = default_async_client()

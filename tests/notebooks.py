@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,39 @@ FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
-def execute(path: Path) -> Any:
-    """Run a notebook from a clean kernel, in its folder; returns it with its outputs."""
-    book = nbformat.read(path, as_version=4)
+# What a notebook leaves behind in its kernel: names, and the emulator that the environment points at.
+FORGET = """import os
+for name in [name for name in os.environ if name.startswith(("MOONSHOT_", "KIMI_"))]:
+    del os.environ[name]
+%reset -f
+"""
+
+
+@contextmanager
+def running_kernel() -> Iterator[NotebookClient]:
+    """A kernel in the notebooks' folder, for `execute`."""
     with tempfile.TemporaryDirectory() as sockets:
         # Over TCP the kernel's ports are chosen before it starts, and another process may take one of them meanwhile.
         config = Config(KernelManager={"transport": "ipc", "ip": str(Path(sockets, "kernel"))})
-        client = NotebookClient(book, timeout=120, resources={"metadata": {"path": str(FOLDER)}}, config=config)
-        client.execute(env={**os.environ, "PYTHONPATH": str(ROOT)})  # the packages of this checkout
+        place = {"metadata": {"path": str(FOLDER)}}
+        client = NotebookClient(nbformat.v4.new_notebook(), timeout=120, resources=place, config=config)
+        with client.setup_kernel(env={**os.environ, "PYTHONPATH": str(ROOT)}):  # the packages of this checkout
+            yield client
+
+
+def execute(path: Path, client: NotebookClient) -> Any:
+    """Run a notebook; returns it with its outputs.
+
+    Args:
+        path: The notebook.
+        client: From `running_kernel`. What a notebook before this one has imported is there already; nothing else is.
+    """
+    client.nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(FORGET)])
+    client.execute_cell(client.nb.cells[0], 0)
+    client.nb = book = nbformat.read(path, as_version=4)
+    client.reset_execution_trackers()
+    for number, cell in enumerate(book.cells):
+        client.execute_cell(cell, number)
     for cell in book.cells:
         cell.metadata.pop("execution", None)  # when each cell ran
         if cell.cell_type == "code":
@@ -50,4 +76,5 @@ if __name__ == "__main__":
     for notebook in NOTEBOOKS:
         if len(sys.argv) == 1 or any(word in notebook.name for word in sys.argv[1:]):
             print(notebook.name, flush=True)
-            nbformat.write(execute(notebook), notebook)
+            with running_kernel() as clean:
+                nbformat.write(execute(notebook, clean), notebook)

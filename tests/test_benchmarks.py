@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import main
 from benchmarks.cases import SIZES, make_cases
 from benchmarks.contestants import BASELINE, find_contestant
 from benchmarks.report import MARKERS, Result, growth_exponents, replace_between_markers, with_ratios
 from benchmarks.server import render_response, running_server
-from benchmarks.startup import STARTUP_ROWS
+from benchmarks.startup import STARTUP_ROWS, measure_startup
 
 ROOT = Path(__file__).parent.parent
 OURS = {BASELINE, "ChatKimi", "Kimi"}
@@ -24,6 +26,30 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_every_case_measures_everybody(name: str) -> None:
+    from benchmarks import worker
+
+    contestant = find_contestant(name)
+    with running_server() as url:
+        measuring = worker._Measuring(contestant, url, worker.CLOCKS["cpu"], 0)
+        for case in make_cases(SIZES["tiny"]):
+            if contestant.framework in case.frameworks:
+                assert measuring.measure(case) >= 0
+        measuring.close()
+
+
+@pytest.mark.slow
+def test_a_start_is_measured() -> None:
+    with running_server() as url:
+        found = measure_startup(find_contestant("ChatKimi"), url, ["langchain_core.messages"], "cpu")
+    assert found.keys() == STARTUP_ROWS.keys()
+    assert min(found.values()) >= 0
+    assert found["modules"] > 0
+
+
+@pytest.mark.deep
+@pytest.mark.slow
 def test_every_case_reports_for_everybody(tmp_path: Path) -> None:
     readme, found = tmp_path / "README.md", tmp_path / "found.json"
     readme.write_text(f"before\n{MARKERS[0]}\nold\n{MARKERS[1]}\nafter\n", encoding="utf-8")
@@ -47,6 +73,7 @@ def test_every_case_reports_for_everybody(tmp_path: Path) -> None:
     assert "old" not in table
 
 
+@pytest.mark.slow
 def test_the_adapters_import_nothing_beyond_their_framework_but_their_own(tmp_path: Path) -> None:
     code = """if True:
         import importlib, sys
@@ -65,13 +92,29 @@ def test_the_adapters_import_nothing_beyond_their_framework_but_their_own(tmp_pa
         assert (done.stdout.strip(), done.returncode) == ("", 0), done.stderr
 
 
-def test_one_case_can_be_asked_for_and_an_unknown_one_is_an_error(tmp_path: Path) -> None:
-    found = tmp_path / "found.json"
-    assert run("--only", "stream-sum", "--json", str(found)).returncode == 0
-    assert {result["case"] for result in json.loads(found.read_text(encoding="utf-8"))["results"]} == {"stream-sum"}
-    wrong = run("--only", "strem")
-    assert wrong.returncode == 2
-    assert "no case begins with strem" in wrong.stderr
+@pytest.mark.slow
+def test_one_case_can_be_asked_for(tmp_path: Path) -> None:
+    readme, found = tmp_path / "README.md", tmp_path / "found.json"
+    readme.write_text(f"before\n{MARKERS[0]}\nold\n{MARKERS[1]}\nafter\n", encoding="utf-8")
+    done = run("--only", "stream-sum", "--json", str(found), "--readme", str(readme))
+    assert done.returncode == 0, done.stderr
+    report = json.loads(found.read_text(encoding="utf-8"))
+    (case,) = [case for case in make_cases(SIZES["tiny"]) if case.name.startswith("stream-sum")]
+    reported = {(result["case"], result["contestant"]) for result in report["results"]}
+    assert reported == {("stream-sum", name) for name in OURS}
+    assert {"date", "Python", "cores", "openai"} <= report["machine"].keys()
+    assert f"| {case.title} |" in done.stdout
+    assert all(note in done.stdout for note in report["notes"])
+    table = readme.read_text(encoding="utf-8")
+    assert re.fullmatch(r"before\n.*\nafter\n", table, re.DOTALL)
+    assert "old" not in table
+
+
+def test_an_unknown_case_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--ours", "--only", "strem"])
+    assert ended.value.code == 2
+    assert "no case begins with strem" in capsys.readouterr().err
 
 
 def test_a_contestant_that_leaves_something_out_is_an_error() -> None:
@@ -103,7 +146,7 @@ def test_each_transport_is_measured_over_connections_of_its_own(name: str, trans
         assert driver._over_httpx is not None
         transports = []
         for one in (driver, driver._over_httpx):
-            (keeper,) = one.model._connection[1]._async.values()
+            (keeper,) = one.model._connection[1].connection._async.values()
             transports.append(type(keeper.client._client._inner._transport).__name__)
         measuring.close()
     assert [transport in name.lower() for name in transports] == [True, False], transports

@@ -229,6 +229,7 @@ HEARD = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "mode", "way"), HEARD)
 @pytest.mark.parametrize(
     "damage",
@@ -413,6 +414,7 @@ def test_recording_twice_gives_the_same_bytes(tmp_path: Path, capsys: pytest.Cap
     assert "recording from the emulator" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_repository_has_what_the_emulator_says_now(tmp_path: Path) -> None:
     """A change of the emulator shows here: `make record`, and read the difference."""
     assert record.main([], tmp_path) == 0
@@ -505,6 +507,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "mode"), [("thinking", "chat"), ("models", "call"), ("balance", "call"), ("file-extraction", "call")]
 )

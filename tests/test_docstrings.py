@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import inspect
 import re
 import sys
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 
 from kimi_emulator import KimiEmulator
-from tests.examples import ROOT, fences, is_test, run_tests
+from tests.examples import ROOT, fences, is_test, run_here, run_tests
 from tests.media_samples import png
 from tests.test_architecture import MODULES, PACKAGES
 
@@ -154,6 +153,7 @@ EXAMPLES = list(examples())
 
 
 # llama-index-workflows 2.26 inspects every attribute of an agent, pydantic's deprecated ones included.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
 @pytest.mark.parametrize(("where", "blocks"), EXAMPLES, ids=[where for where, _ in EXAMPLES])
 def test_examples_run(
@@ -170,15 +170,9 @@ def test_examples_run(
         (tmp_path / name).write_text("The Moon has ice at its poles.", "utf-8")
     (tmp_path / "picture.png").write_bytes(png())
     if any(map(is_test, blocks)):
-        run_tests("\n\n".join(blocks), "", tmp_path)
+        run_tests(["\n\n".join(blocks)], "", tmp_path)
         return
-    names: dict[str, Any] = {"__name__": "example"}
-    for block in blocks:
-        code = compile(block, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-        if code.co_flags & inspect.CO_COROUTINE:
-            asyncio.run(eval(code, names))
-        else:
-            exec(code, names)
+    run_here(blocks, where)
     assert [request.error for request in kimi.rejections] == []
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -23,8 +25,10 @@ from kimi_emulator import Failure, KimiEmulator, Reply
 from kimi_wire import errors
 from kimi_wire.endpoints.chat import KimiClient
 from kimi_wire.errors import api as api_errors
+from kimi_wire.errors import refusals
 from kimi_wire.errors.hints import hint_for
 from kimi_wire.errors.refusals import mask, mask_all, parse_refusal
+from kimi_wire.profiles import FAMILIES
 from langchain_kimi import errors as langchain_errors
 from tests.wire.test_client import SECRET, WAYS, ask, request
 
@@ -120,6 +124,16 @@ def test_the_other_region_is_named(host: str, other: str) -> None:
     assert other not in evil
 
 
+def test_the_hint_names_the_families_that_the_table_has_as_retired() -> None:
+    """The words are older than no row: whoever changes one of the dates changes them too, and this day."""
+    hint = hint_for(parse_refusal(404, {}, {"message": "Not found the model x"}), "https://h/v1/chat/completions")
+    named = re.findall(r"(?:kimi|moonshot)-[\w.]+", hint)
+    rows = [row for row in FAMILIES if row.family not in ("kimi-latest", "kimi-thinking-preview")]  # nobody's any more
+    said = {row.family for row in rows for name in named if f"{row.family}-".startswith(f"{name}-")}
+    assert said == {row.family for row in rows if row.is_retired(date(2026, 11, 26))}
+    assert len(named) == 3
+
+
 BODIES: list[tuple[bytes, str]] = [
     (b"", "no error message"),
     (b"{}", "no error message"),
@@ -169,6 +183,34 @@ def test_a_body_that_cannot_be_unpacked_is_a_failed_connection(raw_server: Any, 
     raw_server.answer = (429, {"Content-Encoding": "gzip"}, b"this is not gzip")
     client = KimiClient(api_key=SECRET, base_url=f"http://127.0.0.1:{raw_server.server_port}/v1", max_retries=0)
     assert isinstance(fail(client, way), api_errors.KimiConnectionError)
+    client.close()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_refusal_is_read_once(
+    kimi: KimiEmulator, client: KimiClient, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    read: list[Any] = []
+
+    def parse(*arguments: Any) -> Any:
+        read.append(arguments)
+        return parse_refusal(*arguments)
+
+    for module in (refusals, api_errors):
+        monkeypatch.setattr(module, "parse_refusal", parse)
+    kimi.script(Failure(429, "slow down", headers={"Retry-After": "7"}))
+    raised = fail(client, way)
+    assert (len(read), raised.retry_after, raised.response.headers["retry-after"]) == (1, 7.0, "7")
+    assert raised.response.extensions == {}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_not_asked_again_has_the_class_that_says_why(kimi: KimiEmulator, way: str) -> None:
+    """Both are read from the whole body: a gateway put the type beside the error, and not into it."""
+    client = KimiClient(api_key=SECRET, base_url=kimi.base_url, max_retries=1)
+    kimi.script(Failure(429, body={"type": "exceeded_current_quota_error", "error": {"message": "no"}}))
+    assert isinstance(fail(client, way), api_errors.KimiQuotaError)
+    assert len(kimi.requests) == 1
     client.close()
 
 
@@ -303,6 +345,7 @@ def test_langchains_errors_are_derived_as_the_wires_are() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adapter", ["langchain_kimi", "llama_index_kimi"])
 def test_importing_an_adapter_and_its_plain_errors_imports_no_sdk(adapter: str) -> None:
     code = (

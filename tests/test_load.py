@@ -16,7 +16,7 @@ from kimi_emulator import KimiEmulator, Reply
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 
-pytestmark = pytest.mark.both_transports
+pytestmark = [pytest.mark.both_transports, pytest.mark.slow]
 
 HELLO = [ChatMessage("hi")]
 FRAMEWORKS = ["langchain", "llama-index"]

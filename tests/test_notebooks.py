@@ -1,14 +1,16 @@
-"""The notebooks run from a clean kernel, and what they show on the web is what they put out."""
+"""The notebooks run, and what they show on the web is what they put out."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 
-from tests.notebooks import NOTEBOOKS, execute
+from tests.notebooks import NOTEBOOKS, execute, running_kernel
 
 
 def shape(book: Any) -> list[list[tuple[str, ...]]]:
@@ -20,9 +22,25 @@ def shape(book: Any) -> list[list[tuple[str, ...]]]:
     ]
 
 
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[NotebookClient]:
+    """One for all: most of a kernel's time is that it starts and imports the frameworks."""
+    with running_kernel() as client:
+        yield client
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebooks_run(path: Path) -> None:
-    assert shape(execute(path)) == shape(nbformat.read(path, as_version=4))
+def test_notebooks_run(path: Path, kernel: NotebookClient) -> None:
+    assert shape(execute(path, kernel)) == shape(nbformat.read(path, as_version=4))
+
+
+@pytest.mark.slow
+@pytest.mark.deep
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_run_from_a_clean_kernel(path: Path) -> None:
+    with running_kernel() as clean:
+        assert shape(execute(path, clean)) == shape(nbformat.read(path, as_version=4))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -21,7 +21,7 @@ SECRET = "sk-parent-0123456789abcdef"
 WORKER = "sk-worker-0123456789abcdef"
 
 pytestmark = [
-    pytest.mark.both_transports,
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
 ]
 
@@ -58,7 +58,17 @@ def run_batch(worker: AskKimi, batch: dict[str, list[str]]) -> dict[str, list[st
     return worker(batch)
 
 
-@pytest.mark.parametrize("method", ["spawn", "fork"])
+# What is spawned goes over aiohttp in either case: this process's choice is not handed on.
+@pytest.mark.parametrize(
+    ("method", "transport"),
+    [
+        ("spawn", "httpx"),
+        ("fork", "httpx"),
+        ("fork", "aiohttp"),
+        pytest.param("spawn", "aiohttp", marks=pytest.mark.deep),
+    ],
+    indirect=["transport"],
+)
 def test_a_pool_of_processes(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     models = [make("langchain", kimi), make("llama-index", kimi)]
     for model in models:
@@ -112,6 +122,7 @@ def in_child(function: Any) -> bytes:
         os.waitpid(child, 0)
 
 
+@pytest.mark.both_transports
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("framework", ["langchain", "llama-index"])
 def test_a_forked_child_opens_connections_of_its_own(kimi: KimiEmulator, framework: str) -> None:
@@ -128,13 +139,14 @@ def test_a_forked_child_opens_connections_of_its_own(kimi: KimiEmulator, framewo
     close(model)
 
 
+@pytest.mark.both_transports
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_forked_from_within_a_loop_is_not_held_by_a_lock(kimi: KimiEmulator) -> None:
     model = make("langchain", kimi)
 
     async def main() -> bytes:
         await model.ainvoke("hi")
-        connection = model._client
+        connection = model._client.connection
         with connection._lock:  # as another thread may hold it at that moment
             said = in_child(lambda: str(model.invoke("What is 12*7?").content))
         await connection.aclose()
@@ -144,6 +156,7 @@ def test_a_child_forked_from_within_a_loop_is_not_held_by_a_lock(kimi: KimiEmula
     close(model)
 
 
+@pytest.mark.both_transports
 @pytest.mark.parametrize("framework", ["langchain", "llama-index"])
 def test_pickles_hold_settings_and_no_secret(
     kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, framework: str

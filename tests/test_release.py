@@ -22,6 +22,8 @@ import langchain_kimi
 from tests import matrix
 from tests.examples import fences
 
+pytestmark = pytest.mark.slow  # it builds
+
 ROOT = Path(__file__).parent.parent
 SHIPPED = {"kimi_wire", "langchain_kimi", "llama_index_kimi", "kimi_emulator", "llama_index_conformance"}
 
@@ -263,6 +265,7 @@ def test_the_changelog_knows_the_version() -> None:
     )
 
 
+@pytest.mark.deep
 def test_the_wheel_runs_and_is_typed_for_its_users(installed: Path, learned: Path, tmp_path: Path) -> None:
     script = tmp_path / "user_code.py"
     script.write_text(USER_CODE, encoding="utf-8")
@@ -274,6 +277,7 @@ def test_the_wheel_runs_and_is_typed_for_its_users(installed: Path, learned: Pat
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.deep
 def test_types_find_the_mistakes_of_users(installed: Path, learned: Path, tmp_path: Path) -> None:
     script = tmp_path / "mistakes.py"
     script.write_text(MISTAKES, encoding="utf-8")

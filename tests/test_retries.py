@@ -213,7 +213,7 @@ def test_each_attempt_is_logged_at_info_without_ids(
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("library", ["own", "aiohttp", "subclass"])
+@pytest.mark.parametrize("library", ["own", "aiohttp", "subclass", "httpx"])
 def test_a_users_http_client_is_used_and_not_changed(kimi: KimiEmulator, way: str, library: str) -> None:
     """Quota errors are not retried over it either; its hooks, headers and settings stay what they were."""
     seen: list[str] = []
@@ -228,6 +228,9 @@ def test_a_users_http_client_is_used_and_not_changed(kimi: KimiEmulator, way: st
         seen.append(str(response.status_code))
 
     sync_class, async_class = openai.DefaultHttpxClient, openai.DefaultAsyncHttpxClient
+    if library == "httpx":  # openai 3 takes clients of both libraries
+        httpx = pytest.importorskip("httpx")
+        sync_class, async_class = httpx.Client, httpx.AsyncClient
     if library == "subclass":
         sync_class = type("MyClient", (sync_class,), {})
         async_class = type("MyAsyncClient", (async_class,), {})

@@ -24,6 +24,7 @@ from llama_index.core.llms import ChatMessage
 from kimi_emulator import Failure, KimiEmulator, Reply
 from kimi_wire import KimiError, KimiMissingKeyError, KimiRequestError
 from kimi_wire.endpoints.chat import KimiClient
+from kimi_wire.errors import public_url
 from kimi_wire.transport.connection import resolve_base_url
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
@@ -245,6 +246,22 @@ def test_no_log_at_any_level_shows_them(kimi: KimiEmulator, caplog: pytest.LogCa
     assert {one.name.partition(".")[0] for one in caplog.records} >= {"openai", "kimi_wire"}
     for record in caplog.records:
         assert_silent(record.getMessage() + repr(record.args))
+
+
+SHOWN = {
+    "https://me:pw@example.org/a/b?signature=x#y": "https://example.org/a/b",
+    "https://me:p@w@example.org": "https://example.org",
+    "//me:pw@example.org/a": "//example.org/a",
+    "ht\ntps:/\t/me:pw@example.org": "https://example.org",
+    "http://me:pw@[broken/a": "http://[broken/a",
+    "example.org/a?key=x": "example.org/a",
+    "": "",
+}
+
+
+@pytest.mark.parametrize(("url", "shown"), SHOWN.items())
+def test_a_url_is_shown_without_what_is_secret_in_it(url: str, shown: str) -> None:
+    assert public_url(url) == shown
 
 
 @pytest.mark.parametrize("made", [ChatKimi, Kimi])

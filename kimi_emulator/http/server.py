@@ -87,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
             if raw is None:
                 raise Rejected("Request exceeds the maximum size", status=413)
             rules.check_key(headers.get("authorization"), state.keys)
-            self._route(raw)
+            self._route(Call(state, self.record))
         except Rejected as rejected:
             self.record.rejected = True
             self._send_json(rejected.status, shapes.error_body(rejected.message, rejected.type))
@@ -106,16 +106,14 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         return self.rfile.read(length)
 
-    def _route(self, raw: bytes) -> None:
-        path = self.path.partition("?")[0].rstrip("/")
-        if (self.command, path) == ("POST", "/v1/chat/completions"):
-            self._chat(raw)
+    def _route(self, call: Call) -> None:
+        if (self.command, call.path) == ("POST", "/v1/chat/completions"):
+            self._chat(call.json())
         else:
-            answer = endpoints.route(Call(self.server.state, self.record))
+            answer = endpoints.route(call)
             self._send_json(answer.status, answer.body, answer.headers)
 
-    def _chat(self, raw: bytes) -> None:
-        self.record.body = body = rules.parse_body(raw)
+    def _chat(self, body: Any) -> None:
         state = self.server.state
         request, reply = answering.decide(state, body)
         self._pause(reply.delay)

@@ -2,6 +2,9 @@
 
 A schema is read as a tree of its subschemas (``tree``); each has its keywords checked (``keywords``, ``values``), then
 the references between them (``references``); ``check`` is the order of all that. The room knows JSON and nothing else.
+
+Deliberately absent: anything of the adapters' own schema room, whose results are held against this one. A mistake that
+both share would be found by nobody.
 """
 
 from .check import check_schema

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..request import Rejected
+from ..scripting import SUSPENDED
 from ..state import Balance
 
 
@@ -39,9 +40,4 @@ def check_balance(balance: Balance) -> None:
         Rejected: If nothing is available.
     """
     if balance.available <= 0:
-        raise Rejected(
-            "Your account org-00000000000000000000000000000000 <ak-000000000000000000000> is suspended due to "
-            "insufficient balance, please recharge your account or check your plan and billing details",
-            status=429,
-            type="exceeded_current_quota_error",
-        )
+        raise Rejected(SUSPENDED.error["message"], status=SUSPENDED.status, type=SUSPENDED.type)

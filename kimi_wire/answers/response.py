@@ -7,12 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jiter import from_json
-
 from kimi_wire.arguments import parse_arguments, render_arguments
-from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, parse_request_id
+from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, excerpt, parse_request_id
 from kimi_wire.json_text import iter_json_texts, strip_fence
-from kimi_wire.json_values import count_or_none, mapping, text_or_none
+from kimi_wire.json_values import count_or_none, mapping, read_object, text_or_none
 from kimi_wire.requests import ToolPlan
 
 PROVIDER = "moonshot"
@@ -167,14 +165,10 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, pr
         KimiToolChoiceError: A forced tool call did not come.
     """
     request_id = parse_request_id(headers)
-    try:
-        payload = from_json(body)
-    except ValueError:
-        payload = None
-    found = payload.get("choices") if isinstance(payload, dict) else None
+    payload = read_object(body) or {}
+    found = payload.get("choices")
     if not (isinstance(found, list) and found and all(isinstance(mapping(one).get("message"), dict) for one in found)):
-        excerpt = body[:200].decode("utf-8", "replace")
-        raise KimiResponseError(f"The server's answer is not a chat completion: {excerpt!r}", request_id=request_id)
+        raise KimiResponseError(f"The server's answer is not a chat completion: {excerpt(body)}", request_id=request_id)
     choices = [_parse_choice(choice) for choice in found]
     raw_usage = payload.get("usage")
     completion = Completion(

@@ -1,6 +1,6 @@
 """The command line: models, balance, token counts, text of files, and what is wrong with the settings.
 
-There is no option for the API key: it would stay in the shell's history.
+Deliberately absent: an option for the API key. It would stay in the shell's history.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from importlib import metadata
 from urllib.parse import urlsplit
 
 from kimi_wire.endpoints import KimiPlatform, ModelInfo, parse_models
-from kimi_wire.errors import KimiError
+from kimi_wire.errors import REGIONS, KimiError, public_url
 from kimi_wire.profiles import profile_for
 from kimi_wire.transport import BASE_URL_VARIABLES, KEY_VARIABLES, KimiConnection, resolve_api_key, resolve_base_url
 
@@ -96,8 +96,7 @@ def _where(base_url: str | None, url: str) -> Finding:
     source = (
         "--base-url" if base_url else next((name for name in BASE_URL_VARIABLES if os.environ.get(name)), "default")
     )
-    parts = urlsplit(url)
-    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    parts, shown = urlsplit(url), public_url(url)
     if parts.hostname == "api.moonshot.com":  # BingZi-233/oai-compatible-copilot#134 and others
         return Finding(False, f"The host is {shown} ({source}), which does not exist: it ends in .ai, in China in .cn.")
     if parts.hostname in ("api.moonshot.ai", "api.moonshot.cn") and parts.path != "/v1":
@@ -176,8 +175,6 @@ def _other_region(key: str, url: str, allowed: bool) -> Iterator[Finding]:
 
 def other_region(url: str) -> str | None:
     """The API's root of the other region; None where the host is neither of the two."""
-    from kimi_wire.errors import REGIONS
-
     other = REGIONS.get(urlsplit(url).hostname or "")
     return f"https://{other}/v1" if other else None
 

@@ -1,6 +1,6 @@
-"""What can be asked of the server, each over a connection: chat, files, the platform, official tools.
+"""What can be asked of the server, each over a connection: chat, files, the account, official tools.
 
-`chat` holds the four shells of chat completions, `uploads` what has to be there before one is sent, `files`, `platform`
+`chat` holds the four shells of chat completions, `uploads` what has to be there before one is sent, `files`, `account`
 and `formulas` the other endpoints, `tokens` the estimate that needs none. Names are handed on without importing them:
 most programs only chat.
 """
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from kimi_wire.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from kimi_wire.endpoints.account import Balance, KimiPlatform, ModelInfo, parse_models
     from kimi_wire.endpoints.chat import KimiClient
     from kimi_wire.endpoints.files import DEFAULT_CONCURRENCY, FileInfo, KimiFiles
     from kimi_wire.endpoints.formulas import FormulaTool, KimiFormulas
-    from kimi_wire.endpoints.platform import Balance, KimiPlatform, ModelInfo, parse_models
     from kimi_wire.endpoints.tokens import estimate_messages, estimate_text, estimate_tools
 
 __all__ = [
@@ -38,7 +38,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "files": "DEFAULT_CONCURRENCY FileInfo KimiFiles",
-        "platform": "Balance KimiPlatform ModelInfo parse_models",
+        "account": "Balance KimiPlatform ModelInfo parse_models",
         "tokens": "estimate_messages estimate_text estimate_tools",
         "formulas": "FormulaTool KimiFormulas",
         "chat": "KimiClient",

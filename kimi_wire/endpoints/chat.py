@@ -1,4 +1,7 @@
-"""Chat completions: the four shells around the pure functions."""
+"""Chat completions: the four shells around the pure functions.
+
+Deliberately absent: the SDK's typed `chat.completions.create`; `_arguments` says what it costs.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,27 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from kimi_wire.answers import Answer, Completion, Delta, StreamState, parse_completion
-from kimi_wire.endpoints.uploads import MediaConnection
+from kimi_wire.endpoints.uploads import Uploads
 from kimi_wire.requests import Request
-from kimi_wire.transport import body_argument, cause_of, response_class, translated
+from kimi_wire.transport import KimiConnection, body_argument, cause_of, response_class, translated
 
 
-class KimiClient(MediaConnection):
-    """Sends the chat requests of one model object, and reads the answers."""
+class KimiClient:
+    """Sends the chat requests of one model object, and reads the answers.
+
+    Args:
+        options: The arguments of `KimiConnection`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.connection = KimiConnection(**options)
+        self.uploads = Uploads(self.connection)
+
+    def __deepcopy__(self, memo: Any) -> KimiClient:
+        return self  # copies of an object share its connections
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.connection!r})"
 
     # Each pair below differs by `async` and `await` only; tests/test_architecture.py compares them.
 
@@ -26,8 +43,8 @@ class KimiClient(MediaConnection):
         Raises:
             KimiError: Whatever goes wrong.
         """
-        client, options = self._per_call(self._client(), options)
-        answer = Answer(self.prepare(request))
+        client, options = self._per_call(self.connection.client(), options)
+        answer = Answer(self.uploads.prepare(request))
         while answer.request is not None:
             try:
                 response = answer.sent(client.post(**_arguments(answer.request, options)))
@@ -38,8 +55,8 @@ class KimiClient(MediaConnection):
 
     async def acomplete(self, request: Request, options: Mapping[str, Any] | None = None) -> Completion:
         """The asynchronous twin of `complete`."""
-        client, options = self._per_call(await self._aclient(), options)
-        answer = Answer(await self.aprepare(request))
+        client, options = self._per_call(await self.connection.aclient(), options)
+        answer = Answer(await self.uploads.aprepare(request))
         while answer.request is not None:
             try:
                 response = answer.sent(await client.post(**_arguments(answer.request, options)))
@@ -61,8 +78,8 @@ class KimiClient(MediaConnection):
         Raises:
             KimiError: Whatever goes wrong; a stream that breaks off never ends quietly.
         """
-        client, options = self._per_call(self._client(), self._stream_options(options))
-        answer = Answer(self.prepare(request))
+        client, options = self._per_call(self.connection.client(), self._stream_options(options))
+        answer = Answer(self.uploads.prepare(request))
         while answer.request is not None:
             try:
                 response = answer.sent(client.post(**_arguments(answer.request, options, stream=True)))
@@ -84,8 +101,8 @@ class KimiClient(MediaConnection):
         self, request: Request, options: Mapping[str, Any] | None = None
     ) -> AsyncIterator[Delta | Completion]:
         """The asynchronous twin of `stream`."""
-        client, options = self._per_call(await self._aclient(), self._stream_options(options))
-        answer = Answer(await self.aprepare(request))
+        client, options = self._per_call(await self.connection.aclient(), self._stream_options(options))
+        answer = Answer(await self.uploads.aprepare(request))
         while answer.request is not None:
             try:
                 response = answer.sent(await client.post(**_arguments(answer.request, options, stream=True)))
@@ -103,6 +120,22 @@ class KimiClient(MediaConnection):
             for item in answer.end_stream(state, broken):
                 yield item
 
+    def delete_uploads(self) -> list[str]:
+        """Delete what requests had uploaded; see `Uploads.delete`."""
+        return self.uploads.delete()
+
+    async def adelete_uploads(self) -> list[str]:
+        """The asynchronous twin of `delete_uploads`."""
+        return await self.uploads.adelete()
+
+    def close(self) -> None:
+        """Close the connections of synchronous calls; the next call opens new ones."""
+        self.connection.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop; the next call opens new ones."""
+        await self.connection.aclose()
+
     def _per_call(self, client: Any, options: Mapping[str, Any] | None) -> tuple[Any, Mapping[str, Any]]:
         """A client with the headers of one call, and the other options.
 
@@ -115,14 +148,8 @@ class KimiClient(MediaConnection):
 
     def _stream_options(self, options: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """The options of a call that streams: silence has a limit of its own, unless the call has a timeout."""
-        options = options or {}
-        if self._idle is None or "timeout" in options:
-            return options
-        import openai
-
-        usual = openai.Timeout(self._http_timeout())
-        timeout = openai.Timeout(connect=usual.connect, read=self._idle, write=usual.write, pool=usual.pool)
-        return {**options, "timeout": timeout}
+        timeout = self.connection.stream_timeout()
+        return {**({} if timeout is None else {"timeout": timeout}), **(options or {})}
 
 
 def _arguments(request: Request, options: Mapping[str, Any] | None, *, stream: bool = False) -> dict[str, Any]:

@@ -6,17 +6,17 @@ import asyncio
 import contextlib
 import json
 import threading
-import warnings
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
-from kimi_wire.endpoints.objects import parse_object
-from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, KimiWarning, parse_request_id
-from kimi_wire.json_values import is_whole
+from kimi_wire.endpoints.bodies import parse_object
+from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, parse_request_id
+from kimi_wire.json_values import count_or_none
 from kimi_wire.media import Document, FileInput, aread_document, read_document
 from kimi_wire.transport import KimiConnection
+from kimi_wire.warn import warn
 
 DEFAULT_CONCURRENCY = 4
 """Files at a time. The documents announce "rate limiting during peak traffic periods" without a number; tier 0 allows
@@ -334,7 +334,7 @@ def _warn_kept(id: str, error: KimiError) -> None:
     from kimi_wire.errors import KimiNotFoundError
 
     if not isinstance(error, KimiNotFoundError):  # gone already
-        warnings.warn(f"The uploaded file {id} could not be deleted: {error}", KimiWarning, stacklevel=4)
+        warn(f"The uploaded file {id} could not be deleted: {error}")
 
 
 def _path(id: str, tail: str = "") -> str:
@@ -366,7 +366,7 @@ def parse_file(response: Any) -> FileInfo:
     Raises:
         KimiResponseError: It is none.
     """
-    return _file_info(parse_object(response.content, response.headers), response)
+    return _file_info(parse_object(response), response)
 
 
 def parse_files(response: Any) -> FileList:
@@ -375,7 +375,7 @@ def parse_files(response: Any) -> FileList:
     Raises:
         KimiResponseError: It is none.
     """
-    listed = parse_object(response.content, response.headers).get("data")
+    listed = parse_object(response).get("data")
     return [_file_info(item, response) for item in (listed if isinstance(listed, list) else [])]
 
 
@@ -384,14 +384,13 @@ def _file_info(raw: Any, response: Any) -> FileInfo:
         raise KimiResponseError(
             "The server described no file where one was asked for.", request_id=parse_request_id(response.headers)
         )
-    size, created = raw.get("bytes"), raw.get("created_at")
     return FileInfo(
         id=raw["id"],
         filename=str(raw.get("filename") or ""),
-        size=size if is_whole(size) else None,
+        size=count_or_none(raw.get("bytes")),
         purpose=str(raw.get("purpose") or ""),
         status=str(raw.get("status") or ""),
-        created_at=created if is_whole(created) else None,
+        created_at=count_or_none(raw.get("created_at")),
         raw=dict(raw),
     )
 

@@ -13,14 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jiter import from_json
-
 from kimi_wire.arguments import render_arguments
-from kimi_wire.errors import KimiFormulaError, KimiRequestError
-from kimi_wire.json_values import text_or_none
+from kimi_wire.errors import KimiFormulaError, KimiRequestError, excerpt
+from kimi_wire.json_values import JSON, mapping, read_object, text_or_none
 from kimi_wire.transport import KimiConnection, body_argument
-
-JSON = dict[str, Any]
 
 KNOWN_FORMULAS = tuple(
     f"moonshot/{name}:latest"
@@ -94,24 +90,22 @@ def parse_formula_tools(content: bytes, uri: str) -> list[FormulaTool]:
     Raises:
         KimiFormulaError: It is no such list.
     """
-    listed = _parse_object(content).get("tools")
+    listed = mapping(read_object(content)).get("tools")
     if not isinstance(listed, list):
-        raise KimiFormulaError(f"The answer for {uri} is not a list of tools: {_excerpt(content)}", uri=uri)
+        raise KimiFormulaError(f"The answer for {uri} is not a list of tools: {excerpt(content)}", uri=uri)
     tools = []
     for tool in listed:
-        described = tool.get("function") if isinstance(tool, dict) else None
-        function: JSON = described if isinstance(described, dict) else {}
+        function = mapping(mapping(tool).get("function"))
         name = function.get("name")
         if not (isinstance(name, str) and name):
             raise KimiFormulaError(f"{uri} lists something that is no function: {str(tool)[:200]}", uri=uri)
-        given = function.get("parameters")
         tools.append(
             FormulaTool(
                 uri=uri,
                 remote_name=name,
                 name=name,
                 description=text_or_none(function.get("description")) or "",
-                parameters={"type": "object", "properties": {}, **(given if isinstance(given, dict) else {})},
+                parameters={"type": "object", "properties": {}, **mapping(function.get("parameters"))},
             )
         )
     return tools
@@ -158,14 +152,12 @@ def parse_fiber(content: bytes, tool: FormulaTool) -> str:
     Raises:
         KimiFormulaError: The run did not succeed.
     """
-    fiber = _parse_object(content)
-    context = fiber.get("context")
-    if not isinstance(context, dict):
-        context = {}
+    fiber = mapping(read_object(content))
+    context = mapping(fiber.get("context"))
     error = fiber.get("error") or context.get("error")
     status = fiber.get("status", "succeeded" if "context" in fiber else "missing")
     if error or status != "succeeded":
-        said = _error_text(error) if error else f"its status is {status!r}: {_excerpt(content)}"
+        said = _error_text(error) if error else f"its status is {status!r}: {excerpt(content)}"
         raise KimiFormulaError(
             f"{tool.remote_name} of {tool.uri} failed: {said}",
             uri=tool.uri,
@@ -178,18 +170,6 @@ def parse_fiber(content: bytes, tool: FormulaTool) -> str:
     if output is None:
         return ""
     return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
-
-
-def _parse_object(content: bytes) -> JSON:
-    try:
-        parsed = from_json(content)
-    except ValueError:
-        parsed = None
-    return parsed if isinstance(parsed, dict) else {}
-
-
-def _excerpt(content: bytes) -> str:
-    return repr(content[:200].decode("utf-8", "replace"))
 
 
 def _error_text(error: Any) -> str:

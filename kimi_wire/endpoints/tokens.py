@@ -1,9 +1,10 @@
 """How many tokens a conversation takes, estimated without the model's tokenizer and without the network. Pure.
 
-Kimi's tokenizer is a download of some megabytes whose text template is not published for the newest models, and
-tiktoken's counts are wrong (langgenius/dify-official-plugins#2398). The estimate knows how such tokenizers split
-(words, groups of digits, signs) and what recorded requests were billed; expect it within a fifth. Exact numbers are the
-server's: `KimiPlatform.count_tokens`, and each answer's usage.
+The estimate knows how such tokenizers split (words, groups of digits, signs) and what recorded requests were billed;
+expect it within a fifth. Exact numbers are the server's: `KimiPlatform.count_tokens`, and each answer's usage.
+
+Deliberately absent: a tokenizer. Kimi's is a download of some megabytes whose text template is not published for the
+newest models, and tiktoken's counts are wrong (langgenius/dify-official-plugins#2398).
 """
 
 from __future__ import annotations

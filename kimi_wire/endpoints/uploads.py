@@ -1,4 +1,4 @@
-"""A connection that makes requests with media ready: files of the web fetched, large ones uploaded, each once."""
+"""Makes requests with media ready to be sent: files of the web fetched, large ones uploaded, each once."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ MAX_KNOWN = 1000
 Key = tuple[str, str]
 
 
-class MediaConnection(KimiConnection):
-    """A connection that remembers what it uploaded: ids are those of one host and account.
+class Uploads:
+    """What was uploaded over a connection: ids are those of one host and account.
 
     Args:
-        options: The arguments of `KimiConnection`.
+        connection: The connection, with its key and host.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._uploads = KnownUploads()
+    def __init__(self, connection: KimiConnection) -> None:
+        self._connection = connection
+        self._known = KnownUploads()
 
     # Each pair below differs by `async` and `await` only; tests/test_architecture.py compares them.
 
@@ -66,21 +66,23 @@ class MediaConnection(KimiConnection):
 
     def _upload(self, upload: Upload) -> str:
         key = upload.key
-        with self._uploads.lock(key):
-            if (known := self._uploads.find(key)) is not None:
+        with self._known.lock(key):
+            if (known := self._known.find(key)) is not None:
                 return known
             form = render_upload(upload.document, upload.purpose)
-            return self._uploads.keep(key, parse_file(self.request("post", "/files", **form)).id)
+            uploaded = parse_file(self._connection.request("post", "/files", **form))
+            return self._known.keep(key, uploaded.id)
 
     async def _aupload(self, upload: Upload) -> str:
         key = upload.key
-        async with self._uploads.alock(key):
-            if (known := self._uploads.find(key)) is not None:
+        async with self._known.alock(key):
+            if (known := self._known.find(key)) is not None:
                 return known
             form = render_upload(upload.document, upload.purpose)
-            return self._uploads.keep(key, parse_file(await self.arequest("post", "/files", **form)).id)
+            uploaded = parse_file(await self._connection.arequest("post", "/files", **form))
+            return self._known.keep(key, uploaded.id)
 
-    def delete_uploads(self) -> list[str]:
+    def delete(self) -> list[str]:
         """Delete what `prepare` uploaded from the account; a file that is needed again is uploaded again.
 
         Returns:
@@ -90,17 +92,17 @@ class MediaConnection(KimiConnection):
             KimiError: A file could not be deleted; it and those after it stay known.
         """
         deleted = []
-        for file_id in self._uploads.ids():
-            self.request("delete", f"/files/{file_id}")
-            deleted.append(self._uploads.forget(file_id))
+        for file_id in self._known.ids():
+            self._connection.request("delete", f"/files/{file_id}")
+            deleted.append(self._known.forget(file_id))
         return deleted
 
-    async def adelete_uploads(self) -> list[str]:
-        """The asynchronous twin of `delete_uploads`."""
+    async def adelete(self) -> list[str]:
+        """The asynchronous twin of `delete`."""
         deleted = []
-        for file_id in self._uploads.ids():
-            await self.arequest("delete", f"/files/{file_id}")
-            deleted.append(self._uploads.forget(file_id))
+        for file_id in self._known.ids():
+            await self._connection.arequest("delete", f"/files/{file_id}")
+            deleted.append(self._known.forget(file_id))
         return deleted
 
 

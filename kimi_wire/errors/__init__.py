@@ -3,6 +3,10 @@
 `classes` has the errors that need no SDK. `api` has those that carry a server's answer, each of the openai class for
 its status: it imports the SDK, so its names are handed on without importing it before somebody asks. `refusals` reads
 what a server said, `hints` says what to do about it, `exchange` what may be said of a request without a secret.
+
+What happens on a 429: the courier (`kimi_wire.transport.courier`) has `refusals` read the answer, and tells the SDK in
+its headers whether to ask again; the last one goes on as an error of the SDK, which `api.translate_error` makes one of
+ours, with the refusal that was read and a line of `hints`. An adapter may give it a class of its framework (`remade`).
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from kimi_wire.errors.classes import (
     KimiToolChoiceError,
     KimiWarning,
     StreamedError,
+    remade,
 )
 from kimi_wire.lazy import lazy_names
 
@@ -43,9 +48,9 @@ if TYPE_CHECKING:
         translate_error,
         translate_stream_error,
     )
-    from kimi_wire.errors.exchange import attempt_of, parse_request_id, public_url
+    from kimi_wire.errors.exchange import attempt_of, excerpt, parse_request_id, public_url
     from kimi_wire.errors.hints import REGIONS
-    from kimi_wire.errors.refusals import advise_retry, parse_refusal
+    from kimi_wire.errors.refusals import advise_retry, parse_refusal, refusal_of
 
 __all__ = [
     "REGIONS",
@@ -76,9 +81,12 @@ __all__ = [
     "advise_retry",
     "attempt_of",
     "cause_of",
+    "excerpt",
     "parse_refusal",
     "parse_request_id",
     "public_url",
+    "refusal_of",
+    "remade",
     "translate_error",
     "translate_stream_error",
 ]
@@ -86,7 +94,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "exchange": "attempt_of parse_request_id public_url",
+        "exchange": "attempt_of excerpt parse_request_id public_url",
         "hints": "REGIONS",
         "api": (
             "KimiAPIError KimiAuthenticationError KimiBadRequestError KimiConflictError KimiConnectionError "
@@ -94,6 +102,6 @@ __getattr__ = lazy_names(
             "KimiQuotaError KimiRateLimitError KimiServerError KimiStatusError KimiTimeoutError "
             "KimiUnprocessableEntityError translate_error translate_stream_error cause_of"
         ),
-        "refusals": "advise_retry parse_refusal",
+        "refusals": "advise_retry parse_refusal refusal_of",
     },
 )

@@ -13,10 +13,10 @@ from typing import Any
 
 import openai
 
-from kimi_wire.errors.classes import KimiError, KimiStreamError, StreamedError
+from kimi_wire.errors.classes import KimiError, KimiStreamError, StreamedError, remade
 from kimi_wire.errors.exchange import attempt_of, parse_request_id, public_url
 from kimi_wire.errors.hints import CONTEXT_HINT, hint_for
-from kimi_wire.errors.refusals import Refusal, mask, mask_all, parse_refusal
+from kimi_wire.errors.refusals import Refusal, mask, mask_all, parse_refusal, refusal_of
 
 
 class KimiAPIError(KimiError, openai.APIError):
@@ -39,15 +39,7 @@ class KimiAPIError(KimiError, openai.APIError):
 
     def __reduce__(self) -> tuple[Callable[..., Exception], tuple[Any, ...]]:
         """Say what a pickle is made of; the SDK's errors cannot be made again from their message alone."""
-        state = {name: value for name, value in self.__dict__.items() if name not in ("request", "response")}
-        return _restore, (type(self), self.args, state)
-
-
-def _restore(error_class: type[Exception], args: tuple[Any, ...], state: Mapping[str, Any]) -> Exception:
-    error = error_class.__new__(error_class)
-    error.args = args
-    error.__dict__.update(state, request=None, response=None)
-    return error
+        return remade, (type(self), self.args, {**self.__dict__, "request": None, "response": None})
 
 
 class KimiStatusError(KimiAPIError, openai.APIStatusError):
@@ -153,7 +145,7 @@ def translate_error(error: Exception) -> Exception:
     if isinstance(error, KimiError) or not isinstance(error, openai.APIError):
         return error
     if isinstance(error, openai.APIStatusError):
-        return _status_error(error.response, error.body)
+        return _status_error(error.response, refusal_of(error.response), error.body)
     failed = _connection_error(error)
     failed.attempts = attempt_of(error.request)
     return failed
@@ -171,7 +163,7 @@ def translate_stream_error(error: Exception, response: Any, partial: Any) -> Exc
         For an error event, the error it stands for; for a broken connection, a `KimiStreamError`; any other unchanged.
     """
     if isinstance(error, StreamedError):
-        reported = _status_error(response, error.error)
+        reported = _status_error(response, _streamed_refusal(response, error.error), error.error)
         reported.partial = partial
         return reported
     if type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp"):
@@ -225,12 +217,9 @@ def _connection_error(error: openai.APIError) -> KimiConnectionError:
     return KimiConnectionError(message=f"{url} {failure}: {reason[:500]}", request=error.request)
 
 
-def _status_error(response: Any, body: object) -> KimiStatusError:
+def _status_error(response: Any, refusal: Refusal, body: object) -> KimiStatusError:
     request = response.request
     key = str(request.headers.get("authorization") or "").rpartition(" ")[2]
-    refusal = parse_refusal(response.status_code, response.headers, body)
-    if refusal.status < 300:  # inside a stream
-        refusal = replace(refusal, status=_nominal_status(refusal))
     error_class = _classify(refusal)
     request_id = (parse_request_id(response.headers) or "")[:200] or None
     details = [f"HTTP {response.status_code}", refusal.type, request_id and f"request id {request_id}"]
@@ -273,10 +262,11 @@ def _shown(response: Any, key: str) -> Any:
     return type(response)(response.status_code, headers=headers, content=content, request=response.request)
 
 
-def _nominal_status(refusal: Refusal) -> int:
-    """The status of an error inside a stream: of its type, or its code (OpenRouter: `"code": 502`), else a failure."""
+def _streamed_refusal(response: Any, error: object) -> Refusal:
+    """An error inside a stream: its status is that of its type, or its code (OpenRouter: `"code": 502`), else 500."""
+    refusal = parse_refusal(response.status_code, response.headers, error)
     known = _STATUS_OF_TYPE.get(refusal.type)
-    return known or (refusal.code if refusal.code in range(400, 600) else None) or 500
+    return replace(refusal, status=known or (refusal.code if refusal.code in range(400, 600) else None) or 500)
 
 
 def _classify(refusal: Refusal) -> type[KimiStatusError]:

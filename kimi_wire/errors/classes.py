@@ -5,7 +5,10 @@ Errors that carry a server's answer live in `kimi_wire.errors.api`, which import
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+_Error = TypeVar("_Error", bound=Exception)
 
 
 class KimiError(Exception):
@@ -83,3 +86,17 @@ class StreamedError(Exception):
     def __init__(self, error: Any) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+def remade(error_class: type[_Error], args: Sequence[Any], state: Mapping[str, Any]) -> _Error:
+    """Make an error of what another one held: the constructors of the SDK's classes want a response.
+
+    Args:
+        error_class: The class it is to have.
+        args: The other's `args`.
+        state: Its attributes.
+    """
+    error = error_class.__new__(error_class)
+    error.args = tuple(args)
+    error.__dict__.update(state)
+    return error

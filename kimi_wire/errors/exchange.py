@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 # Newest first; which one a host sends has changed (kimi-cli reads x-trace-id, recordings of 2026 have the first two).
 _REQUEST_ID_HEADERS = ("msh-request-id", "x-request-id", "x-msh-trace-id", "x-trace-id")
@@ -22,6 +22,17 @@ def attempt_of(request: Any) -> int:
 
 
 def public_url(url: str) -> str:
-    """A URL without what may be secret in it: user, password, query and fragment."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    """A URL without what may be secret in it: user, password, query and fragment.
+
+    It takes any text: `urlsplit` refuses some, and an error that shows a URL is no place for another one.
+    """
+    # Readers of URLs drop these characters, and find a password's end where it did not seem to be.
+    bare = re.split(r"[?#]", re.sub(r"[\t\r\n]", "", url), maxsplit=1)[0]
+    scheme, slashes, rest = bare.partition("//")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a body that is not what it should be, quoted."""
+    return repr(body[:200].decode("utf-8", "replace"))

@@ -1,4 +1,8 @@
-"""One line on what to do about an error of the server. Pure."""
+"""One line on what to do about an error of the server. Pure.
+
+Deliberately absent: asking the other region's host by itself after a 401. The key is for the host that was configured;
+`python -m kimi_wire doctor --try-other-region` sends it to the other one where somebody asks for that.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ import re
 from urllib.parse import urlsplit
 
 from kimi_wire.errors.exchange import public_url
-from kimi_wire.errors.file_hints import hint_for_file
 from kimi_wire.errors.refusals import MAX_WAIT, Refusal
 
 REGIONS = {"api.moonshot.ai": "api.moonshot.cn", "api.moonshot.cn": "api.moonshot.ai"}
@@ -27,6 +30,28 @@ _BY_TEXT: tuple[tuple[str, str], ...] = (
     ("total message size", "Shorten the conversation, or send images as ms:// ids of uploaded files."),
     ("schema exceeds maximum allowed size", "Send fewer or smaller tools: all schemas together have a limit."),
 )  # fmt: skip
+
+_MAKE_ROOM = (
+    "An account keeps at most 1,000 files and 10 GB: delete some (KimiFiles().list() and .delete(id)); "
+    "extracting text leaves no file behind."
+)
+
+# The same for errors of files, whose words mislead.
+_BY_TEXT_OF_FILES = (
+    ("too many uploaded files", _MAKE_ROOM),
+    # Said of the sum of all files, and in MoonshotAI/kimi-cli#1087 of a tiny video.
+    ("size of files you have uploaded exceeded", _MAKE_ROOM),
+    ("file size is zero", "The file is empty."),
+    ("file size is too large", "A file may have 100 MB; split it."),
+    # librefang/librefang#5290: said of a picture; scanned PDFs without readable text get it too.
+    (
+        "text extract error",
+        "No text was found in the file. Pictures and scans are only read for the text in them; to have Kimi look at a "
+        "picture, put it into a message as an image.",
+    ),
+    # The documents' own words, older than the purposes image, video and batch.
+    ("invalid purpose", "The purposes are file-extract, image, video and batch; this host may not know all of them."),
+)
 
 
 def hint_for(refusal: Refusal, url: str, location: str | None = None) -> str:
@@ -51,6 +76,22 @@ def hint_for(refusal: Refusal, url: str, location: str | None = None) -> str:
     return _by_kind(refusal, url, location)
 
 
+def hint_for_file(url: str, message: str) -> str | None:
+    """One line on what to do about an error of a file.
+
+    Args:
+        url: The request's URL.
+        message: The server's words.
+
+    Returns:
+        The line; None for errors that are not about files.
+    """
+    found = next((hint for words, hint in _BY_TEXT_OF_FILES if words in message.lower()), None)
+    if found is None and "not found" in message.lower() and re.search(r"/files(?:/|$)", urlsplit(url).path):
+        return "There is no such file in this account; KimiFiles().list() tells the ids there are."
+    return found
+
+
 def _by_kind(refusal: Refusal, url: str, location: str | None) -> str:
     status, host = refusal.status, urlsplit(url).hostname or ""
     if 300 <= status < 400:
@@ -72,6 +113,7 @@ def _by_kind(refusal: Refusal, url: str, location: str | None) -> str:
         return "The account has no credit here: top it up, or check its plan."
     if status == 404:
         root = public_url(url).partition("/chat/")[0]
+        # The table of families is above this room; tests/test_errors.py holds the names to its dates.
         return (
             "The model may be retired (moonshot-v1, kimi-k2 and kimi-k2.5 are), misspelt, or not open to this account, "
             f"which needs a first top-up of $1; GET {root}/models lists what the key may use."

@@ -14,6 +14,8 @@ MAX_WAIT = 60.0
 """Seconds that anybody waits because a server asks for it. The limits are by the minute; what takes longer is an error
 at once, with the seconds in `retry_after`. openai 2.0 waits for 60 s at most too, later ones for 120."""
 
+_EXTENSION = "kimi_refusal"
+
 _LONGEST_TEXT, _LONGEST_PAGE, _LONGEST_WORD = 2000, 300, 100
 
 # "Your account org-x<ak-y> request reached organization max RPM: 3" (platform.kimi.ai/docs/api/errors), and the
@@ -70,6 +72,21 @@ class Refusal:
         if self.status < 500 and self.status not in _TRANSIENT:
             return False
         return not (self.out_of_quota or self.out_of_day or (self.retry_after or 0) > MAX_WAIT)
+
+
+def refusal_of(response: Any) -> Refusal:
+    """The refusal that a response is, read once: first for the SDK's retries, then for the error it becomes.
+
+    It stays in the `extensions` of the response, where the HTTP library keeps what is known about one beside its bytes.
+
+    Args:
+        response: A response of httpx or httpx2 that has been read.
+    """
+    known = response.extensions.get(_EXTENSION)
+    if known is None:
+        known = response.extensions[_EXTENSION] = parse_refusal(response.status_code, response.headers, response.text)
+    refusal: Refusal = known
+    return refusal
 
 
 def parse_refusal(status: int, headers: Mapping[str, str], body: object) -> Refusal:

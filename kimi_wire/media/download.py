@@ -8,7 +8,6 @@ under the host's name: nothing is looked up a second time, where the answer coul
 from __future__ import annotations
 
 import asyncio
-import importlib
 import ipaddress
 import re
 import socket
@@ -19,7 +18,7 @@ from typing import Any
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.media.parts import show_url
-from kimi_wire.transport import response_class
+from kimi_wire.transport import http_library
 
 MAX_BYTES = 100 * 1024 * 1024
 """Bytes of all files of a request together; the server takes no more, inline or uploaded."""
@@ -78,7 +77,7 @@ def fetch(urls: Sequence[str]) -> dict[str, bytes]:
 
 async def afetch(urls: Sequence[str]) -> dict[str, bytes]:
     """The asynchronous form of `fetch`."""
-    http = importlib.import_module(response_class().__module__.partition(".")[0])
+    http = http_library()
     # No proxy, which would look the host up again, no .netrc, no cookies, no key.
     headers = {"Accept": "image/*, video/*", "Accept-Encoding": "identity", "User-Agent": "kimi-adapters"}
     cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from kimi_wire.errors import KimiRequestError
+from kimi_wire.errors import KimiRequestError, public_url
 from kimi_wire.hosts import MEDIA_URLS
 from kimi_wire.json_values import JSON
 from kimi_wire.media.types import ACCEPTED, DOCUMENTS, HEAD, explain_refusal, is_text, sniff
@@ -220,11 +220,7 @@ def show_url(url: str) -> str:
     """A URL for an error: short, and without what may be a secret or is bulk: user, password, query, data."""
     if _scheme(url) == "data":
         return url.partition(",")[0][:80] + ",..."
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return url[:80]
-    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"[:120]
+    return public_url(url)[:120]
 
 
 def _scheme(url: str) -> str:

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
+from kimi_wire.schema.graph import Graph
 from kimi_wire.schema.limits import check_limits, make_finite
-from kimi_wire.schema.lower import Builder
-from kimi_wire.schema.source import Document, check_json
-from kimi_wire.schema.write import Writer, in_order, is_settled
+from kimi_wire.schema.meet import Reader
+from kimi_wire.schema.references import Document
+from kimi_wire.schema.source import check_json
+from kimi_wire.schema.write import Writer, in_order
 
 __all__ = ["is_object_schema", "normalise_schema"]
-
-_MAX_PASSES = 4
 
 
 def normalise_schema(schema: Mapping[str, Any], *, where: str = "schema") -> dict[str, Any]:
@@ -61,11 +61,8 @@ def normalise_schema(schema: Mapping[str, Any], *, where: str = "schema") -> dic
     if not isinstance(schema, Mapping):
         raise KimiRequestError(f"{where}: a schema must be an object, not {schema!r}.")
     check_json(schema, where)
-    written = _write(schema, where)
-    for _ in range(_MAX_PASSES):
-        if is_settled(written):
-            break
-        written = _write(written, where)
+    document = Document(schema, where)
+    written = Writer(Graph(Reader(document)), document.root).write()
     check_limits(written, where)
     finite = make_finite(written, where)
     if finite is not written:
@@ -93,8 +90,3 @@ def is_object_schema(schema: Any, root: Mapping[str, Any] | None = None) -> bool
     if "type" in schema:
         return bool(schema["type"] == "object")
     return "properties" in schema or any(is_object_schema(part, root) for part in schema.get("allOf", ()))
-
-
-def _write(schema: Mapping[str, Any], where: str) -> dict[str, Any]:
-    document = Document(schema, where)
-    return Writer(document).write(Builder(document).build())

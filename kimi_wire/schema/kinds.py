@@ -1,115 +1,192 @@
-"""What is allowed of one type, written in the dialect's keywords; what those cannot say is said in words."""
+"""The typed form between reading and writing: one record per type, a union is a tuple of them.
+
+A schema inside another stands there as the `Meet` of what holds in that place. That keeps a record small and recursion
+harmless: it is lowered in its turn (`lower.py`), and gets a name, or is written in place, at the end (`write.py`).
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from kimi_wire.schema.meet import ABOUT, Facts, Items, Reader, bounds, is_type, properties_of, range_of
+from kimi_wire.schema.keywords import tuple_items
+from kimi_wire.schema.meet import Meet, Merged, Reader, is_type
 from kimi_wire.schema.source import Place
-from kimi_wire.schema.words import ANYTHING, SCALARS, dump, say_values, sentences, text_of, tuple_items
 
-JSON = dict[str, Any]
-Linker = Callable[[Items], Any]  # what stands in the result for schemas that hold at once
-
+SCALARS = ("string", "integer", "number", "boolean", "null")
 MAX_INTEGER = 2**53 - 1  # walle.md: "`int`: approximately [-2**53 + 1, 2**53 - 1]"
 
 
-def write_types(reader: Reader, facts: Facts, link: Linker) -> list[JSON]:
-    """The schemas of each type that is left, to be joined by `anyOf`; none where nothing can satisfy them."""
-    if facts.types is None:
-        return [dict(schema) for schema in ANYTHING]
-    found = list(itertools.chain(*(_WRITERS[name](reader, facts, link, name) for name in facts.types)))
-    if len(found) > 1 and all(len(body) == 1 and body["type"] in SCALARS for body in found):
-        return [{"type": [body["type"] for body in found]}]
-    return found
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Strings: of these values (None is any), of a length between two bounds."""
+
+    type: ClassVar[str] = "string"
+    values: tuple[str, ...] | None = None
+    least: int | None = None
+    most: int | None = None
 
 
-def _with(body: JSON, **more: Any) -> JSON:
-    return {**body, **{keyword: value for keyword, value in more.items() if value is not None}}
+@dataclass(frozen=True, slots=True)
+class Number:
+    """Numbers, or whole ones alone: of these values (None is any), between two bounds that are in it."""
+
+    type: str = "number"
+    values: tuple[Any, ...] | None = None
+    low: Any = None
+    high: Any = None
 
 
-def _write_string(_reader: Reader, facts: Facts, _link: Linker, name: str) -> Iterator[JSON]:
-    least, most = bounds(facts, "minLength", "maxLength")
+@dataclass(frozen=True, slots=True)
+class Boolean:
+    """True and false, or one of them."""
+
+    type: ClassVar[str] = "boolean"
+    values: tuple[bool, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """Null."""
+
+    type: ClassVar[str] = "null"
+    values: ClassVar[None] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """Lists of such items (None is any), in a number between two bounds."""
+
+    type: ClassVar[str] = "array"
+    items: Either | None = None
+    least: int | None = None
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """Objects with such properties.
+
+    Attributes:
+        properties: Those that are named; None where nobody named any.
+        required: The names of those that must be there; None where nobody required any.
+        others: What other properties are: anything (True, or None where nobody spoke of them), such, or forbidden.
+    """
+
+    type: ClassVar[str] = "object"
+    properties: Mapping[str, Either] | None = None
+    required: tuple[str, ...] | None = None
+    others: Either | bool | None = None
+
+
+Kind = Text | Number | Boolean | Null | Array | Object
+
+Either = tuple[Kind | Meet, ...]
+"""The alternatives of a union; mostly it is one."""
+
+ANYTHING: Either = (Text(), Number(), Boolean(), Null(), Object(), Array())
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A schema, lowered.
+
+    Attributes:
+        alternatives: What it may be.
+        description: What is said of it, and of what the dialect has no keyword for.
+        default: Its default, where the dialect takes that as a keyword; None is none.
+        order: The keywords of the source, in the order they have there.
+    """
+
+    alternatives: Either
+    description: str | None = None
+    default: Any = None
+    order: tuple[str, ...] = ()
+
+
+def kinds_of(reader: Reader, merged: Merged) -> Either:
+    """What is allowed, type by type; nothing where nothing can satisfy it. Unions are not looked at."""
+    if merged.types is None:
+        return ANYTHING
+    return tuple(itertools.chain(*(_KINDS[name](reader, merged) for name in merged.types)))
+
+
+def _strings(_reader: Reader, merged: Merged) -> Iterator[Kind]:
+    least, most = merged.count("minLength", "maxLength")
     if least is not None and most is not None and least > most:
         return
-    if facts.values is None:
-        yield _with({"type": name}, minLength=least, maxLength=most)
+    if merged.values is None:
+        yield Text(None, least, most)
         return
-    values = [value for value in facts.values if isinstance(value, str)]
+    values = tuple(value for value in merged.values if isinstance(value, str))
     # An empty string in an enum is refused by some versions of the server (NousResearch/hermes-agent#18177), though
     # not by Moonshot's own cases. A string of no length is the same, and all of them take it.
-    if filled := [value for value in values if value]:
-        yield _with({"type": name, "enum": filled}, minLength=least, maxLength=most)
+    if filled := tuple(filter(None, values)):
+        yield Text(filled, least, most)
     if "" in values and not least:
-        yield {"type": name, "maxLength": 0}
+        yield Text(None, None, 0)
 
 
-def _write_number(_reader: Reader, facts: Facts, _link: Linker, name: str) -> Iterator[JSON]:
-    if name == "number" and any(is_type(factor, "integer") for factor in facts.given("multipleOf")):
-        name = "integer"
-    low, high = limits(facts, name)
-    if low is not None and high is not None and low > high:
-        return
-    body: JSON = {"type": name}
-    if facts.values is not None:
-        body["enum"] = [value for value in facts.values if is_type(value, name)]
-        if not body["enum"]:
-            return
-    yield _with(body, minimum=low if _is_plain(low) else None, maximum=high if _is_plain(high) else None)
-
-
-def _write_boolean(_reader: Reader, facts: Facts, _link: Linker, name: str) -> Iterator[JSON]:
-    values = [value for value in facts.values or () if isinstance(value, bool)]
-    yield {"type": name, "enum": values} if len(values) == 1 else {"type": name}
-
-
-def _write_null(_reader: Reader, _facts: Facts, _link: Linker, name: str) -> Iterator[JSON]:
-    yield {"type": name}
-
-
-def limits(facts: Facts, name: str) -> tuple[Any, Any]:
-    """The inclusive bounds of a number; those of an integer are whole numbers."""
-    low, high = range_of(facts)
-    if name == "number":
-        return low and low[0], high and high[0]
+def _integers(_reader: Reader, merged: Merged) -> Iterator[Kind]:
+    low, high = merged.range()
     least = None if low is None else _floor(low[0]) + 1 if low[1] else -_floor(-low[0])
     most = None if high is None else -_floor(-high[0]) - 1 if high[1] else _floor(high[0])
-    return least, most
+    return _between("integer", merged, least, most)
+
+
+def _numbers(reader: Reader, merged: Merged) -> Iterator[Kind]:
+    if any(is_type(factor, "integer") for factor in merged.given("multipleOf")):
+        return _integers(reader, merged)
+    low, high = merged.range()
+    return _between("number", merged, low and low[0], high and high[0])
+
+
+def _between(name: str, merged: Merged, low: Any, high: Any) -> Iterator[Kind]:
+    values = merged.values and tuple(value for value in merged.values if is_type(value, name))
+    if values != () and (low is None or high is None or low <= high):
+        yield Number(name, values, low if is_plain(low) else None, high if is_plain(high) else None)
 
 
 def _floor(value: Any) -> int:
     return int(value // 1)
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Whether a bound can be written: walle.md allows no scientific notation, and no integers beyond a double's."""
     if isinstance(value, float):
         return "e" not in repr(value)
     return value is not None and abs(value) <= MAX_INTEGER
 
 
-def _write_array(reader: Reader, facts: Facts, link: Linker, name: str) -> Iterator[JSON]:
-    least, most = bounds(facts, "minItems", "maxItems")
-    shared: Items = ()
-    tuples: list[Place] = []
-    for place, _ in facts.parts:
-        if positions := tuple_items(place.node):
-            tuples.append(place)
-            if place.node.get(_rest(place)) is False:
-                most = min(len(positions), len(positions) if most is None else most)
-        elif isinstance(place.node.get("items"), (Mapping, bool)):
-            shared = (*shared, (place.at("items"), False))
-    items: Any = None
-    if shared and not reader.is_possible(shared):
+def _booleans(_reader: Reader, merged: Merged) -> Iterator[Kind]:
+    values = tuple(value for value in merged.values or () if isinstance(value, bool))
+    yield Boolean(values if len(values) == 1 else None)
+
+
+def _nulls(_reader: Reader, _merged: Merged) -> Iterator[Kind]:
+    yield Null()
+
+
+def _arrays(reader: Reader, merged: Merged) -> Iterator[Kind]:
+    least, most = merged.count("minItems", "maxItems")
+    tuples = [place for place in merged.parts if tuple_items(place.node)]
+    for place in tuples:
+        if place.node.get(_rest(place)) is False:
+            positions = len(tuple_items(place.node))
+            most = positions if most is None else min(positions, most)
+    listed = [place for place in merged.parts if place not in tuples]
+    shared = tuple(place.at("items") for place in listed if isinstance(place.node.get("items"), (Mapping, bool)))
+    items: Either | None = None
+    if shared and not reader.is_possible(Meet(shared)):
         most = 0
     elif shared:
-        items = link(shared) if _says_anything(reader, shared) else None
+        items = (Meet(shared),)
     elif tuples:
-        items = _write_tuple(reader, link, tuples[0], most)
+        items = _union_of_positions(reader, tuples[0], most)
     if least is None or most is None or least <= most:
-        yield _with({"type": name}, items=None if most == 0 else items, minItems=least, maxItems=most)
+        yield Array(None if most == 0 else items, least, most)
 
 
 def _rest(place: Place) -> str:
@@ -117,7 +194,7 @@ def _rest(place: Place) -> str:
     return "items" if place.node.get("prefixItems") else "additionalItems"
 
 
-def _write_tuple(reader: Reader, link: Linker, place: Place, most: int | None) -> JSON | None:
+def _union_of_positions(reader: Reader, place: Place, most: int | None) -> Either | None:
     """The union of a tuple's positions, which "items must be an object" leaves of it (MoonshotAI/walle)."""
     keyword = "prefixItems" if place.node.get("prefixItems") else "items"
     places = [place.at(keyword, index) for index in range(len(place.node[keyword]))]
@@ -125,33 +202,30 @@ def _write_tuple(reader: Reader, link: Linker, place: Place, most: int | None) -
         if not isinstance(place.node.get(_rest(place)), Mapping):
             return None
         places.append(place.at(_rest(place)))
-    links = [link(((inner, False),)) for inner in places if reader.is_possible(((inner, False),))]
-    return {"anyOf": links} if links else None
+    return tuple(filter(reader.is_possible, map(Meet.of, places))) or None
 
 
-def _write_object(reader: Reader, facts: Facts, link: Linker, name: str) -> Iterator[JSON]:
-    named = _declare(facts)
-    written = {key: link(items) for key, items in named.items() if reader.is_possible(items)}
-    required = list(dict.fromkeys(itertools.chain(*facts.given("required"))))
-    if all(key in written for key in required):
-        yield _with(
-            {"type": name},
-            properties=written if written or facts.given("properties") else None,
-            required=required if facts.given("required") else None,
-            additionalProperties=_write_others(reader, facts, link),
+def _objects(reader: Reader, merged: Merged) -> Iterator[Kind]:
+    named = {key: meet for key, meet in _declared(merged).items() if reader.is_possible(meet)}
+    required = tuple(dict.fromkeys(itertools.chain(*merged.given("required"))))
+    if all(key in named for key in required):
+        yield Object(
+            properties={key: (meet,) for key, meet in named.items()} if named or merged.given("properties") else None,
+            required=required if merged.given("required") else None,
+            others=_others(reader, merged),
         )
 
 
-def _declare(facts: Facts) -> dict[str, Items]:
+def _declared(merged: Merged) -> dict[str, Meet]:
     """All properties, and those that are only required but may be other ones.
 
     Raises:
         KimiRequestError: A required property that nothing declares.
     """
-    named = properties_of(facts)
-    others = [place for place, _ in facts.parts if place.node.get("additionalProperties") not in (None, False)]
-    patterns = facts.given("patternProperties")
-    for place, _ in facts.parts:
+    named = merged.properties()
+    others = [place for place in merged.parts if place.node.get("additionalProperties") not in (None, False)]
+    patterns = merged.given("patternProperties")
+    for place in merged.parts:
         for key in place.node.get("required") or ():
             if key in named:
                 continue
@@ -159,37 +233,27 @@ def _declare(facts: Facts) -> dict[str, Items]:
                 # "required property 'x' is not defined in properties" (MoonshotAI/walle)
                 known = ", ".join(named) or "there are none"
                 raise place.fault(f"required names {key!r}, which is not among the properties ({known}).")
-            named[key] = () if patterns else tuple((inner.at("additionalProperties"), False) for inner in others)
+            named[key] = Meet(() if patterns else tuple(inner.at("additionalProperties") for inner in others))
     return named
 
 
-def _write_others(reader: Reader, facts: Facts, link: Linker) -> Any:
-    """What properties that are not named may be: a bool, a schema, or None where nothing is said of them."""
-    written = [place for place, _ in facts.parts if place.node.get("additionalProperties") is not None]
-    schemas = [place.at("additionalProperties") for place in written]
-    schemas = [place for place in schemas if isinstance(place.node, Mapping)]
+def _others(reader: Reader, merged: Merged) -> Either | bool | None:
+    """What properties that are not named may be."""
+    written = [place for place in merged.parts if place.node.get("additionalProperties") is not None]
+    places = tuple(place.at("additionalProperties") for place in written)
+    schemas = tuple(place for place in places if isinstance(place.node, Mapping))
     patterns = [
-        place.at("patternProperties", key)
-        for place, _ in facts.parts
+        Meet.of(place.at("patternProperties", key))
+        for place in merged.parts
         for key in place.node.get("patternProperties") or ()
     ]
-    closed = any(place.node["additionalProperties"] is False for place in written)
-    closed = closed or (not written and not facts.unions and any(_is_closed(node) for node in facts.nodes))
+    closed = any(place.node is False for place in places)
+    closed = closed or (not written and not merged.unions and any(_is_closed(place.node) for place in merged.parts))
     if closed or (schemas and patterns):
-        links = [link(((place, False),)) for place in [*patterns, *([] if closed else schemas)]]
-        return {"anyOf": links} if links else False
+        return (*patterns, *(() if closed else map(Meet.of, schemas))) or False
     if not schemas:
         return True if written else None
-    items = tuple((place, False) for place in schemas)
-    if not reader.is_possible(items):
-        return False
-    return link(items) if _says_anything(reader, items) else True
-
-
-def _says_anything(reader: Reader, items: Items) -> bool:
-    """Whether schemas constrain or describe anything at all."""
-    facts = reader.facts(items)
-    return facts.types is not None or bool(facts.unions) or any(text_of(place) for place, _ in facts.parts)
+    return (Meet(schemas),) if reader.is_possible(Meet(schemas)) else False
 
 
 # What can allow properties that the merged schema does not name.
@@ -201,38 +265,12 @@ def _is_closed(node: Mapping[str, Any]) -> bool:
     return node.get("unevaluatedProperties") is False and not any(node.get(key) for key in _CONDITIONS)
 
 
-_WRITERS: Mapping[str, Callable[[Reader, Facts, Linker, str], Iterator[JSON]]] = {
-    "string": _write_string,
-    "integer": _write_number,
-    "number": _write_number,
-    "boolean": _write_boolean,
-    "null": _write_null,
-    "array": _write_array,
-    "object": _write_object,
+_KINDS: Mapping[str, Callable[[Reader, Merged], Iterator[Kind]]] = {
+    "string": _strings,
+    "integer": _integers,
+    "number": _numbers,
+    "boolean": _booleans,
+    "null": _nulls,
+    "array": _arrays,
+    "object": _objects,
 }
-
-
-def say_rest(reader: Reader, facts: Facts) -> Iterator[str]:
-    """What the dialect's keywords could not say of what holds, one sentence without a full stop each."""
-    types = {*(facts.types if facts.types is not None else _WRITERS)}
-    kinds = types | ({"number"} if "integer" in types else set())
-    for place, bare in facts.parts:
-        if not bare:
-            yield from sentences(
-                {key: value for key, value in place.node.items() if ABOUT.get(key, "") in ("", *kinds)}
-            )
-    if "number" in kinds:
-        yield from _say_limits(facts, types)
-    compound = [value for value in facts.values or () if isinstance(value, (Mapping, list, tuple))]
-    if compound:
-        yield f"{'Always' if len(compound) == 1 else 'One of:'} {say_values(compound)}"
-    if "object" in types:
-        yield from (f"Leave out {key}" for key, items in properties_of(facts).items() if not reader.is_possible(items))
-
-
-def _say_limits(facts: Facts, types: set[str]) -> Iterator[str]:
-    for bound, (word, plain_word) in zip(range_of(facts), (("Greater", "At least"), ("Less", "At most")), strict=True):
-        if bound is not None and bound[1] and "number" in types and facts.values is None:
-            yield f"{word} than {dump(bound[0])}"
-        elif bound is not None and not _is_plain(bound[0]):
-            yield f"{plain_word} {dump(bound[0])}"

@@ -1,4 +1,4 @@
-"""The schema as it was written: where each part stands, what its references mean, and what its author got wrong."""
+"""The schema as it was written: where each part stands, and what its author got wrong."""
 
 from __future__ import annotations
 
@@ -6,23 +6,13 @@ import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote, urljoin
 
 from kimi_wire.errors import KimiRequestError
-
-TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
+from kimi_wire.schema.keywords import CONSTRAINTS, KEYWORDS, MAPS, TYPES, types_written
 
 # Far above what the dialect takes, far below what Python's recursion takes: everything behind this check may recurse.
 MAX_NESTING = 200
 MAX_VALUES = 1_000_000
-
-# Keywords that hold one schema, a list of schemas, a map of schemas. `items` may be a schema or (draft 4) a list.
-_ONE = (
-    *("items", "additionalItems", "unevaluatedItems", "contains", "contentSchema"),
-    *("additionalProperties", "unevaluatedProperties", "propertyNames", "not", "if", "then", "else"),
-)
-_LISTS = ("items", "prefixItems", "allOf", "anyOf", "oneOf")
-MAPS = ("properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions")
 
 _TYPE_WORDS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "dict": "object"}
 _TYPE_WORDS |= {"list": "array", "none": "null", "map": "object", "double": "number", "tuple": "array"}
@@ -40,7 +30,7 @@ class Place:
         checked: Whether `check_node` has found no mistake here.
     """
 
-    __slots__ = ("_children", "checked", "node", "parent", "token")
+    __slots__ = ("_asks", "_children", "checked", "node", "parent", "token")
 
     def __init__(self, node: Any, parent: Place | None, token: str) -> None:
         self.node = node
@@ -48,6 +38,7 @@ class Place:
         self.token = token
         self.checked = False
         self._children: dict[str, Place] = {}
+        self._asks: frozenset[str] | None = None
 
     def at(self, *tokens: str | int) -> Place:
         """The place further in; the caller knows that it is there."""
@@ -60,6 +51,15 @@ class Place:
                 child = place._children[token] = Place(value, place, token)
             place = child
         return place
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """The keywords of the schema here that constrain anything."""
+        if self._asks is None:
+            node = self.node if isinstance(self.node, Mapping) else {}
+            given = (key for key in node if key in CONSTRAINTS and (node[key] is not None or key == "const"))
+            self._asks = frozenset(given)
+        return self._asks
 
     def lineage(self) -> Iterator[Place]:
         """This place, the one it is in, and so on up to the root."""
@@ -119,123 +119,6 @@ def check_json(schema: Any, where: str) -> None:
             raise place.fault(f"{value!r} is not JSON.")
 
 
-class Document:
-    """The whole source, for looking up references.
-
-    Args:
-        schema: The source, after `check_json`.
-        where: What the caller calls it.
-    """
-
-    def __init__(self, schema: Mapping[str, Any], where: str) -> None:
-        self.root = Place(schema, None, where)
-        self._named: dict[str, Place] | None = None
-
-    def resolve(self, place: Place, reference: str) -> Place:
-        """The place that a `$ref` written at `place` means.
-
-        JSON pointers count from the nearest `$id`, else from the root. One that leads nowhere from there is tried from
-        the schemas around it: tools embed whole schemas, `$defs` and all, in a property of another.
-
-        Raises:
-            KimiRequestError: A remote reference, or one to nothing.
-        """
-        uri, _, fragment = reference.partition("#")
-        fragment = unquote(fragment)
-        if uri:
-            base = self._find(place, uri)
-            scopes = [base] if base else []
-        else:
-            around = list(place.lineage())
-            scopes = [_resource(place), *around[1:]]
-        if fragment.startswith("/"):
-            found = next((target for scope in scopes if (target := _follow(scope, fragment))), None)
-        elif fragment:
-            found = self._find(place, reference)
-        else:
-            found = scopes[0] if scopes else None
-        if found is None and uri:
-            # "only local references are supported", "references must start with #/$defs/" (MoonshotAI/walle)
-            raise place.fault(f"$ref {reference!r} leads out of the schema; put what it means into the schema's $defs.")
-        if found is None:
-            raise place.fault(f"$ref {reference!r} leads to nothing in this schema.")
-        if not isinstance(found.node, (Mapping, bool)):
-            raise place.fault(f"$ref {reference!r} leads to {found.path}, which is not a schema.")
-        return found
-
-    def _find(self, place: Place, reference: str) -> Place | None:
-        """The schema with that `$id` or anchor."""
-        if self._named is None:
-            self._named = _index(self.root)
-        return self._named.get(urljoin(_base(place), reference).removesuffix("#")) or self._named.get(reference)
-
-
-def _identifier(place: Place) -> str | None:
-    node = place.node
-    if isinstance(node, Mapping):
-        for keyword in ("$id", "id"):
-            if isinstance(value := node.get(keyword), str) and not value.startswith("#"):
-                return value.removesuffix("#")
-    return None
-
-
-def _resource(place: Place) -> Place:
-    return next((scope for scope in place.lineage() if scope.parent is None or _identifier(scope) is not None), place)
-
-
-def _base(place: Place) -> str:
-    base = ""
-    for scope in reversed(list(place.lineage())):
-        base = urljoin(base, _identifier(scope) or "")
-    return base
-
-
-def _follow(place: Place, pointer: str) -> Place | None:
-    for escaped in pointer.split("/")[1:]:
-        token = escaped.replace("~1", "/").replace("~0", "~")
-        node = place.node
-        inside = isinstance(node, Mapping) and token in node
-        inside = inside or (isinstance(node, (list, tuple)) and token.isdecimal() and int(token) < len(node))
-        if not inside:
-            return None
-        place = place.at(token)
-    return place
-
-
-def _index(root: Place) -> dict[str, Place]:
-    """Every schema that has a name of its own, under that name made absolute."""
-    named: dict[str, Place] = {}
-    todo = [root]
-    while todo:
-        place = todo.pop()
-        node = place.node
-        if not isinstance(node, Mapping):
-            continue
-        base = _base(place)
-        if _identifier(place) is not None:
-            named.setdefault(base, place)
-        anchors = [node.get(keyword) for keyword in ("$anchor", "$dynamicAnchor")]
-        anchors += [value[1:] for key in ("$id", "id") if isinstance(value := node.get(key), str) and value[:1] == "#"]
-        for anchor in anchors:
-            if isinstance(anchor, str):
-                named.setdefault(f"{base}#{anchor}", place)
-        todo += subschemas(place)
-    return named
-
-
-def subschemas(place: Place) -> list[Place]:
-    """The schemas directly in a schema, whatever they are for."""
-    node = place.node
-    found = [place.at(key) for key in _ONE if isinstance(node.get(key), (Mapping, bool))]
-    for key in _LISTS:
-        if isinstance(values := node.get(key), (list, tuple)):
-            found += [place.at(key, index) for index in range(len(values))]
-    for key in MAPS:
-        if isinstance(values := node.get(key), Mapping):
-            found += [place.at(key, name) for name in values]
-    return found
-
-
 def check_node(place: Place) -> None:
     """Refuse what cannot be meant: a keyword with a value of the wrong kind.
 
@@ -249,18 +132,18 @@ def check_node(place: Place) -> None:
         return
     node: Mapping[str, Any] = place.node
     for keyword, value in node.items():
-        kinds, said = _SHAPES.get(keyword, (None, ""))
-        if kinds is None:
+        row = KEYWORDS.get(keyword)
+        if row is None or row.takes is None or (value is None and row.takes.null):
             continue
-        if value is None and keyword in _NOT_NULL:
+        if value is None:
             raise place.fault(f"{keyword} must not be null.")
-        if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
-            raise place.fault(f"{keyword} must be {said}, not {value!r}.")
-        if keyword in _NOT_EMPTY and value is not None and not value:
+        if not isinstance(value, row.takes.kinds) or (isinstance(value, bool) and bool not in row.takes.kinds):
+            raise place.fault(f"{keyword} must be {row.takes.said}, not {value!r}.")
+        if not value and not row.takes.empty:
             raise place.fault(f"{keyword} must not be empty.")
-        if keyword in MAPS and isinstance(value, Mapping):
+        if row.holds == "map" and isinstance(value, Mapping):
             _check_map(place, keyword, value)
-        elif keyword in _LISTS and isinstance(value, (list, tuple)):
+        elif "list" in row.holds and isinstance(value, (list, tuple)):
             _check_list(place, keyword, value)
     for name in node.get("required") or ():
         if not isinstance(name, str):
@@ -288,33 +171,7 @@ def _check_list(place: Place, keyword: str, values: Sequence[Any]) -> None:
             raise place.fault(f"{keyword} must hold schemas; {value!r} is not one.")
 
 
-def types_written(node: Mapping[str, Any]) -> list[Any]:
-    """The value of `type` as a list; empty where there is none."""
-    written = node.get("type")
-    if written is None:
-        return []
-    return list(written) if isinstance(written, (list, tuple)) else [written]
-
-
 def _hint(name: Any) -> str:
     close = difflib.get_close_matches(str(name).lower(), TYPES, n=1)
     meant = _TYPE_WORDS.get(str(name).lower()) or (close[0] if close else None)
     return f"Did you mean {meant!r}?" if meant else f"Types are {', '.join(TYPES)}."
-
-
-# The server names these itself: "type must be string or array of strings", "$ref must be a string" (MoonshotAI/walle).
-_NOT_NULL = ("type", "$ref", "additionalProperties")
-_NOT_EMPTY = ("type", "enum", "anyOf", "oneOf")
-
-_STRING, _LIST, _MAP, _SCHEMA = ((str,), (list, tuple), (Mapping,), (Mapping, bool))
-_SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
-    **dict.fromkeys(("$ref", "$dynamicRef", "$recursiveRef", "description"), (_STRING, "a string")),
-    **dict.fromkeys(("enum", "required", "anyOf", "oneOf", "allOf", "prefixItems"), (_LIST, "a list")),
-    **dict.fromkeys(MAPS, (_MAP, "an object")),
-    **dict.fromkeys(("additionalProperties", "not", "if", "then", "else", "contains"), (_SCHEMA, "a schema")),
-    **dict.fromkeys(("minimum", "maximum", "multipleOf"), ((int, float), "a number")),
-    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), ((int, float), "a number")),
-    **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum"), ((int, float, bool), "a number")),
-    "type": ((str, list, tuple), "a string or a list of strings"),
-    "items": ((Mapping, bool, list, tuple), "a schema"),
-}

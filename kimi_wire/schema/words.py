@@ -6,29 +6,20 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from kimi_wire.schema.meet import is_type
-from kimi_wire.schema.source import MAPS, Place, types_written
+from kimi_wire.schema.keywords import KEYWORDS, MAPS, tuple_items, types_written
+from kimi_wire.schema.source import Place
 
 JSON = dict[str, Any]
 
-SCALARS = ("string", "integer", "number", "boolean", "null")
-
 # A list of types may hold objects and arrays by Moonshot's own cases, not by other reports; this all of them take.
-ANYTHING: tuple[JSON, ...] = tuple({"type": name} for name in (*SCALARS, "object", "array") if name != "integer")
+ANYTHING: tuple[JSON, ...] = tuple(
+    {"type": name} for name in ("string", "number", "boolean", "null", "object", "array")
+)
 
-_BOUNDS = {
-    "minimum": ">= {}",
-    "maximum": "<= {}",
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
-    "minItems": "at least {} items",
-    "maxItems": "at most {} items",
-    "minProperties": "at least {} properties",
-    "maxProperties": "at most {} properties",
-    "multipleOf": "multiple of {}",
-    "pattern": "pattern {}",
-    "format": "{}",
-}
+
+_PHRASES = {name: row.phrase for name, row in KEYWORDS.items() if row.phrase}
+_SENTENCES = {name: row.sentence for name, row in KEYWORDS.items() if "{}" in row.sentence}
+_FLAGS = {name: row.sentence for name, row in KEYWORDS.items() if row.sentence and "{}" not in row.sentence}
 
 
 def dump(value: Any) -> str:
@@ -75,7 +66,7 @@ def say(schema: Any, depth: int = 6) -> str:
 
 
 def _say_bounds(schema: Mapping[str, Any]) -> Iterator[str]:
-    for keyword, phrase in _BOUNDS.items():
+    for keyword, phrase in _PHRASES.items():
         value = schema.get(keyword)
         if value is not None and not isinstance(value, bool):
             yield phrase.format(value)
@@ -93,13 +84,13 @@ def sentences(node: Mapping[str, Any]) -> Iterator[str]:
     Args:
         node: The node as written. Exclusive bounds are not among them: they depend on the merged type.
     """
-    for keyword, phrase in _PHRASES.items():
+    for keyword, sentence in _SENTENCES.items():
         value = node.get(keyword)
         if value is not None and not isinstance(value, (bool, Mapping)) and (keyword, value) != ("multipleOf", 1):
-            yield phrase.format(value)
-    for keyword, phrase in _FLAGS.items():
+            yield sentence.format(value)
+    for keyword, sentence in _FLAGS.items():
         if node.get(keyword) is True:
-            yield phrase
+            yield sentence
     yield from _say_properties(node)
     yield from _say_items(node)
     if (negated := node.get("not")) is not None and negated not in (True, False, {}):
@@ -149,12 +140,6 @@ def say_position(schema: Any) -> str:
     return f"{str(name).strip().removesuffix('.')}: {said}" if name and name != said else said
 
 
-def tuple_items(node: Mapping[str, Any]) -> list[Any]:
-    """The schemas of a tuple's positions, in the words of draft 2020-12 or of draft 4."""
-    items = node.get("items")
-    return list(node.get("prefixItems") or (items if isinstance(items, (list, tuple)) else ()))
-
-
 def join(description: str | None, said: Iterable[str]) -> str | None:
     """A description with sentences put after it, each once."""
     text = (description or "").strip()
@@ -167,8 +152,13 @@ def join(description: str | None, said: Iterable[str]) -> str | None:
 
 def describe(places: Iterable[Place], said: Iterable[str]) -> str | None:
     """What schemas say about themselves, each thing once, and sentences after it."""
-    first, *more = dict.fromkeys(text for place in places if (text := text_of(place))) or [None]
-    return join(first, [*(text.removesuffix(".") for text in more if text), *said])
+    return join(join_texts(text for place in places if (text := text_of(place))), said)
+
+
+def join_texts(texts: Iterable[str]) -> str | None:
+    """Several descriptions as one, each once."""
+    first, *more = dict.fromkeys(texts) or [None]
+    return join(first, [text.removesuffix(".") for text in more if text])
 
 
 def text_of(place: Place) -> str | None:
@@ -196,39 +186,3 @@ def _is_automatic(title: str, place: Place) -> bool:
 
 def _plain(text: str) -> str:
     return "".join(filter(str.isalnum, text)).casefold()
-
-
-def default_of(places: Iterable[Place]) -> Any:
-    """The first default of several schemas; None is no default, for it constrains nothing and Pydantic writes it."""
-    return next((place.node["default"] for place in places if place.node.get("default") is not None), None)
-
-
-def takes_default(body: JSON, default: Any) -> bool:
-    """walle.md: "`default` is only allowed for `boolean`, `number`, `string`, `integer`, and `null`"."""
-    name = body.get("type")
-    if default is None or not isinstance(name, str) or name not in SCALARS or not is_type(default, name):
-        return False
-    return default in body.get("enum", [default])
-
-
-def say_default(places: Iterable[Place]) -> list[str]:
-    """The first default of several schemas as a sentence, if there is one."""
-    default = default_of(places)
-    return [] if default is None else [f"Default: {dump(default)}"]
-
-
-_PHRASES = {
-    "pattern": "Pattern: {}",
-    "format": "Format: {}",
-    "contentEncoding": "Encoding: {}",
-    "contentMediaType": "Media type: {}",
-    "multipleOf": "Multiple of {}",
-    "minProperties": "At least {} properties",
-    "maxProperties": "At most {} properties",
-}
-_FLAGS = {
-    "uniqueItems": "No item twice",
-    "deprecated": "Deprecated",
-    "readOnly": "Read-only",
-    "writeOnly": "Write-only",
-}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import importlib.util
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.request import getproxies
+
+from kimi_wire.transport.library import library_of
 
 _LARGE = 1 << 20  # bytes
 _PIECE = 1 << 16
@@ -41,12 +42,7 @@ def _client_class() -> Any:
     import openai
 
     client_class: Any = openai.DefaultAioHttpClient
-    library = next(
-        name
-        for base in client_class.__mro__
-        if (name := base.__module__.partition(".")[0]) in ("httpx", "httpx2") and base.__name__ == "AsyncClient"
-    )
-    http: Any = importlib.import_module(library)
+    http: Any = library_of(client_class, "AsyncClient")
 
     class Pieces(http.AsyncByteStream):  # type: ignore[misc] # a base known only at run time
         def __init__(self, content: bytes) -> None:

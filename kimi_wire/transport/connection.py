@@ -1,10 +1,15 @@
-"""The way to the server: keys and hosts, and the openai SDK as transport for every endpoint."""
+"""The way to the server: keys and hosts, and the openai SDK as transport for every endpoint.
+
+From the caller down: `KimiConnection` has a client of the SDK, that has a client made by `with_courier`, and that sends
+with a client of the HTTP library, the user's or one made here (`default_client`).
+
+Deliberately absent: retries of our own. The SDK's `max_retries` is what users know, and two layers would multiply.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import importlib
 import inspect
 import json
 import os
@@ -17,6 +22,7 @@ from urllib.parse import urlsplit
 from kimi_wire.errors import KimiMissingKeyError, KimiRequestError, public_url
 from kimi_wire.transport import aiohttp as aiohttp_client
 from kimi_wire.transport.courier import with_courier
+from kimi_wire.transport.library import http_library, response_class
 
 if TYPE_CHECKING:
     import openai
@@ -113,6 +119,7 @@ class KimiConnection:
         _CONNECTIONS.add(self)
 
     def _begin(self) -> None:
+        """Have no client yet: at first, and again in a child process, which leaves its parent's alone."""
         self._lock = threading.Lock()
         self._sync: openai.OpenAI | None = None
         self._close_sync: Callable[[], object] = lambda: None
@@ -155,7 +162,7 @@ class KimiConnection:
         Raises:
             KimiError: Whatever goes wrong.
         """
-        client = self._client()
+        client = self.client()
         try:
             return getattr(client, method)(path, cast_to=response_class(), **arguments)
         except Exception as error:
@@ -163,7 +170,7 @@ class KimiConnection:
 
     async def arequest(self, method: str, path: str, **arguments: Any) -> Any:
         """The asynchronous twin of `request`."""
-        client = await self._aclient()
+        client = await self.aclient()
         try:
             return await getattr(client, method)(path, cast_to=response_class(), **arguments)
         except Exception as error:
@@ -181,7 +188,8 @@ class KimiConnection:
         if keeper is not None:
             await keeper.aclose()
 
-    def _client(self) -> openai.OpenAI:
+    def client(self) -> openai.OpenAI:
+        """The SDK's client of synchronous calls."""
         with self._lock:
             if self._sync is None:
                 import openai
@@ -193,7 +201,8 @@ class KimiConnection:
                     self._close_sync = weakref.finalize(self, self._sync.close)
             return self._sync
 
-    async def _aclient(self) -> openai.AsyncOpenAI:
+    async def aclient(self) -> openai.AsyncOpenAI:
+        """The SDK's client of the running event loop."""
         loop = asyncio.get_running_loop()
         keeper = self._async.get(loop)
         if keeper is None:
@@ -208,6 +217,15 @@ class KimiConnection:
             self._async[loop] = keeper
             await keeper.start(self)
         return keeper.client
+
+    def stream_timeout(self) -> openai.Timeout | None:
+        """The timeout of a call that streams, where silence has a limit of its own; None: the usual one."""
+        if self._idle is None:
+            return None
+        import openai
+
+        usual = openai.Timeout(self._http_timeout())
+        return openai.Timeout(connect=usual.connect, read=self._idle, write=usual.write, pool=usual.pool)
 
     def _http_timeout(self) -> Any:
         import openai
@@ -325,13 +343,16 @@ def default_async_client() -> Any:
 
 
 def _ssl_context() -> Any:
-    """The HTTP library's own context, made once: it reads all certificates, which takes 20 to 80 ms."""
+    """The HTTP library's own context, made once: it reads all certificates, which takes 20 to 80 ms.
+
+    Another one is made where the environment names other files by then.
+    """
     return _make_ssl_context(*map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")))
 
 
 @functools.cache
 def _make_ssl_context(*_of: str | None) -> Any:
-    return _http_library().create_ssl_context()
+    return http_library().create_ssl_context()
 
 
 _write_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -362,20 +383,6 @@ def _content_argument() -> str:
     import openai
 
     return "content" if "content" in inspect.signature(openai.OpenAI.post).parameters else "body"
-
-
-@functools.cache
-def response_class() -> type[Any]:
-    """The response of the library under the SDK."""
-    response: type[Any] = _http_library().Response
-    return response
-
-
-def _http_library() -> Any:
-    """The library under the SDK: httpx, or httpx2 from openai 3 on."""
-    import openai
-
-    return importlib.import_module(openai.DefaultHttpxClient.__bases__[0].__module__.partition(".")[0])
 
 
 def cause_of(error: Exception) -> BaseException | None:

@@ -2,6 +2,10 @@
 
 The SDK takes an HTTP client and has it send each attempt. It is given one that hands every request on to the real one,
 a user's own too, which is not changed by it.
+
+Deliberately absent: a transport around the user's client, in place of a class derived from the library's. The client
+around the transport would write the requests, without the headers, parameters and cookies of the user's, keep cookies
+and log each request a second time; only a derived class leaves all of that to the user's client.
 """
 
 from __future__ import annotations
@@ -13,7 +17,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from kimi_wire.errors import KimiRequestError, advise_retry, attempt_of, parse_refusal, parse_request_id, public_url
+from kimi_wire.errors import KimiRequestError, advise_retry, attempt_of, parse_request_id, public_url, refusal_of
+from kimi_wire.transport.library import library_of
 
 log = logging.getLogger("kimi_wire")
 """Says at INFO what each attempt came to; no text, no ids of accounts, no headers."""
@@ -110,9 +115,7 @@ def next_hop(request: Any, response: Any) -> Any:
 
 def mark_refusal(response: Any) -> None:
     """Tell the SDK, in the response's headers, whether and when to try again."""
-    refusal = parse_refusal(response.status_code, response.headers, response.content)
-    for name, value in advise_retry(refusal).items():
-        response.headers[name] = value
+    response.headers.update(advise_retry(refusal_of(response)))
 
 
 def log_attempt(request: Any, outcome: str, request_id: str | None = None) -> None:
@@ -139,21 +142,19 @@ def with_courier(client: Any, *, asynchronous: bool = False) -> Any:
         KimiRequestError: It is something else.
     """
     name = "AsyncClient" if asynchronous else "Client"
-    for base in type(client).__mro__:
-        library = base.__module__.partition(".")[0]
-        if library in ("httpx", "httpx2") and base.__name__ == name:
-            return (_async_class if asynchronous else _sync_class)(library)(client)
-    argument = "http_async_client" if asynchronous else "http_client"
-    raise KimiRequestError(f"{argument} is a {type(client).__name__}, and no {name} of httpx (openai 3: httpx2).")
+    library = library_of(type(client), name)
+    if library is None:
+        argument = "http_async_client" if asynchronous else "http_client"
+        raise KimiRequestError(f"{argument} is a {type(client).__name__}, and no {name} of httpx (openai 3: httpx2).")
+    return (_async_class if asynchronous else _sync_class)(library)(client)
 
 
-# Built on the library of the client given, which may be httpx or httpx2; neither is imported before it is needed.
+# The SDK takes instances of `Client` and `AsyncClient` only, hence classes; they are made with the first client, on the
+# library that it is of.
 
 
 @functools.cache
-def _sync_class(library: str) -> Any:
-    http: Any = importlib.import_module(library)
-
+def _sync_class(http: Any) -> Any:
     class CourierClient(http.Client):  # type: ignore[misc] # a base known only at run time
         def __init__(self, client: Any) -> None:
             super().__init__(transport=http.BaseTransport())  # no connections of its own
@@ -176,9 +177,7 @@ def _sync_class(library: str) -> Any:
 
 
 @functools.cache
-def _async_class(library: str) -> Any:
-    http: Any = importlib.import_module(library)
-
+def _async_class(http: Any) -> Any:
     class AsyncCourierClient(http.AsyncClient):  # type: ignore[misc] # a base known only at run time
         def __init__(self, client: Any) -> None:
             super().__init__(transport=http.AsyncBaseTransport())

@@ -15,6 +15,8 @@ import pytest
 
 from kimi_emulator import Failure, KimiEmulator, Reply
 
+pytestmark = pytest.mark.slow  # it waits
+
 HELLO = {"model": "kimi-k3", "messages": [{"role": "user", "content": "Hello"}]}
 COMMENT = b": keep-alive\n\n"
 SAID = "Ein Wörtchen: 你好 🙂"

@@ -100,6 +100,7 @@ def test_any_part_of_the_answer_is_gone_on_from(question: str, format: Any) -> N
         assert rest.reasoning == whole.reasoning
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("fields", [{}, {"response_format": BY_SCHEMA}])
 @pytest.mark.parametrize("name", [{}, {"name": "Kelsier"}])
@@ -180,6 +181,7 @@ def test_reasoning_sent_back_is_not_thought_again(stream: bool, ask: Ask) -> Non
         assert rest == (content[4:], reasoning, "stop")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     ("model", "fields"),

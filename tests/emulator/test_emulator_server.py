@@ -53,6 +53,7 @@ def test_key(
 
 def test_chosen_keys(http_send: Callable[..., Any]) -> None:
     with KimiEmulator(keys={"sk-one"}) as kimi:
+        assert "sk-one" not in repr(kimi) + repr(kimi.state)
         assert http_send(kimi, HELLO, key="sk-one").status == 200
         assert http_send(kimi, HELLO, key="sk-two").status == 401
 
@@ -260,6 +261,7 @@ def test_stop_closes_connections(http_send: Callable[..., Any]) -> None:
     connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_command_line(stop: signal.Signals) -> None:
     if signal.getsignal(stop) is signal.SIG_IGN:

@@ -37,6 +37,7 @@ def test_the_environment_is_as_it_was():
 """
 
 
+@pytest.mark.slow
 def test_an_application_is_tested_with_the_fixture(pytester: pytest.Pytester) -> None:
     pytester.makeconftest('pytest_plugins = ["kimi_emulator.pytest_plugin"]')
     pytester.makepyfile(USER_TEST)

@@ -188,7 +188,14 @@ def _render_families(case: Case, host: Host) -> Iterator[str]:
         models, _ = alike.setdefault(repr([sent.of_any(model) for sent in both]), ([], both))
         models.append(model)
     differing = [models for models, (first, second) in alike.values() if first != second]
-    assert bool(differing) == bool(case.differs), f"{case.title}: LangChain and LlamaIndex differ for {differing}"
+    if differing and not case.differs:
+        raise ValueError(
+            f"{case.title}: LangChain and LlamaIndex send different bodies for {differing}; why not the same?"
+        )
+    if case.differs and not differing:
+        raise ValueError(
+            f"{case.title}: LangChain and LlamaIndex send the same; take `differs` out of tests/golden/cases.py"
+        )
     for models, (first, second) in alike.values():
         yield f"### {', '.join(models)}"
         if first == second:

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall
 from langchain_kimi import KimiBadRequestError
-from tests.conftest import FAMILIES
+from tests.families import FAMILIES
 
 
 @tool

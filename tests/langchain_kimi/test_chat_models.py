@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall
 from kimi_wire.errors import KimiMissingKeyError, KimiWarning
 from langchain_kimi import ChatKimi
-from tests.conftest import FAMILIES
+from tests.families import FAMILIES
 from tests.langchain_kimi.conftest import SECRET
 
 

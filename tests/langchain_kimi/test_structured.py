@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
 from langchain_kimi.structured import read_schema
-from tests.conftest import FAMILIES
+from tests.families import FAMILIES
 
 pytestmark = pytest.mark.filterwarnings("ignore::kimi_wire.errors.KimiWarning")
 
@@ -97,6 +97,7 @@ JOKE_SCHEMA = {"title": "joke", "description": "A joke.", **Weather.model_json_s
 METHODS = ["json_schema", "function_calling", "json_mode"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", FAMILIES)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("schema", [Weather, Node, Owner, Numbers, Point], ids=lambda schema: schema.__name__)

@@ -124,6 +124,7 @@ def test_errors_are_langchains(make: Callable[..., ChatKimi], kimi: KimiEmulator
         make(token_counting="tiktoken")
 
 
+@pytest.mark.slow
 def test_counting_imports_no_tokenizer() -> None:
     code = """
 import sys

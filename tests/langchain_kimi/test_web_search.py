@@ -15,7 +15,7 @@ from langgraph.prebuilt import ToolNode
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
 from langchain_kimi import ChatKimi, KimiToolChoiceError, KimiWebSearch
-from tests.conftest import FAMILIES
+from tests.families import FAMILIES
 
 DECLARED = {"type": "builtin_function", "function": {"name": "$web_search"}}
 

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import certifi
 import pytest
 from llama_index.core.llms import LLM
 
 from kimi_emulator import Failure, KimiEmulator, Reply
 from llama_index_conformance import LLMConformance
+from llama_index_conformance.blocks import BlockTests
+from llama_index_conformance.structured import StructuredTests
+from llama_index_conformance.tooling import ToolTests
 from llama_index_kimi import Kimi
 from tests.llama_index_kimi.foreign import PlainLLM
 
 KEY = "sk-test-0123456789"
-
-
-@cache
-def one_certificate() -> str:
-    """A file with one certificate. Each model makes HTTP clients, which read all of certifi's otherwise: half the time."""
-    first, end, _ = Path(certifi.where()).read_text(encoding="utf-8").partition("-----END CERTIFICATE-----\n")
-    path = Path(tempfile.mkdtemp()) / "one.pem"
-    path.write_text(first + end, encoding="utf-8")
-    return str(path)
 
 
 class EmulatorConformance(LLMConformance):
@@ -36,8 +26,7 @@ class EmulatorConformance(LLMConformance):
     is_deterministic = True
 
     @pytest.fixture(autouse=True)
-    def _connect(self, kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("SSL_CERT_FILE", one_certificate())
+    def _connect(self, kimi: KimiEmulator) -> None:
         self.emulator = kimi
 
     @property
@@ -84,6 +73,14 @@ class KimiConformance(EmulatorConformance):
     def make_llm(self, **given: Any) -> Kimi:
         self.made.append(self.llm_class(**{**self.llm_params, **given}))
         return self.made[-1]
+
+
+class FamilyConformance(KimiConformance):
+    """A further family: `DIFFERING` is tried every day, the rest of the suite, where families do not differ, is `deep`."""
+
+
+DIFFERING = (ToolTests, StructuredTests, BlockTests)
+"""The parts of the suite in which one family of Kimi goes another way than the next."""
 
 
 class PlainConformance(EmulatorConformance):

@@ -13,9 +13,17 @@ from llama_index.core.instrumentation import get_dispatcher
 
 from kimi_emulator import KimiEmulator
 from llama_index_kimi import Kimi
+from tests.llama_index_kimi.conformance import DIFFERING, FamilyConformance
 from tests.llama_index_kimi.structured import Thoughts
 
 KEY = "sk-test-0123456789"
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Of a further family in the conformance suite, what is the same in all families is `deep`."""
+    suite, name = getattr(item, "cls", None), getattr(item, "originalname", None)
+    if suite and issubclass(suite, FamilyConformance) and not any(name in vars(part) for part in DIFFERING):
+        item.add_marker(pytest.mark.deep)
 
 
 @pytest.fixture(autouse=True)
@@ -43,11 +51,10 @@ def current_event_loop(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def kimi() -> Iterator[KimiEmulator]:
+def kimi(kimi: KimiEmulator) -> Iterator[KimiEmulator]:
     """The server. A request that it refuses fails the test, unless the test forgets it (`kimi.reset()`)."""
-    with KimiEmulator() as emulator:
-        yield emulator
-        assert [request.error for request in emulator.rejections] == []
+    yield kimi
+    assert [request.error for request in kimi.rejections] == []
 
 
 @pytest.fixture

@@ -13,22 +13,12 @@ from llama_index.core.instrumentation.events.llm import LLMChatEndEvent
 from llama_index.core.prompts import PromptTemplate
 
 from kimi_emulator import Reply, ToolCall
+from tests.families import MODELS
 
-FAMILIES = [
-    "moonshot-v1-32k",
-    "kimi-latest",
-    "kimi-k2-0905-preview",
-    "kimi-k2-thinking",
-    "kimi-k2.5",
-    "kimi-k2.6",
-    "kimi-k2.7-code",
-    "kimi-k3",
-    "kimi-k3.1-pro",
-]
 NO_SCHEMA = {"kimi-k2.5"}
 """Families whose server does not hold answers to a schema: the object is a tool's arguments, thinking is off."""
 
-THINKS = {"kimi-k2-thinking", "kimi-k2.6", "kimi-k2.7-code", "kimi-k3", "kimi-k3.1-pro"}
+THINKS = {model for model in MODELS if model.startswith(("kimi-k2-thinking", "kimi-k2.6", "kimi-k2.7", "kimi-k3"))}
 """Families that think while they answer in structure."""
 
 

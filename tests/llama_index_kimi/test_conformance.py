@@ -1,4 +1,7 @@
-"""The conformance suite for LlamaIndex's LLMs: Kimi, a class that is not ours, and core's own mocks."""
+"""The conformance suite for LlamaIndex's LLMs: Kimi, a class that is not ours, and core's own mocks.
+
+Two families show the adapter whole, one that always thinks and one with a switch; the others show where they differ.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,20 @@ import pytest
 from llama_index.core.llms import MockLLM
 
 from llama_index_conformance import LLMConformance
-from tests.llama_index_kimi.conformance import KimiConformance, PlainConformance
+from tests.llama_index_kimi.conformance import FamilyConformance, KimiConformance, PlainConformance
 
 
 class TestKimiK3(KimiConformance):
     model = "kimi-k3"
 
 
+@pytest.mark.slow
 class TestKimiK26(KimiConformance):
     model = "kimi-k2.6"
 
 
-class TestKimiK26WithoutThinking(KimiConformance):
+@pytest.mark.slow
+class TestKimiK26WithoutThinking(FamilyConformance):
     model = "kimi-k2.6"
     supports_thinking = False
 
@@ -28,17 +33,20 @@ class TestKimiK26WithoutThinking(KimiConformance):
         return {**super().llm_params, "thinking": False}
 
 
-class TestKimiK27Code(KimiConformance):
+@pytest.mark.slow
+class TestKimiK27Code(FamilyConformance):
     model = "kimi-k2.7-code"
 
 
-class TestKimiK25(KimiConformance):
+@pytest.mark.slow
+class TestKimiK25(FamilyConformance):
     model = "kimi-k2.5"
 
 
 # Core's router asks every function-calling LLM for a forced call, and Kimi warns where the family takes none.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*takes no forced tool choice here")
-class TestMoonshotV1(KimiConformance):
+class TestMoonshotV1(FamilyConformance):
     """No thinking, no pictures, no forced choices."""
 
     model = "moonshot-v1-128k"
@@ -47,8 +55,9 @@ class TestMoonshotV1(KimiConformance):
     supports_forced_tool_choice = False
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*takes no forced tool choice here")
-class TestKimiK2Thinking(KimiConformance):
+class TestKimiK2Thinking(FamilyConformance):
     """No pictures, no forced choices."""
 
     model = "kimi-k2-thinking"
@@ -56,6 +65,7 @@ class TestKimiK2Thinking(KimiConformance):
     supports_forced_tool_choice = False
 
 
+@pytest.mark.slow
 class TestPlain(PlainConformance):
     """Not ours, and written for no server in particular; what the server refuses of it is expected to fail."""
 

@@ -293,6 +293,7 @@ def _python(code: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_importing_leaves_the_sdk_for_later() -> None:
     assert _python("import sys, llama_index_kimi; print('openai' in sys.modules)").strip() == "False"
 

@@ -22,9 +22,9 @@ from llama_index.core.tools import QueryEngineTool
 
 from kimi_emulator import KimiEmulator, Reply
 from llama_index_kimi import Kimi
+from tests.families import FAMILIES
 from tests.llama_index_kimi.structured import (
     ADA,
-    FAMILIES,
     NO_SCHEMA,
     THINKS,
     WHO,
@@ -36,6 +36,7 @@ from tests.llama_index_kimi.structured import (
 Make = Callable[..., Kimi]
 
 pytestmark = [
+    pytest.mark.slow,
     # Families that can only be asked for a tool call say so once.
     pytest.mark.filterwarnings("ignore:.*takes no forced tool choice:kimi_wire.KimiWarning"),
     # Core's `StructuredLLM.stream_chat` writes `partial_output.json()`.

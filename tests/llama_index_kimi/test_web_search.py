@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from kimi_emulator import KimiEmulator, Reply, ToolCall
 from llama_index_kimi import Kimi, KimiRequestError, KimiWebSearchToolSpec
 from llama_index_kimi.tools import render_tool
-from tests.conftest import FAMILIES
+from tests.families import FAMILIES
 
 Make = Callable[..., Kimi]
 

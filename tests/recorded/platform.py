@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kimi_wire.endpoints.account import KimiPlatform
 from kimi_wire.endpoints.files import KimiFiles
-from kimi_wire.endpoints.platform import KimiPlatform
 from langchain_kimi import ChatKimi, KimiFileLoader
 from llama_index_kimi import KimiFileReader, KimiTokenizer
 from tests.conversations import ask

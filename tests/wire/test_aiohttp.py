@@ -197,6 +197,7 @@ def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch, way: st
     assert f"basic {base64.b64encode(b'me:hush').decode()}".lower() in head.lower() or not user
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
 @pytest.mark.parametrize("way", ["acomplete"])
 def test_certificates_are_checked_against_the_environments(

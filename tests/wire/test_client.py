@@ -270,7 +270,7 @@ def test_clients_of_finished_loops_are_let_go(client: KimiClient) -> None:
     clients = set()
     for _ in range(4):
         ask(client, "acomplete")
-        (kept,) = client._async.values()
+        (kept,) = client.connection._async.values()
         clients.add(kept.client)
     assert len(clients) == 4
     assert all(one.is_closed() for one in clients)
@@ -283,7 +283,7 @@ async def test_a_client_that_is_dropped_closes_its_connections(kimi: KimiEmulato
     client = KimiClient(api_key=SECRET, base_url=kimi.base_url)
     client.complete(request())
     await client.acomplete(request())
-    sync, (kept,) = client._sync, client._async.values()
+    sync, (kept,) = client.connection._sync, client.connection._async.values()
     cycle: list[Any] = [client]
     cycle.append(cycle)
     del client, cycle
@@ -383,6 +383,7 @@ def test_no_secret_in_sight(client: KimiClient) -> None:
     assert copy.deepcopy(client) is client
 
 
+@pytest.mark.slow
 def test_the_sdk_is_imported_with_the_first_call_only() -> None:
     import subprocess
     import sys

@@ -131,6 +131,7 @@ def test_a_proxy_that_cannot_be_used_is_one_line(run: Run, monkeypatch: pytest.M
     assert "bogus" in err
 
 
+@pytest.mark.slow
 def test_as_a_module_and_into_a_pipe_that_closes(kimi: KimiEmulator) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "kimi_wire", "models"], stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -16,7 +16,7 @@ import pytest
 from kimi_emulator import KimiEmulator, RecordedRequest, UploadLimits
 from kimi_wire import KimiError, KimiFiles, KimiRequestError, KimiResponseError, KimiWarning
 from kimi_wire.endpoints.files import parse_file, parse_files, parse_text
-from kimi_wire.errors.file_hints import hint_for_file
+from kimi_wire.errors.hints import hint_for_file
 from kimi_wire.media import documents
 from kimi_wire.media.documents import Document, read_document
 

@@ -16,7 +16,7 @@ import kimi_wire
 from kimi_emulator import Balance as EmulatedBalance
 from kimi_emulator import KimiEmulator
 from kimi_wire import Balance, KimiError, KimiMissingKeyError, KimiPlatform, KimiRequestError, KimiResponseError
-from kimi_wire.endpoints.platform import parse_balance, parse_count, parse_models
+from kimi_wire.endpoints.account import parse_balance, parse_count, parse_models
 from tests.media_samples import png
 
 pytestmark = pytest.mark.both_transports
@@ -155,10 +155,11 @@ async def test_connections_can_be_closed(platform: KimiPlatform) -> None:
     await platform.aclose()
 
 
+@pytest.mark.slow
 def test_the_endpoints_are_imported_when_they_are_asked_for() -> None:
     code = """
 import sys, kimi_wire
-assert not {"kimi_wire.endpoints.files", "kimi_wire.endpoints.platform", "openai"} & set(sys.modules), sorted(sys.modules)
+assert not {"kimi_wire.endpoints.files", "kimi_wire.endpoints.account", "openai"} & set(sys.modules), sorted(sys.modules)
 from kimi_wire import KimiFiles, KimiPlatform
 from tests.media_samples import png
 assert "openai" not in sys.modules

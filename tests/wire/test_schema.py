@@ -631,7 +631,7 @@ def test_crossed_unions_do_not_explode() -> None:
 
 
 def test_merging_stops_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kimi_wire.schema.lower.MAX_SCHEMAS", 50)
+    monkeypatch.setattr("kimi_wire.schema.graph.MAX_SCHEMAS", 50)
     with pytest.raises(KimiRequestError, match="merging its schemas gives more than 50"):
         normalise_schema(obj(**{f"p{number}": STRING for number in range(60)}))
     monkeypatch.setattr("kimi_wire.schema.source.MAX_VALUES", 50)

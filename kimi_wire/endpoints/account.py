@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from kimi_wire.endpoints.objects import parse_object
-from kimi_wire.errors import KimiRequestError, KimiResponseError, parse_request_id
-from kimi_wire.json_values import JSON, is_whole, mapping
+from kimi_wire.endpoints.bodies import parse_object, unusable
+from kimi_wire.errors import KimiRequestError
+from kimi_wire.json_values import JSON, count_or_none, mapping, text_or_none
 from kimi_wire.profiles import profile_for
 from kimi_wire.requests import render_each
 from kimi_wire.settings import DEFAULT_MODEL
@@ -79,6 +79,7 @@ class KimiPlatform:
     Args:
         api_key: Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
         base_url: Default: as everywhere, see `kimi_wire.transport.connection.resolve_base_url`.
+        connection: One that there is already, with its key and host, in place of all else.
         options: `timeout`, `max_retries`, `default_headers`, `http_client`, `http_async_client`.
 
     Raises:
@@ -86,8 +87,15 @@ class KimiPlatform:
         KimiRequestError: The URL is none.
     """
 
-    def __init__(self, api_key: str | None = None, base_url: str | None = None, **options: Any) -> None:
-        self._connection = KimiConnection.resolved(api_key, base_url, **options)
+    def __init__(
+        self,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        *,
+        connection: KimiConnection | None = None,
+        **options: Any,
+    ) -> None:
+        self._connection = connection or KimiConnection.resolved(api_key, base_url, **options)
 
     @classmethod
     def over(cls, connection: KimiConnection) -> KimiPlatform:
@@ -99,9 +107,7 @@ class KimiPlatform:
         Returns:
             The platform of the connection's host.
         """
-        platform = cls.__new__(cls)
-        platform._connection = connection
-        return platform
+        return cls(connection=connection)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._connection!r})"
@@ -192,19 +198,18 @@ def parse_models(response: Any) -> list[ModelInfo]:
     Raises:
         KimiResponseError: It is no list.
     """
-    listed = parse_object(response.content, response.headers).get("data")
+    listed = parse_object(response).get("data")
     if not isinstance(listed, list):
-        raise _unusable("no list of models", response)
+        raise unusable("no list of models", response)
     return [_model_info(entry) for entry in listed if isinstance(entry, Mapping) and isinstance(entry.get("id"), str)]
 
 
 def _model_info(entry: Mapping[str, Any]) -> ModelInfo:
-    length, name = entry.get("context_length"), entry.get("display_name")
     flags = {name: entry.get(name) for name in ("supports_image_in", "supports_video_in", "supports_reasoning")}
     return ModelInfo(
         id=entry["id"],
-        context_length=length if is_whole(length) else None,
-        display_name=name if isinstance(name, str) else None,
+        context_length=count_or_none(entry.get("context_length")),
+        display_name=text_or_none(entry.get("display_name")),
         raw=dict(entry),
         **{name: flag if isinstance(flag, bool) else None for name, flag in flags.items()},
     )
@@ -216,11 +221,11 @@ def parse_balance(response: Any) -> Balance:
     Raises:
         KimiResponseError: There is none in the answer.
     """
-    payload = parse_object(response.content, response.headers)
+    payload = parse_object(response)
     data = mapping(payload.get("data"))
     amounts = {name: data.get(f"{name}_balance") for name in ("available", "voucher", "cash")}
     if not all(isinstance(amount, (int, float)) for amount in amounts.values()):
-        raise _unusable(f"no balance (code {payload.get('code')!r})", response)
+        raise unusable(f"no balance (code {payload.get('code')!r})", response)
     currency = _CURRENCIES.get(urlsplit(str(response.request.url)).hostname or "")
     return Balance(**{name: float(amount or 0) for name, amount in amounts.items()}, currency=currency)
 
@@ -231,12 +236,7 @@ def parse_count(response: Any) -> int:
     Raises:
         KimiResponseError: There is none in the answer.
     """
-    total = mapping(parse_object(response.content, response.headers).get("data")).get("total_tokens")
-    if not is_whole(total):
-        raise _unusable("no token count", response)
+    total = count_or_none(mapping(parse_object(response).get("data")).get("total_tokens"))
+    if total is None:
+        raise unusable("no token count", response)
     return total
-
-
-def _unusable(what: str, response: Any) -> KimiResponseError:
-    excerpt = response.content[:200].decode("utf-8", "replace")
-    return KimiResponseError(f"The server sent {what}: {excerpt!r}", request_id=parse_request_id(response.headers))
