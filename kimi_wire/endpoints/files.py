@@ -6,17 +6,17 @@ import asyncio
 import contextlib
 import json
 import threading
-import warnings
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from kimi_wire.endpoints.bodies import parse_object
-from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, KimiWarning, parse_request_id
+from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, parse_request_id
 from kimi_wire.json_values import count_or_none
 from kimi_wire.media import Document, FileInput, aread_document, read_document
 from kimi_wire.transport import KimiConnection
+from kimi_wire.warn import warn
 
 DEFAULT_CONCURRENCY = 4
 """Files at a time. The documents announce "rate limiting during peak traffic periods" without a number; tier 0 allows
@@ -334,7 +334,7 @@ def _warn_kept(id: str, error: KimiError) -> None:
     from kimi_wire.errors import KimiNotFoundError
 
     if not isinstance(error, KimiNotFoundError):  # gone already
-        warnings.warn(f"The uploaded file {id} could not be deleted: {error}", KimiWarning, stacklevel=4)
+        warn(f"The uploaded file {id} could not be deleted: {error}")
 
 
 def _path(id: str, tail: str = "") -> str:
