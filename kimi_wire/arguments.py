@@ -7,19 +7,22 @@ from typing import Any
 
 from jiter import from_json
 
+WHITE = " \t\n\r"
+"""White space, as JSON has it; Python's has more."""
+
 
 def parse_arguments(arguments: str) -> dict[str, Any]:
     """Parse a tool call's arguments.
 
     Args:
-        arguments: JSON text; empty text is an empty object, as models write it for tools without parameters. Line
+        arguments: JSON text; white space alone is an empty object, as models write it for tools without parameters. Line
             feeds and other control characters inside strings are taken, as models write those too
             (MoonshotAI/kimi-cli#1378).
 
     Raises:
         ValueError: It is not a JSON object. The message quotes it.
     """
-    if not arguments.strip():
+    if not arguments.strip(WHITE):
         return {}
     try:
         parsed = from_json(arguments.encode(), allow_inf_nan=False)

@@ -15,7 +15,7 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from kimi_wire.answers import PROVIDER, Choice, Completion, Delta, ToolCall, Usage
-from kimi_wire.arguments import render_arguments
+from kimi_wire.arguments import WHITE, render_arguments
 from langchain_kimi.chunks import make_chunk
 from langchain_kimi.messages import RAW_CALLS, REASONING_DETAILS
 
@@ -186,9 +186,9 @@ def _end_mark(index: int, call: ToolCall) -> ToolCallChunk | None:
     Blank arguments are an empty object, and only `""` is one to it.
     """
     try:
-        mark = "" if call.parse() or not call.arguments.isspace() else "{}"
+        mark = "" if call.parse() or not call.arguments or call.arguments.strip(WHITE) else "{}"
     except ValueError:
-        mark = _misplaced_bracket(call.arguments) if call.arguments.lstrip(" \t\r\n").startswith("{") else ""
+        mark = _misplaced_bracket(call.arguments) if call.arguments.lstrip(WHITE).startswith("{") else ""
     return tool_call_chunk(name=None, args=mark, id=None, index=index) if mark else None
 
 

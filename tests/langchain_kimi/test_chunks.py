@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from langchain_core.load import dumpd, load
 from langchain_core.messages import AIMessageChunk
@@ -209,6 +209,9 @@ def sum_of_call(arguments: str) -> AIMessageChunk:
         st.lists(st.sampled_from(["{", "}", "[", "]", '"', "\\", ":", ",", "a", " ", "\n", "1"])).map("".join),
     )
 )
+@example("\x0c")  # white space to Python, not to JSON
+@example("\x0b{}")
+@example(" \n")
 def test_a_broken_call_is_invalid_in_the_sum_and_a_whole_one_is_not(arguments: str) -> None:
     message = sum_of_call(arguments)
     try:
