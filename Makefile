@@ -40,7 +40,7 @@ test-fast: $(DEV)
 	$(BIN)/python -m pytest -m "not deep and not slow" $(or $(PYTEST_ARGS),$(FAST) $(PARALLEL))
 
 test-all: $(DEV)
-	$(BIN)/python -m pytest $(or $(PYTEST_ARGS),$(PARALLEL) $(COVERAGE))
+	$(BIN)/python -m pytest --hypothesis-profile=night $(or $(PYTEST_ARGS),$(PARALLEL) $(COVERAGE))
 
 test-matrix: $(DEV)
 	$(BIN)/python -m tests.matrix

@@ -15,8 +15,8 @@ def parse_arguments(arguments: str) -> dict[str, Any]:
     """Parse a tool call's arguments.
 
     Args:
-        arguments: JSON text; white space alone is an empty object, as models write it for tools without parameters. Line
-            feeds and other control characters inside strings are taken, as models write those too
+        arguments: JSON text; white space alone is an empty object, as models write it for tools without parameters.
+            Line feeds and other control characters inside strings are taken, as models write those too
             (MoonshotAI/kimi-cli#1378).
 
     Raises:

@@ -31,7 +31,7 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
-    request_queue_size = 256
+    request_queue_size = 1024  # what does not fit is reset, and a thousand calls at once are no fault of theirs
 
     def __init__(self, address: tuple[str, int], state: State) -> None:
         self.state = state

@@ -70,6 +70,8 @@ def join_branches(branches: Iterable[JSON]) -> list[JSON]:
                 known["enum"] += [value for value in inner["enum"] if value not in known["enum"]]
             else:
                 found.setdefault(json.dumps(inner, sort_keys=True), inner)
+    if len(found.get("enum of boolean", {}).get("enum", ())) == 2:  # true or false is any boolean
+        found["enum of boolean"] = found.pop('{"type": "boolean"}', {"type": "boolean"})
     return list(found.values())
 
 
