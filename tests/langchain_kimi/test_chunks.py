@@ -81,6 +81,7 @@ def assert_same_model(left: Any, right: Any) -> None:
 
 @pytest.mark.parametrize("v1", [False, True])
 @given(delta=deltas)
+@pytest.mark.slow
 def test_a_chunk_is_what_the_constructors_make(delta: Delta, v1: bool) -> None:
     made, wanted = parse_delta(delta, v1=v1), validated(delta, v1=v1)
     assert_same_model(made, wanted)

@@ -32,6 +32,7 @@ def test_local_by_default(kimi: KimiEmulator) -> None:
     assert repr(tokenizer) == "KimiTokenizer('local', model='kimi-k3')"
 
 
+@pytest.mark.slow
 def test_the_server_counts_when_asked_to(at_server: KimiTokenizer, kimi: KimiEmulator) -> None:
     assert at_server.count("Hello") == at_server.count("Hello") > 80
     assert len(kimi.requests) == 1
@@ -94,6 +95,7 @@ def test_in_a_prompt_helper_with_the_models_own_window(llm: Callable[..., Kimi])
     assert PromptHelper.from_llm_metadata(llm().metadata, tokenizer=tokenizer).context_window == 1_048_576
 
 
+@pytest.mark.slow
 def test_everywhere_and_in_splitters() -> None:
     before = Settings._tokenizer
     try:

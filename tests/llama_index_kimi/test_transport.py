@@ -94,6 +94,7 @@ def test_an_error_inside_a_stream_is_that_error(kimi: KimiEmulator, llm: Make, m
         call(llm(max_retries=0), mode)
 
 
+@pytest.mark.slow
 def test_one_model_in_many_event_loops(kimi: KimiEmulator, llm: Make) -> None:
     model = llm(max_retries=0)
     for mode in ("achat", "astream_chat") * 4:
@@ -101,6 +102,7 @@ def test_one_model_in_many_event_loops(kimi: KimiEmulator, llm: Make) -> None:
     assert len(kimi.requests) == 8
 
 
+@pytest.mark.slow
 def test_one_model_in_loops_of_many_threads(kimi: KimiEmulator, llm: Make) -> None:
     model = llm(max_retries=0)
     barrier = threading.Barrier(8)

@@ -62,6 +62,7 @@ async def test_agents_of_every_family_search(kimi: KimiEmulator, llm: Make, mode
 
 @pytest.mark.parametrize("streaming", [True, False])
 @pytest.mark.parametrize("workflow", [True, False])
+@pytest.mark.slow
 async def test_the_echo_is_what_the_server_wrote_byte_for_byte(
     kimi: KimiEmulator, llm: Make, streaming: bool, workflow: bool
 ) -> None:

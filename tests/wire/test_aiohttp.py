@@ -142,6 +142,7 @@ def test_a_lost_connection_of_a_users_own_aiohttp_client_is_none_either() -> Non
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.slow
 def test_a_silent_server_is_a_timeout(kimi: KimiEmulator, way: str) -> None:
     kimi.script(Reply("late", delay=600.0))
     with pytest.raises(KimiTimeoutError):
@@ -161,6 +162,7 @@ def test_a_reset_in_the_middle_of_a_stream_breaks_it(way: str) -> None:
         ask(f"http://127.0.0.1:{port}/v1", way)
 
 
+@pytest.mark.slow
 async def test_large_bodies_arrive_whole_and_without_a_warning(kimi: KimiEmulator) -> None:
     """Also along a redirect and in a retry. aiohttp warns of bytes beyond 1 MiB: "might lock the event loop"."""
     client = KimiClient(api_key=SECRET, base_url=kimi.base_url, max_retries=1)

@@ -227,6 +227,7 @@ def test_a_host_that_is_not_there(way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.slow
 def test_a_server_that_is_too_slow(kimi: KimiEmulator, client: KimiClient, way: str) -> None:
     kimi.script(Reply("Late.", delay=5.0))
     with pytest.raises(api_errors.KimiTimeoutError, match="raise `timeout`, or stream"):
@@ -234,6 +235,7 @@ def test_a_server_that_is_too_slow(kimi: KimiEmulator, client: KimiClient, way: 
 
 
 @pytest.mark.parametrize(("max_retries", "sent"), [(0, 1), (1, 2)])
+@pytest.mark.slow
 def test_the_sdk_retries_and_nobody_else(kimi: KimiEmulator, max_retries: int, sent: int) -> None:
     kimi.script(*[Failure(500, "oops", "server_error")] * 5)
     client = KimiClient(api_key=SECRET, base_url=kimi.base_url, max_retries=max_retries)
@@ -242,6 +244,7 @@ def test_the_sdk_retries_and_nobody_else(kimi: KimiEmulator, max_retries: int, s
     assert len(kimi.requests) == sent
 
 
+@pytest.mark.slow
 def test_retries_of_one_call(kimi: KimiEmulator, client: KimiClient) -> None:
     kimi.script(Failure(500, "oops", "server_error"))
     assert client.complete(request(), {"max_retries": 1}).choice.content
@@ -276,6 +279,7 @@ def test_clients_of_finished_loops_are_let_go(client: KimiClient) -> None:
     assert all(one.is_closed() for one in clients)
 
 
+@pytest.mark.slow
 async def test_a_client_that_is_dropped_closes_its_connections(kimi: KimiEmulator) -> None:
     """In a running loop, and as part of a reference cycle, without a warning about open sockets."""
     import gc

@@ -93,6 +93,7 @@ def test_another_host_can_be_named(run: Run) -> None:
         (("models", "--base-url", "http://127.0.0.1:1/v1"), 1, "error: http://127.0.0.1:1/v1/models was not reached"),
     ],
 )
+@pytest.mark.slow
 def test_failures_are_one_line(arguments: tuple[str, ...], status: int, words: str, run: Run) -> None:
     found, out, err = run(*arguments)
     assert (found, out) == (status, "")

@@ -119,6 +119,7 @@ def test_dollars_are_dollars_unless_they_stand_around_mathematics(page: Page, sa
 
 @settings(max_examples=200)
 @given(st.text(st.sampled_from("`$\\ a1\n")))
+@pytest.mark.slow
 def test_nothing_but_dollars_is_touched(said: str) -> None:
     shown = display._without_mathematics(said)
     escaped = re.compile(r"(?<!\\)((?:\\\\)*)\\\$")  # an odd number of backslashes before it

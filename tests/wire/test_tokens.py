@@ -76,6 +76,7 @@ def test_more_text_is_never_fewer_tokens(first: str, second: str) -> None:
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(["role", "content", "name", "reasoning_content"]), st.text())))
+@pytest.mark.slow
 def test_every_message_adds(messages: list[dict[str, Any]]) -> None:
     counts = [estimate_messages(messages[:end]) for end in range(len(messages) + 1)]
     assert counts == sorted(set(counts))

@@ -291,6 +291,7 @@ turns = st.lists(
 
 
 @given(turns, st.sampled_from(["kimi-k2.6", "kimi-k3"]))
+@pytest.mark.slow
 def test_a_new_turn_leaves_every_earlier_byte(conversation: list[list[Message]], model: str) -> None:
     """The server's cache is by prefix: whatever is added, what was there must not change."""
     profile = profile_for(model)
@@ -306,6 +307,7 @@ def test_a_new_turn_leaves_every_earlier_byte(conversation: list[list[Message]],
 
 
 @pytest.mark.parametrize("model", ["kimi-k2.6", "kimi-k3"])
+@pytest.mark.slow
 def test_long_histories_keep_every_earlier_byte(model: str) -> None:
     """An agent's history of a hundred rounds, with everything in it that is repaired, rendered after each round."""
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
