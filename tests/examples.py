@@ -12,6 +12,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,40 @@ def is_test(code: str) -> bool:
 def is_conftest(code: str) -> bool:
     """Whether some code goes into a conftest.py."""
     return "pytest_plugins" in code
+
+
+def unimported_modules(code: str) -> set[str]:
+    """Modules that some code names as parts of a package, and does not import itself.
+
+    In a process where other code has imported them it runs all the same.
+    """
+    names: dict[str, str] = {}
+    imported: set[str] = set()
+    named: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                package = alias.name if alias.asname else alias.name.partition(".")[0]
+                names[alias.asname or package] = package
+                imported.add(alias.name)
+        elif isinstance(node, ast.Attribute):
+            named.add(ast.unparse(node))
+    chains = (chain.partition(".") for chain in named)
+    whole = {f"{names[first]}.{rest}" for first, _, rest in chains if first in names}
+    known = {name for name in whole if any(f"{other}.".startswith(f"{name}.") for other in imported)}
+    return {name for name in whole - known if _is_module(name)}
+
+
+def _is_module(name: str) -> bool:
+    """Whether there is such a module, found without an import."""
+    place, path = "", None
+    for part in name.split("."):
+        place = f"{place}.{part}".lstrip(".")
+        spec = PathFinder.find_spec(place, path)
+        if spec is None:
+            return False
+        path = spec.submodule_search_locations or []
+    return True
 
 
 def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:

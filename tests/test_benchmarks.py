@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as command
 from benchmarks.__main__ import main
 from benchmarks.cases import SIZES, make_cases
 from benchmarks.contestants import BASELINE, find_contestant
@@ -115,6 +116,19 @@ def test_one_case_can_be_asked_for(tmp_path: Path) -> None:
     table = readme.read_text(encoding="utf-8")
     assert re.fullmatch(r"before\n.*\nafter\n", table, re.DOTALL)
     assert "old" not in table
+
+
+@pytest.mark.slow
+def test_the_start_is_reported_for_everybody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = tmp_path / "found.json"
+    monkeypatch.setattr(command, "list_framework_modules", lambda contestant: [])
+    monkeypatch.setattr(command, "measure_startup", lambda *_: dict.fromkeys(STARTUP_ROWS, 1.0))
+    asked = [argument for name in STARTUP_ROWS for argument in ("--only", name)]
+    assert main(["--sizes", "tiny", "--rounds", "1", "--ours", "--json", str(found), *asked]) == 0
+    report = json.loads(found.read_text(encoding="utf-8"))
+    reported = {(result["case"], result["contestant"]) for result in report["results"]}
+    assert reported == {(name, contestant) for name in STARTUP_ROWS for contestant in OURS}
+    assert report["growth_exponents"] == {}
 
 
 def test_an_unknown_case_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:

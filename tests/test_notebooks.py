@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.examples import unimported_modules
 from tests.notebooks import NOTEBOOKS, execute, running_kernel
 
 
@@ -41,6 +42,13 @@ def test_notebooks_run(path: Path, kernel: NotebookClient) -> None:
 def test_notebooks_run_from_a_clean_kernel(path: Path) -> None:
     with running_kernel() as clean:
         assert shape(execute(path, clean)) == shape(nbformat.read(path, as_version=4))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_imports_what_it_names(path: Path) -> None:
+    book = nbformat.read(path, as_version=4)
+    code = "\n".join(cell.source for cell in book.cells if cell.cell_type == "code")
+    assert unimported_modules(code) == set()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

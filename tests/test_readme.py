@@ -17,7 +17,7 @@ import langchain_kimi
 import llama_index_kimi
 from kimi_emulator import KimiEmulator
 from kimi_wire.settings import SETTINGS
-from tests.examples import ROOT, fences, is_conftest, is_test, run, run_here, run_tests
+from tests.examples import ROOT, fences, is_conftest, is_test, run, run_here, run_tests, unimported_modules
 from tests.model_table import insert
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -55,6 +55,7 @@ def test_yaml_fences_can_be_read() -> None:
 @pytest.mark.parametrize(("where", "code"), [(where, fence.code) for where, fence in PYTHON.items()], ids=list(PYTHON))
 def test_python_fences_compile(where: str, code: str) -> None:
     compile(code, where, "exec")
+    assert unimported_modules(code) == set()
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kimi_emulator import KimiEmulator
-from kimi_emulator.families import find_model
+from kimi_emulator.families import MODELS, find_model
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,34 @@ def test_family(id: str, family: str) -> None:
     model = find_model(id)
     assert model
     assert model.family.name == family
+
+
+def test_every_id_has_its_familys_rules() -> None:
+    """By day the adapters meet one model of each kind; which rules the others follow is held here."""
+    found: dict[str, list[str]] = {}
+    for model in MODELS:
+        sees = " with images" if model.family.images and model.family.name == "v1" else ""
+        found.setdefault(f"{model.family.name}, {model.family.context}{sees}", []).append(model.id)
+    assert found == {
+        "k3, 1048576": ["kimi-k3.1-pro", "kimi-k3.1-pro-highspeed", "kimi-k3", "k3", "k3.1-pro"],
+        "k3, 262144": ["k3-256k"],
+        "k2.7-code, 262144": ["kimi-k2.7-code", "kimi-k2.7-code-highspeed"],
+        "k2.6, 262144": ["kimi-k2.6"],
+        "k2.5, 262144": ["kimi-k2.5"],
+        "k2-thinking, 262144": ["kimi-k2-thinking", "kimi-k2-thinking-turbo"],
+        "k2, 262144": [
+            *("kimi-k2", "kimi-k2-0711-preview", "kimi-k2-0905-preview", "kimi-k2-turbo-preview"),
+            *("kimi-k2-instruct", "kimi-k2-instruct-0905"),
+        ],
+        "kimi-latest, 131072": ["kimi-latest"],
+        "kimi-thinking-preview, 131072": ["kimi-thinking-preview"],
+        "v1, 8192": ["moonshot-v1-8k"],
+        "v1, 32768": ["moonshot-v1-32k"],
+        "v1, 131072": ["moonshot-v1-128k", "moonshot-v1-auto"],
+        "v1, 8192 with images": ["moonshot-v1-8k-vision-preview"],
+        "v1, 32768 with images": ["moonshot-v1-32k-vision-preview"],
+        "v1, 131072 with images": ["moonshot-v1-128k-vision-preview"],
+    }
 
 
 @pytest.mark.parametrize("id", ["kimi-not-exist", "k3s", "kimix", "kimi-k4", "gpt-5", "kimi-k3-preview"])

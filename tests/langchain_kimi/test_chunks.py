@@ -213,6 +213,9 @@ def sum_of_call(arguments: str) -> AIMessageChunk:
 @example("\x0c")  # white space to Python, not to JSON
 @example("\x0b{}")
 @example(" \n")
+@example('{"a": "b\\"c')  # cut in a string, after a quote that does not end it
+@example('{"a": "b\\\\", c')  # after a backslash that escapes nothing
+@example('{"a": "b\\')
 def test_a_broken_call_is_invalid_in_the_sum_and_a_whole_one_is_not(arguments: str) -> None:
     message = sum_of_call(arguments)
     try:
