@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kimi_wire.answers.calls import ToolCall, new_tool_call_id, parse_tool_calls
 from kimi_wire.arguments import parse_arguments, render_arguments
 from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, excerpt, parse_request_id
 from kimi_wire.json_text import iter_json_texts, strip_fence
@@ -15,35 +15,6 @@ from kimi_wire.requests import ToolPlan
 
 PROVIDER = "moonshot"
 """The provider's name in the frameworks' metadata and traces."""
-
-
-@dataclass(slots=True)
-class ToolCall:
-    """One tool call of an answer.
-
-    Attributes:
-        id: The server's id, verbatim. Ids repeat between answers (`get_weather:0` comes back every turn).
-        name: The tool's name.
-        arguments: The arguments as the model wrote them: a JSON object, if all went well.
-        type: `function` or `builtin_function`.
-    """
-
-    id: str
-    name: str
-    arguments: str
-    type: str = "function"
-
-    def parse(self) -> dict[str, Any]:
-        """Parse the arguments; none at all are an empty object.
-
-        Raises:
-            ValueError: They are not a JSON object. The message quotes them.
-        """
-        return parse_arguments(self.arguments)
-
-    def render(self) -> dict[str, Any]:
-        """The call in the API's form."""
-        return {"id": self.id, "type": self.type, "function": {"name": self.name, "arguments": self.arguments}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +162,10 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, pr
 
 def _parse_choice(choice: Mapping[str, Any]) -> Choice:
     message = choice["message"]
-    calls = message.get("tool_calls")
     return Choice(
         content=text_or_none(message.get("content")) or "",
         reasoning=parse_reasoning(message),
-        tool_calls=[_parse_tool_call(mapping(call)) for call in calls] if isinstance(calls, list) else [],
+        tool_calls=parse_tool_calls(message.get("tool_calls")),
         finish_reason=text_or_none(choice.get("finish_reason")),
         logprobs=parse_logprobs(choice.get("logprobs")),
         reasoning_details=parse_details(message),
@@ -225,28 +195,6 @@ def parse_details(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The `reasoning_details` of a message or delta, as far as they have the documented form."""
     details = message.get("reasoning_details")
     return [item for item in details if isinstance(item, dict)] if isinstance(details, list) else []
-
-
-def _parse_tool_call(call: Mapping[str, Any]) -> ToolCall:
-    function = mapping(call.get("function"))
-    return ToolCall(
-        id=text_or_none(call.get("id")) or new_tool_call_id(),
-        name=text_or_none(function.get("name")) or "",
-        arguments=_parse_argument_text(function.get("arguments")),
-        type=text_or_none(call.get("type")) or "function",
-    )
-
-
-def _parse_argument_text(arguments: Any) -> str:
-    """Arguments as text; some hosts send them parsed, and none as null or nothing."""
-    if not arguments:
-        return "{}"
-    return arguments if isinstance(arguments, str) else render_arguments(arguments)
-
-
-def new_tool_call_id() -> str:
-    """An id for a call that came without one (some hosts send none, or an empty one)."""
-    return f"call_{uuid.uuid4().hex[:24]}"
 
 
 def finish_choice(choice: Choice, plan: ToolPlan, request_id: str | None) -> None:

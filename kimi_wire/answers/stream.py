@@ -8,13 +8,12 @@ from typing import Any
 
 from jiter import from_json
 
+from kimi_wire.answers.calls import OpenCalls, ToolCallDelta
 from kimi_wire.answers.response import (
     DETAIL_TEXTS,
     Choice,
     Completion,
-    ToolCall,
     finish_choice,
-    new_tool_call_id,
     parse_details,
     parse_logprobs,
     parse_reasoning,
@@ -118,25 +117,6 @@ class EventDecoder:
 
 
 @dataclass(slots=True)
-class ToolCallDelta:
-    """A piece of a tool call.
-
-    Attributes:
-        index: Which of the answer's calls, from 0.
-        id: Only in the first piece.
-        name: Only in the first piece that has it.
-        arguments: The next characters of the arguments.
-        type: `function` or `builtin_function`.
-    """
-
-    index: int
-    id: str | None
-    name: str | None
-    arguments: str
-    type: str = "function"
-
-
-@dataclass(slots=True)
 class Delta:
     """What one event adds to the answer.
 
@@ -151,21 +131,6 @@ class Delta:
     reasoning: str | None = None
     tool_calls: tuple[ToolCallDelta, ...] = ()
     logprobs: Any = None
-
-
-@dataclass(slots=True)
-class _OpenCall:
-    """A call that is still being streamed."""
-
-    position: int
-    id: str
-    name: str | None
-    type: str
-    server_id: str | None
-    pieces: list[str]
-
-    def finished(self) -> ToolCall:
-        return ToolCall(self.id, self.name or "", "".join(self.pieces) or "{}", self.type)
 
 
 class StreamState:
@@ -191,8 +156,7 @@ class StreamState:
         self._content: list[str] = []
         self._reasoning: list[str] | None = None
         self._details: list[tuple[dict[str, Any], dict[str, list[str]]]] = []  # entries, and the pieces of their texts
-        self._calls: list[_OpenCall] = []
-        self._indexed: dict[int, _OpenCall] = {}  # the last call of each of the server's indices
+        self._calls = OpenCalls()
         self._logprobs: list[Any] = []
         self._fence = FenceFilter() if plan.json_answer else None
         self._finish_reason: str | None = None
@@ -224,7 +188,7 @@ class StreamState:
         return Choice(
             content="".join(self._content),
             reasoning=None if self._reasoning is None else "".join(self._reasoning),
-            tool_calls=[call.finished() for call in self._calls],
+            tool_calls=self._calls.finished(),
             finish_reason=self._finish_reason,
             logprobs={"content": self._logprobs} if self._logprobs else None,
             reasoning_details=[
@@ -252,12 +216,13 @@ class StreamState:
             )
         held = self._prefix + (self._fence.end() if self._fence is not None else "")
         self._content.append(held)
+        late = self._calls.end()
         choice = self.partial()
         finish_choice(choice, self._plan, self.request_id)
         if self._plan.response_format is not None:
-            yield self._late_delta(choice)
-        elif held:
-            yield Delta(content=held)
+            yield self._late_delta(choice, late)
+        elif held or late:
+            yield Delta(content=held, tool_calls=late)
         raw_usage = self._usage or self._choice_usage
         yield Completion(
             id=text_or_none(self._first.get("id")),
@@ -270,14 +235,14 @@ class StreamState:
             raw_usage=raw_usage if isinstance(raw_usage, dict) else None,
         )
 
-    def _late_delta(self, choice: Choice) -> Delta:
+    def _late_delta(self, choice: Choice, late: tuple[ToolCallDelta, ...]) -> Delta:
         """What a constrained answer turned out to be: the call, or the text beside a call that came natively."""
         pieces = (
             ToolCallDelta(index, call.id, call.name, call.arguments, call.type)
             for index, call in enumerate(choice.tool_calls)
-            if index >= len(self._calls)
+            if index >= self._calls.given
         )
-        return Delta(content=choice.content, tool_calls=tuple(pieces))
+        return Delta(content=choice.content, tool_calls=(*late, *pieces))
 
     def _parse_event(self, data: bytes) -> Mapping[str, Any]:
         try:
@@ -316,7 +281,6 @@ class StreamState:
         if content and self._prefix:
             content, self._prefix = self._prefix + content, ""
         reasoning = parse_reasoning(delta)
-        calls = delta.get("tool_calls")
         self._content.append(content)
         if self._plan.response_format is not None:
             content = ""
@@ -332,7 +296,8 @@ class StreamState:
                 reasoning = None  # an empty piece says something only once
             if reasoning:
                 self._reasoning.append(reasoning)
-        pieces = tuple(map(self._add_call, calls)) if isinstance(calls, list) else ()
+        calls = delta.get("tool_calls")
+        pieces = self._calls.add(calls) if calls else ()
         if not content and reasoning is None and not pieces and logprobs is None:
             return None
         return Delta(content, reasoning, pieces, logprobs)
@@ -352,39 +317,3 @@ class StreamState:
                     pieces[key].append(text)
                 return
         self._details.append((dict(entry), {key: [text] for key, text in texts.items()}))
-
-    def _add_call(self, call: Any) -> ToolCallDelta:
-        """Assign a piece to its call.
-
-        By `index` where there is one; a different id at the same index is another call all the same
-        (LibreChat-AI/agents#260). Without an index, a piece with an id or a name opens a call and any other goes on
-        with the last one, as Moonshot's own client has it (kosong).
-        """
-        call = call if isinstance(call, dict) else {}
-        function = call.get("function")
-        function = function if isinstance(function, dict) else {}
-        index, call_id = call.get("index"), text_or_none(call.get("id")) or None
-        name = text_or_none(function.get("name")) or None
-        arguments = text_or_none(function.get("arguments")) or ""
-        known = self._find_call(index, call_id, name)
-        if known is None:
-            kind = text_or_none(call.get("type")) or "function"
-            position, new_id = len(self._calls), call_id or new_tool_call_id()
-            opened = _OpenCall(position, new_id, name, kind, call_id, [arguments])
-            self._calls.append(opened)
-            if isinstance(index, int):
-                self._indexed[index] = opened
-            return ToolCallDelta(position, new_id, name, arguments, kind)
-        known.pieces.append(arguments)
-        late_name = name if known.name is None else None
-        known.name = known.name or name
-        return ToolCallDelta(known.position, None, late_name, arguments, known.type)
-
-    def _find_call(self, index: Any, call_id: str | None, name: str | None) -> _OpenCall | None:
-        if not isinstance(index, int):
-            opens = (call_id is not None or name is not None) and not (
-                self._calls and call_id is not None and call_id == self._calls[-1].server_id
-            )
-            return None if opens or not self._calls else self._calls[-1]
-        call = self._indexed.get(index)
-        return call if call is not None and (call_id in (None, call.server_id) or call.server_id is None) else None

@@ -1,0 +1,211 @@
+"""Answers of hosts that do not keep to the form: nothing lost, nothing invented, in both adapters and all four ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, AIMessageChunk
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ThinkingBlock
+
+from kimi_emulator import KimiEmulator, Reply
+from langchain_kimi import ChatKimi
+from llama_index_kimi import Kimi
+
+WAYS = ("whole", "awhole", "stream", "astream")
+ADAPTERS = ("langchain", "langchain v1", "llama_index")
+
+
+@dataclass
+class Heard:
+    """What an adapter made of an answer."""
+
+    text: str
+    thinking: str
+    calls: list[tuple[str, Any]]
+    broken: list[str]
+    finish_reason: str | None
+    tokens: int | None
+
+
+async def hear(kimi: KimiEmulator, adapter: str, way: str, **settings: Any) -> Heard:
+    settings = {"model": "kimi-k3", "api_key": "sk-test", "base_url": kimi.base_url, "max_retries": 0, **settings}
+    if adapter == "llama_index":
+        return _of_llama_index(await _ask_llama_index(Kimi(**settings), way))
+    if adapter == "langchain v1":
+        settings["output_version"] = "v1"
+    return _of_langchain(await _ask_langchain(ChatKimi(**settings), way))
+
+
+async def _ask_langchain(chat: ChatKimi, way: str) -> AIMessage:
+    if way == "whole":
+        return chat.invoke("hi")
+    if way == "awhole":
+        return await chat.ainvoke("hi")
+    chunks = list(chat.stream("hi")) if way == "stream" else [chunk async for chunk in chat.astream("hi")]
+    total = chunks[0]
+    for chunk in chunks[1:]:
+        total = total + chunk
+    assert isinstance(total, AIMessageChunk)
+    return total
+
+
+async def _ask_llama_index(llm: Kimi, way: str) -> ChatResponse:
+    question = [ChatMessage(role="user", content="hi")]
+    if way == "whole":
+        return llm.chat(question)
+    if way == "awhole":
+        return await llm.achat(question)
+    if way == "stream":
+        return list(llm.stream_chat(question))[-1]
+    return [chunk async for chunk in await llm.astream_chat(question)][-1]
+
+
+def _of_langchain(message: AIMessage) -> Heard:
+    thinking = [block["reasoning"] for block in message.content_blocks if block["type"] == "reasoning"]
+    return Heard(
+        str(message.text),
+        "".join(thinking),
+        [(call["name"], call["args"]) for call in message.tool_calls],
+        [call["args"] or "" for call in message.invalid_tool_calls],
+        message.response_metadata.get("finish_reason"),
+        message.usage_metadata["total_tokens"] if message.usage_metadata else None,
+    )
+
+
+def _of_llama_index(response: ChatResponse) -> Heard:
+    calls, broken = [], []
+    llm = Kimi(api_key="sk-test")
+    for call in llm.get_tool_calls_from_response(response, error_on_no_tool_call=False):
+        if "was not run" in call.tool_name:
+            broken.append(call.tool_name.partition("JSON object: ")[2].partition("\n")[0])
+        else:
+            calls.append((call.tool_name, call.tool_kwargs))
+    blocks = response.message.blocks
+    return Heard(
+        response.message.content or "",
+        "".join(block.content or "" for block in blocks if isinstance(block, ThinkingBlock)),
+        calls,
+        broken,
+        response.additional_kwargs.get("finish_reason"),
+        response.additional_kwargs.get("total_tokens"),
+    )
+
+
+def chunk(delta: Any, finish: Any = None, **more: Any) -> dict[str, Any]:
+    return {"id": "c", "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": finish, **more}]}
+
+
+def whole(message: Any, finish: Any = "stop", **more: Any) -> dict[str, Any]:
+    return {"id": "c", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": finish, **more}]}
+
+
+def script(kimi: KimiEmulator, way: str, body: Any, events: Sequence[Mapping[str, Any] | str | bytes]) -> None:
+    kimi.script(Reply(events=events) if "stream" in way else Reply(body=body))
+
+
+everywhere = pytest.mark.parametrize("adapter", ADAPTERS)
+in_all_ways = pytest.mark.parametrize("way", WAYS)
+
+
+# --- tool calls ---
+
+
+def call(name: Any, arguments: Any, **more: Any) -> dict[str, Any]:
+    return {"index": 0, "id": "f:0", "type": "function", "function": {"name": name, "arguments": arguments}, **more}
+
+
+CALLS: dict[str, tuple[list[Any], list[tuple[str, Any]], list[str]]] = {
+    # the `tool_calls` of each event, the calls, the broken ones
+    "object": ([[call("f", {"path": "/a"})]], [("f", {"path": "/a"})], []),
+    "object, after the name": (
+        [[call("f", "")], [{"index": 0, "function": {"arguments": {"path": "/ä"}}}]],
+        [("f", {"path": "/ä"})],
+        [],
+    ),
+    "empty object": ([[call("f", {})]], [("f", {})], []),
+    "empty object, then text": (
+        [[call("f", {})], [{"index": 0, "function": {"arguments": '{"a":1}'}}]],
+        [("f", {"a": 1})],
+        [],
+    ),
+    "list": ([[call("f", [1])]], [], ["[1]"]),
+    "number": ([[call("f", 0)]], [], ["0"]),
+    "false": ([[call("f", False)]], [], ["false"]),
+    "null among calls": ([[None, call("f", "{}"), {}]], [("f", {})], []),
+    "one object": ([call("f", '{"a":1}')], [("f", {"a": 1})], []),
+    "name in pieces": (
+        [
+            [call("get_", "")],
+            [{"index": 0, "function": {"name": "weather"}}],
+            [{"index": 0, "function": {"arguments": '{"a":1}'}}],
+        ],
+        [("get_weather", {"a": 1})],
+        [],
+    ),
+    "name in pieces, with the id in each": (
+        [[call("get_", None)], [call("weather", None)], [call("", '{"a":1}')]],
+        [("get_weather", {"a": 1})],
+        [],
+    ),
+    "name in pieces, without an index": (
+        [[call("get_", "", index=None)], [{"function": {"name": "weather"}}], [{"function": {"arguments": '{"a":1}'}}]],
+        [("get_weather", {"a": 1})],
+        [],
+    ),
+    "name that grows": ([[call("get_", "")], [call("get_weather", '{"a":1}')]], [("get_weather", {"a": 1})], []),
+    "name again and again": ([[call("f", '{"a"')], [call("f", ":1}")]], [("f", {"a": 1})], []),
+    "name after the id": (
+        [[{"index": 0, "id": "f:0"}], [{"index": 0, "function": {"name": "f", "arguments": '{"a":1}'}}]],
+        [("f", {"a": 1})],
+        [],
+    ),
+    "two calls at one index, without ids": (
+        [[call("f", '{"a":1}', id=None)], [call("g", '{"b":2}', id=None)]],
+        [("f", {"a": 1}), ("g", {"b": 2})],
+        [],
+    ),
+    "second named first": (
+        [[call(None, ""), call("g", "{}", index=1, id="g:1")], [{"index": 0, "function": {"name": "f"}}]],
+        [("g", {}), ("f", {})],
+        [],
+    ),
+}
+IN_ONE_PIECE = {name for name, (pieces, *_) in CALLS.items() if len(pieces) == 1}
+
+
+@everywhere
+@in_all_ways
+@pytest.mark.parametrize("name", CALLS)
+async def test_calls_are_put_together(kimi: KimiEmulator, adapter: str, way: str, name: str) -> None:
+    pieces, calls, broken = CALLS[name]
+    if "stream" not in way and name not in IN_ONE_PIECE:
+        return  # a whole answer has no pieces
+    events = [chunk({"tool_calls": piece}) for piece in pieces]
+    script(kimi, way, whole({"content": None, "tool_calls": pieces[0]}), [*events, chunk({}, "stop"), "[DONE]"])
+    heard = await hear(kimi, adapter, way)
+    assert (heard.calls, heard.broken, heard.finish_reason) == (calls, broken, "tool_calls")
+
+
+@everywhere
+@in_all_ways
+@pytest.mark.parametrize(
+    "listed",
+    [[None], [{}], [{"id": "f:0"}], [{"index": 0, "id": "f:0", "type": "function", "function": {}}], [call("", "{}")],
+     [call(None, None)], [call(None, {})], {}, {"id": "f:0"}, "f", [[]], [5], 0],
+)  # fmt: skip
+async def test_no_call_is_made_up(kimi: KimiEmulator, adapter: str, way: str, listed: Any) -> None:
+    message = {"content": "Hello", "tool_calls": listed}
+    script(kimi, way, whole(message), [chunk(message), chunk({}, "stop"), "[DONE]"])
+    heard = await hear(kimi, adapter, way)
+    assert (heard.text, heard.calls, heard.broken, heard.finish_reason) == ("Hello", [], [], "stop")
+
+
+@everywhere
+@in_all_ways
+async def test_arguments_without_a_name_are_not_lost(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    message = {"content": "", "tool_calls": [call(None, '{"a":1}')]}
+    script(kimi, way, whole(message), [chunk(message), chunk({}, "stop"), "[DONE]"])
+    assert (await hear(kimi, adapter, way)).calls == [("", {"a": 1})]
