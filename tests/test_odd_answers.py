@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ThinkingBlock
 
 from kimi_emulator import KimiEmulator, Reply
+from kimi_wire.errors import KimiError, KimiResponseError
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 
@@ -209,3 +211,99 @@ async def test_arguments_without_a_name_are_not_lost(kimi: KimiEmulator, adapter
     message = {"content": "", "tool_calls": [call(None, '{"a":1}')]}
     script(kimi, way, whole(message), [chunk(message), chunk({}, "stop"), "[DONE]"])
     assert (await hear(kimi, adapter, way)).calls == [("", {"a": 1})]
+
+
+# --- answers that are none ---
+
+
+async def fail(kimi: KimiEmulator, adapter: str, way: str, **settings: Any) -> Any:
+    with pytest.raises(KimiError) as caught:
+        await hear(kimi, adapter, way, **settings)
+    return caught.value
+
+
+@everywhere
+@in_all_ways
+@pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource"])
+async def test_an_answer_that_was_broken_off_is_an_error(
+    kimi: KimiEmulator, adapter: str, way: str, reason: str
+) -> None:
+    message = {"content": "Half an ans"}
+    script(kimi, way, whole(message, reason), [chunk(message), chunk({}, reason), "[DONE]"])
+    error = await fail(kimi, adapter, way)
+    assert isinstance(error, KimiResponseError)
+    assert reason in str(error)
+    assert error.partial.content == "Half an ans"
+
+
+ERROR = {"message": "The engine fell over", "type": "engine_overloaded_error"}
+
+
+@everywhere
+@in_all_ways
+@pytest.mark.parametrize("error", [ERROR, {"code": 502, "message": ERROR["message"]}, ERROR["message"]])
+@pytest.mark.parametrize("place", ["choice", "top"])
+async def test_an_error_beside_an_answer_is_raised(
+    kimi: KimiEmulator, adapter: str, way: str, error: Any, place: str
+) -> None:
+    choice, top = ({"error": error}, {}) if place == "choice" else ({}, {"error": error})
+    body = whole({"content": "Half an ans"}, "stop", **choice) | top
+    events: list[Any] = [chunk({"content": "Half"}), chunk({"content": " an ans"}, "stop", **choice) | top, "[DONE]"]
+    script(kimi, way, body, events)
+    raised = await fail(kimi, adapter, way)
+    assert "The engine fell over" in str(raised)
+    assert raised.partial.content == "Half an ans"
+
+
+@everywhere
+@in_all_ways
+@pytest.mark.parametrize("nothing", [None, {}, "", False])
+async def test_an_error_that_is_none_is_none(kimi: KimiEmulator, adapter: str, way: str, nothing: Any) -> None:
+    body = whole({"content": "Hello"}, error=nothing) | {"error": nothing}
+    script(kimi, way, body, [chunk({"content": "Hello"}, "stop", error=nothing) | {"error": nothing}, "[DONE]"])
+    assert (await hear(kimi, adapter, way)).text == "Hello"
+
+
+IN_STREAMS = pytest.mark.parametrize("way", ["stream", "astream"])
+
+
+@everywhere
+@IN_STREAMS
+@pytest.mark.parametrize("end", [b"\n\n", b""])
+@pytest.mark.parametrize(
+    "data",
+    [b'{"error":{"message":"The engine fell over"}}', b'{"message":"The engine fell over","code":502}',
+     b"The engine fell over", b'"The engine fell over"'],
+)  # fmt: skip
+async def test_an_error_event_is_raised(kimi: KimiEmulator, adapter: str, way: str, data: bytes, end: bytes) -> None:
+    event = b"event: error\ndata: " + data + end
+    kimi.script(Reply(events=[chunk({"content": "Half"}), event], done=False))
+    raised = await fail(kimi, adapter, way)
+    assert "The engine fell over" in str(raised)
+    assert raised.partial.content == "Half"
+
+
+@everywhere
+@IN_STREAMS
+async def test_an_event_with_another_name_is_read(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    names = (b"event: message\n", b"event:error \n\nevent: completion\n")
+    events = [name + b"data: " + json.dumps(chunk({"content": "x"})).encode() + b"\n\n" for name in names]
+    kimi.script(Reply(events=[*events, chunk({}, "stop"), "[DONE]"]))
+    assert (await hear(kimi, adapter, way)).text == "xx"
+
+
+@everywhere
+@IN_STREAMS
+@pytest.mark.parametrize(
+    "body",
+    [b'{"error":{"message":"No more of this","type":"x"}}', b'{"error":"No more of this"}\n',
+     b"<html>\r\n<head><title>No more of this</title>" + b"<p>x</p>\n" * 9000, b"No more of this",
+     b'{\n  "detail": "No more of this"\n}\n'],
+)  # fmt: skip
+async def test_what_is_no_stream_says_what_it_is_and_is_not_asked_for_again(
+    kimi: KimiEmulator, adapter: str, way: str, body: bytes
+) -> None:
+    kimi.script(*[Reply(events=[body], done=False)] * 4)
+    raised = await fail(kimi, adapter, way, resume_streams=3)
+    assert "not a stream: 'No more of this" in str(raised)
+    assert len(kimi.requests) == 1

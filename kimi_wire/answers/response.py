@@ -8,7 +8,7 @@ from typing import Any
 
 from kimi_wire.answers.calls import ToolCall, new_tool_call_id, parse_tool_calls
 from kimi_wire.arguments import parse_arguments, render_arguments
-from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, excerpt, parse_request_id
+from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, excerpt, parse_refusal, parse_request_id
 from kimi_wire.json_text import iter_json_texts, strip_fence
 from kimi_wire.json_values import count_or_none, mapping, read_object, text_or_none
 from kimi_wire.requests import ToolPlan
@@ -132,7 +132,7 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, pr
         prefix: The beginning of the text, which the server does not repeat.
 
     Raises:
-        KimiResponseError: The body is not a completion.
+        KimiResponseError: The body is not a completion, or comes with an error.
         KimiToolChoiceError: A forced tool call did not come.
     """
     request_id = parse_request_id(headers)
@@ -156,8 +156,38 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, pr
         if plan.json_answer:
             choice.content = strip_fence(choice.content)
         choice.content = prefix + choice.content
+    _refuse_errors(payload, completion)
+    for choice in choices:
         finish_choice(choice, plan, request_id)
     return completion
+
+
+INTERRUPTED = frozenset({"error", "abort", "insufficient_system_resource"})
+"""What servers say in `finish_reason` where they broke the answer off.
+
+"error" and "abort": vLLM's and SGLang's engines, and OpenRouter for whatever is behind it (vllm.v1.engine.FinishReason,
+openrouter.ai/docs/api-reference/errors); the last: api-docs.deepseek.com/api/create-chat-completion.
+"""
+
+
+def explain_interruption(finish_reason: str | None) -> str:
+    """Say that the server broke an answer off."""
+    return f"The server broke the answer off (finish_reason {finish_reason!r}): it is not whole. Try again."
+
+
+def _refuse_errors(payload: Mapping[str, Any], completion: Completion) -> None:
+    """Raise where an answer comes with an error, beside its choices or in one of them, or was broken off."""
+    errors = [payload.get("error"), *(choice.get("error") for choice in payload["choices"])]
+    partials = [completion.choice, *completion.choices]
+    for error, partial in zip(errors, partials, strict=True):
+        if error:
+            said = excerpt(parse_refusal(200, {}, error).text.encode("utf-8", "replace"))
+            message = f"The answer comes with an error, and is not whole: {said}"
+            raise KimiResponseError(message, request_id=completion.request_id, partial=partial)
+    for choice in completion.choices:
+        if choice.finish_reason in INTERRUPTED:
+            message = explain_interruption(choice.finish_reason)
+            raise KimiResponseError(message, request_id=completion.request_id, partial=choice)
 
 
 def _parse_choice(choice: Mapping[str, Any]) -> Choice:

@@ -11,17 +11,26 @@ from jiter import from_json
 from kimi_wire.answers.calls import OpenCalls, ToolCallDelta
 from kimi_wire.answers.response import (
     DETAIL_TEXTS,
+    INTERRUPTED,
     Choice,
     Completion,
+    explain_interruption,
     finish_choice,
     parse_details,
     parse_logprobs,
     parse_reasoning,
     parse_usage,
 )
-from kimi_wire.errors import KimiStreamError, StreamedError, parse_request_id
+from kimi_wire.errors import (
+    KimiResponseError,
+    KimiStreamError,
+    StreamedError,
+    excerpt,
+    parse_refusal,
+    parse_request_id,
+)
 from kimi_wire.json_text import FenceFilter
-from kimi_wire.json_values import count_or_none, text_or_none
+from kimi_wire.json_values import count_or_none, read_object, text_or_none
 from kimi_wire.requests import ToolPlan
 
 _DONE = b"[DONE]"
@@ -33,6 +42,9 @@ MAX_EVENT_BYTES = 64 * 1024 * 1024
 A whole answer of the longest context (1 M tokens, some 4 MB) in one event is far below; without an end to it, a server
 that never sends a line feed would fill the memory.
 """
+
+_MAX_UNREAD = 20_000
+"""Bytes that are kept of what is no event: enough for a server's words."""
 
 _LINE_BYTES = 64
 _BOM = b"\xef\xbb\xbf"
@@ -47,9 +59,15 @@ class EventDecoder:
 
     Args:
         request_id: The server's id of the request, for errors.
+
+    Attributes:
+        event: While data is given, the name of its event; "" where it has none.
+        unread: The beginning of what is no field of an event: an error page, or JSON, in place of a stream.
     """
 
     def __init__(self, request_id: str | None = None) -> None:
+        self.event = b""
+        self.unread = bytearray()
         self._request_id = request_id
         self._line = bytearray()  # the beginning of the line that is not complete yet
         self._data: list[bytes] = []  # data lines of the event that is not complete yet
@@ -76,14 +94,25 @@ class EventDecoder:
                 self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
                 self._size += len(line) + _LINE_BYTES
                 self._check_size()
-            elif not line and self._data:
-                data = b"\n".join(self._data)
-                self._data.clear()
-                self._size = 0
-                yield data
+            elif line:
+                self._read_field(line)
+            else:
+                if self._data:
+                    data = b"\n".join(self._data)
+                    self._data.clear()
+                    self._size = 0
+                    yield data
+                self.event = b""
         if rest:
             self._line += rest
             self._check_size()
+
+    def _read_field(self, line: bytes) -> None:
+        """Read a line that is no data."""
+        if line.startswith(b"event:"):
+            self.event = line[6:].strip()[:_LINE_BYTES]
+        elif len(self.unread) < _MAX_UNREAD and not line.startswith((b":", b"id:", b"retry:")):
+            self.unread += line[:_MAX_UNREAD] + b"\n"
 
     def _unify_line_ends(self, chunk: bytes) -> bytes:
         if self._after_return and chunk.startswith(b"\n"):
@@ -133,6 +162,12 @@ class Delta:
     logprobs: Any = None
 
 
+def _error_in(data: bytes) -> Any:
+    """What the data of an `event: error` says; text where it is no JSON."""
+    event = read_object(data)
+    return data.decode("utf-8", "replace") if event is None else event.get("error") or event
+
+
 class StreamState:
     """Adds up the events of one streamed answer.
 
@@ -179,6 +214,8 @@ class StreamState:
                 return
             if not data.strip():
                 continue  # a sign of life
+            if self._decoder.event == b"error":
+                raise StreamedError(_error_in(data))
             delta = self._add(self._parse_event(data))
             if delta is not None:
                 yield delta
@@ -204,16 +241,13 @@ class StreamState:
 
         Raises:
             KimiStreamError: The stream was not complete.
+            KimiResponseError: It was none.
             KimiToolChoiceError: A forced tool call did not come.
         """
-        self.done = self.done or any(data.startswith(_DONE) for data in self._decoder.flush())
-        if not self.done or self._finish_reason is None:
-            missing = "[DONE]" if not self.done else "a finish_reason"
-            raise KimiStreamError(
-                f"The stream broke off without {missing}: what had arrived is not a whole answer. Try again.",
-                request_id=self.request_id,
-                partial=self.partial(),
-            )
+        last = list(self._decoder.flush())
+        self.done = self.done or any(data.startswith(_DONE) for data in last)
+        if not self.done or self._finish_reason in INTERRUPTED or self._finish_reason is None:
+            raise self._broken_off(bytes(self._decoder.unread) or b"\n".join(last))
         held = self._prefix + (self._fence.end() if self._fence is not None else "")
         self._content.append(held)
         late = self._calls.end()
@@ -235,6 +269,19 @@ class StreamState:
             raw_usage=raw_usage if isinstance(raw_usage, dict) else None,
         )
 
+    def _broken_off(self, unread: bytes) -> KimiResponseError:
+        """The error of a stream that is not whole, with what the server said where no event belongs."""
+        said = excerpt(parse_refusal(200, {}, unread).text.encode("utf-8", "replace")) if unread.strip() else ""
+        if said and not self._first:
+            return KimiResponseError(f"The server's answer is not a stream: {said}", request_id=self.request_id)
+        if self._finish_reason in INTERRUPTED:
+            broken = explain_interruption(self._finish_reason)
+        else:
+            missing = "[DONE]" if not self.done else "a finish_reason"
+            broken = f"The stream broke off without {missing}: what had arrived is not a whole answer. Try again."
+        broken += f" The server said: {said}" if said and not self.done else ""
+        return KimiStreamError(broken, request_id=self.request_id, partial=self.partial())
+
     def _late_delta(self, choice: Choice, late: tuple[ToolCallDelta, ...]) -> Delta:
         """What a constrained answer turned out to be: the call, or the text beside a call that came natively."""
         pieces = (
@@ -253,11 +300,17 @@ class StreamState:
             excerpt = data[:200].decode("utf-8", "replace")
             raise KimiStreamError(f"The stream has an event that is no JSON object: {excerpt!r}",
                                   request_id=self.request_id)  # fmt: skip
-        if event.get("error"):
-            raise StreamedError(event["error"])
         return event
 
     def _add(self, event: Mapping[str, Any]) -> Delta | None:
+        choice = self._find_choice(event)
+        delta = self._add_choice(choice) if choice is not None else None
+        error = event.get("error") or (choice is not None and choice.get("error"))
+        if error:  # what the event has of the answer is part of what had arrived
+            raise StreamedError(error)
+        return delta
+
+    def _find_choice(self, event: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if not isinstance(self._first.get("id"), str):
             self._first = event
         # Usage stands in the finishing choice, at the top of the finishing chunk, or in a chunk without choices, and
@@ -267,7 +320,9 @@ class StreamState:
         choices = event.get("choices")
         if not choices or not isinstance(choices, list) or not isinstance(choices[0], dict):
             return None
-        choice = choices[0]
+        return choices[0]
+
+    def _add_choice(self, choice: Mapping[str, Any]) -> Delta | None:
         if choice.get("usage"):
             self._choice_usage = choice["usage"]
         self._finish_reason = text_or_none(choice.get("finish_reason")) or self._finish_reason
