@@ -12,7 +12,9 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ThinkingBlock
 
 from kimi_emulator import KimiEmulator, Reply
+from kimi_wire.endpoints.chat import KimiClient
 from kimi_wire.errors import KimiError, KimiResponseError
+from kimi_wire.requests import Request, ToolPlan
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 
@@ -307,3 +309,65 @@ async def test_what_is_no_stream_says_what_it_is_and_is_not_asked_for_again(
     raised = await fail(kimi, adapter, way, resume_streams=3)
     assert "not a stream: 'No more of this" in str(raised)
     assert len(kimi.requests) == 1
+
+
+# --- several answers ---
+
+
+def one_of(index: Any, finish: Any = None, error: Any = None, **fields: Any) -> dict[str, Any]:
+    return {"index": index, "delta": fields, "message": fields, "finish_reason": finish, "error": error}
+
+
+def several(*choices: Any) -> dict[str, Any]:
+    return {"id": "c", "choices": list(choices)}
+
+
+@everywhere
+@in_all_ways
+@pytest.mark.parametrize("indices", [(0, 1), (1, 0), (2, 1), (None, None)])
+async def test_answers_are_told_apart(kimi: KimiEmulator, adapter: str, way: str, indices: tuple[Any, Any]) -> None:
+    first, second = ("one", "two") if None in indices or indices[0] < indices[1] else ("two", "one")
+    at = indices
+    script(
+        kimi,
+        way,
+        several(one_of(at[0], "stop", content="one one"), one_of(at[1], "stop", content="two two")),
+        [
+            several(one_of(at[0], content="one "), one_of(at[1], content="two ")),
+            several(one_of(at[0], content="one"), one_of(at[1], content="two")),
+            several(one_of(at[0], "stop"), one_of(at[1], "stop")),
+            "[DONE]",
+        ],
+    )
+    assert (
+        (await hear(kimi, adapter, way, model="moonshot-v1-8k", extra_body={"n": 2})).text
+        == f"{first} {first}"
+        != second
+    )
+
+
+@in_all_ways
+async def test_all_answers_come_in_order(kimi: KimiEmulator, way: str) -> None:
+    call_of = {index: call(f"f{index}", {"n": index}) for index in range(3)}
+    choices = [one_of(index, "stop", tool_calls=[call_of[index]], content=f"#{index}") for index in (2, 0, 1)]
+    script(kimi, way, several(*choices), [*(several(choice) for choice in choices), "[DONE]"])
+    client = KimiClient(api_key="sk-test", base_url=kimi.base_url)
+    asked = Request({"model": "kimi-k3", "messages": [{"role": "user", "content": "hi"}]}, ToolPlan([]))
+    streamed = Request({**asked.body, "stream": True}, ToolPlan([]))
+    if way == "whole":
+        answer: Any = client.complete(asked)
+    elif way == "awhole":
+        answer = await client.acomplete(asked)
+    elif way == "stream":
+        answer = list(client.stream(streamed))[-1]
+    else:
+        answer = [item async for item in client.astream(streamed)][-1]
+    assert [choice.content for choice in answer.choices] == ["#0", "#1", "#2"]
+    assert [choice.tool_calls[0].name for choice in answer.choices] == ["f0", "f1", "f2"]
+
+
+@everywhere
+@IN_STREAMS
+async def test_each_answer_has_an_end(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    kimi.script(Reply(events=[several(one_of(0, "stop", content="a"), one_of(1, content="b")), "[DONE]"]))
+    assert "without a finish_reason" in str(await fail(kimi, adapter, way))

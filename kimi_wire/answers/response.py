@@ -10,7 +10,7 @@ from kimi_wire.answers.calls import ToolCall, new_tool_call_id, parse_tool_calls
 from kimi_wire.arguments import parse_arguments, render_arguments
 from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, excerpt, parse_refusal, parse_request_id
 from kimi_wire.json_text import iter_json_texts, strip_fence
-from kimi_wire.json_values import count_or_none, mapping, read_object, text_or_none
+from kimi_wire.json_values import count_or_none, is_whole, mapping, read_object, text_or_none
 from kimi_wire.requests import ToolPlan
 
 PROVIDER = "moonshot"
@@ -140,6 +140,7 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, pr
     found = payload.get("choices")
     if not (isinstance(found, list) and found and all(isinstance(mapping(one).get("message"), dict) for one in found)):
         raise KimiResponseError(f"The server's answer is not a chat completion: {excerpt(body)}", request_id=request_id)
+    found = _in_order(found)
     choices = [_parse_choice(choice) for choice in found]
     raw_usage = payload.get("usage")
     completion = Completion(
@@ -156,7 +157,7 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, pr
         if plan.json_answer:
             choice.content = strip_fence(choice.content)
         choice.content = prefix + choice.content
-    _refuse_errors(payload, completion)
+    _refuse_errors(payload.get("error"), found, completion)
     for choice in choices:
         finish_choice(choice, plan, request_id)
     return completion
@@ -175,9 +176,9 @@ def explain_interruption(finish_reason: str | None) -> str:
     return f"The server broke the answer off (finish_reason {finish_reason!r}): it is not whole. Try again."
 
 
-def _refuse_errors(payload: Mapping[str, Any], completion: Completion) -> None:
+def _refuse_errors(error: Any, found: Sequence[Mapping[str, Any]], completion: Completion) -> None:
     """Raise where an answer comes with an error, beside its choices or in one of them, or was broken off."""
-    errors = [payload.get("error"), *(choice.get("error") for choice in payload["choices"])]
+    errors = [error, *(choice.get("error") for choice in found)]
     partials = [completion.choice, *completion.choices]
     for error, partial in zip(errors, partials, strict=True):
         if error:
@@ -188,6 +189,13 @@ def _refuse_errors(payload: Mapping[str, Any], completion: Completion) -> None:
         if choice.finish_reason in INTERRUPTED:
             message = explain_interruption(choice.finish_reason)
             raise KimiResponseError(message, request_id=completion.request_id, partial=choice)
+
+
+def _in_order(choices: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Choices by their index, if each has one of its own."""
+    indices = [choice.get("index") for choice in choices]
+    apart = all(map(is_whole, indices)) and len(set(indices)) == len(indices)
+    return sorted(choices, key=lambda choice: choice["index"]) if apart else choices
 
 
 def _parse_choice(choice: Mapping[str, Any]) -> Choice:

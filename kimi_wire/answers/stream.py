@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,63 +162,24 @@ class Delta:
     logprobs: Any = None
 
 
-def _error_in(data: bytes) -> Any:
-    """What the data of an `event: error` says; text where it is no JSON."""
-    event = read_object(data)
-    return data.decode("utf-8", "replace") if event is None else event.get("error") or event
-
-
-class StreamState:
-    """Adds up the events of one streamed answer.
-
-    Feed it the response's bytes; take the deltas; call `finish` at the end. Whatever happens before `[DONE]` is not an
-    answer: "If you have not received `data: [DONE]`, do not consider the transmission complete even if
-    `finish_reason=stop` was received" (platform.kimi.ai/docs/guide/utilize-the-streaming-output-feature-of-kimi-api).
+class _OpenChoice:
+    """Adds up the pieces of one of a stream's answers.
 
     Args:
-        headers: The response's headers.
-        plan: The tool plan of the request. Under a constrained tool choice the text is a call in the making: it gives
-            no deltas, the finished call does.
+        plan: The tool plan of the request.
         prefix: The beginning of the text, which the server does not repeat.
     """
 
-    def __init__(self, headers: Mapping[str, str], plan: ToolPlan, prefix: str = "") -> None:
-        self.done = False
-        self._prefix = prefix
-        self.request_id = parse_request_id(headers)
+    def __init__(self, plan: ToolPlan, prefix: str) -> None:
+        self.finish_reason: str | None = None
         self._plan = plan
-        self._decoder = EventDecoder(self.request_id)
+        self._prefix = prefix
         self._content: list[str] = []
         self._reasoning: list[str] | None = None
         self._details: list[tuple[dict[str, Any], dict[str, list[str]]]] = []  # entries, and the pieces of their texts
         self._calls = OpenCalls()
         self._logprobs: list[Any] = []
         self._fence = FenceFilter() if plan.json_answer else None
-        self._finish_reason: str | None = None
-        self._choice_usage: Any = None
-        self._usage: Any = None
-        self._first: Mapping[str, Any] = {}
-
-    def feed(self, chunk: bytes) -> Iterator[Delta]:
-        """Take some bytes and give the deltas of each event that they complete.
-
-        Raises:
-            KimiStreamError: An event is not JSON.
-            StreamedError: The server reports an error inside the stream.
-        """
-        for data in self._decoder.feed(chunk):
-            if self.done:
-                return
-            if data.startswith(_DONE):
-                self.done = True
-                return
-            if not data.strip():
-                continue  # a sign of life
-            if self._decoder.event == b"error":
-                raise StreamedError(_error_in(data))
-            delta = self._add(self._parse_event(data))
-            if delta is not None:
-                yield delta
 
     def partial(self) -> Choice:
         """What has arrived so far."""
@@ -226,61 +187,27 @@ class StreamState:
             content="".join(self._content),
             reasoning=None if self._reasoning is None else "".join(self._reasoning),
             tool_calls=self._calls.finished(),
-            finish_reason=self._finish_reason,
+            finish_reason=self.finish_reason,
             logprobs={"content": self._logprobs} if self._logprobs else None,
             reasoning_details=[
                 {**entry, **{key: "".join(pieces) for key, pieces in texts.items()}} for entry, texts in self._details
             ],
         )
 
-    def finish(self) -> Iterator[Delta | Completion]:
-        """End the stream.
-
-        Yields:
-            A last delta, where a constrained tool choice held the text back, and the whole answer.
+    def end(self, request_id: str | None) -> tuple[Delta | None, Choice]:
+        """End the answer; gives what was held back until now, and the whole.
 
         Raises:
-            KimiStreamError: The stream was not complete.
-            KimiResponseError: It was none.
             KimiToolChoiceError: A forced tool call did not come.
         """
-        last = list(self._decoder.flush())
-        self.done = self.done or any(data.startswith(_DONE) for data in last)
-        if not self.done or self._finish_reason in INTERRUPTED or self._finish_reason is None:
-            raise self._broken_off(bytes(self._decoder.unread) or b"\n".join(last))
         held = self._prefix + (self._fence.end() if self._fence is not None else "")
         self._content.append(held)
         late = self._calls.end()
         choice = self.partial()
-        finish_choice(choice, self._plan, self.request_id)
+        finish_choice(choice, self._plan, request_id)
         if self._plan.response_format is not None:
-            yield self._late_delta(choice, late)
-        elif held or late:
-            yield Delta(content=held, tool_calls=late)
-        raw_usage = self._usage or self._choice_usage
-        yield Completion(
-            id=text_or_none(self._first.get("id")),
-            model=text_or_none(self._first.get("model")),
-            choices=[choice],
-            usage=parse_usage(raw_usage),
-            request_id=self.request_id,
-            created=count_or_none(self._first.get("created")),
-            system_fingerprint=text_or_none(self._first.get("system_fingerprint")),
-            raw_usage=raw_usage if isinstance(raw_usage, dict) else None,
-        )
-
-    def _broken_off(self, unread: bytes) -> KimiResponseError:
-        """The error of a stream that is not whole, with what the server said where no event belongs."""
-        said = excerpt(parse_refusal(200, {}, unread).text.encode("utf-8", "replace")) if unread.strip() else ""
-        if said and not self._first:
-            return KimiResponseError(f"The server's answer is not a stream: {said}", request_id=self.request_id)
-        if self._finish_reason in INTERRUPTED:
-            broken = explain_interruption(self._finish_reason)
-        else:
-            missing = "[DONE]" if not self.done else "a finish_reason"
-            broken = f"The stream broke off without {missing}: what had arrived is not a whole answer. Try again."
-        broken += f" The server said: {said}" if said and not self.done else ""
-        return KimiStreamError(broken, request_id=self.request_id, partial=self.partial())
+            return self._late_delta(choice, late), choice
+        return Delta(content=held, tool_calls=late) if held or late else None, choice
 
     def _late_delta(self, choice: Choice, late: tuple[ToolCallDelta, ...]) -> Delta:
         """What a constrained answer turned out to be: the call, or the text beside a call that came natively."""
@@ -291,45 +218,15 @@ class StreamState:
         )
         return Delta(content=choice.content, tool_calls=(*late, *pieces))
 
-    def _parse_event(self, data: bytes) -> Mapping[str, Any]:
-        try:
-            event = from_json(data)
-        except ValueError:
-            event = None
-        if not isinstance(event, dict):
-            excerpt = data[:200].decode("utf-8", "replace")
-            raise KimiStreamError(f"The stream has an event that is no JSON object: {excerpt!r}",
-                                  request_id=self.request_id)  # fmt: skip
-        return event
-
-    def _add(self, event: Mapping[str, Any]) -> Delta | None:
-        choice = self._find_choice(event)
-        delta = self._add_choice(choice) if choice is not None else None
-        error = event.get("error") or (choice is not None and choice.get("error"))
-        if error:  # what the event has of the answer is part of what had arrived
-            raise StreamedError(error)
-        return delta
-
-    def _find_choice(self, event: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        if not isinstance(self._first.get("id"), str):
-            self._first = event
-        # Usage stands in the finishing choice, at the top of the finishing chunk, or in a chunk without choices, and
-        # often in two of them with the same numbers: the last one at the top wins, and nothing is ever added up.
-        if event.get("usage"):
-            self._usage = event["usage"]
-        choices = event.get("choices")
-        if not choices or not isinstance(choices, list) or not isinstance(choices[0], dict):
+    def add(self, choice: Mapping[str, Any]) -> Delta | None:
+        """Take what an event has of this answer."""
+        delta, reason, logprobs = choice.get("delta"), choice.get("finish_reason"), choice.get("logprobs")
+        if reason and isinstance(reason, str):
+            self.finish_reason = reason
+        if not isinstance(delta, dict):
             return None
-        return choices[0]
-
-    def _add_choice(self, choice: Mapping[str, Any]) -> Delta | None:
-        if choice.get("usage"):
-            self._choice_usage = choice["usage"]
-        self._finish_reason = text_or_none(choice.get("finish_reason")) or self._finish_reason
-        delta = choice.get("delta")
-        return self._add_delta(delta, parse_logprobs(choice.get("logprobs"))) if isinstance(delta, dict) else None
-
-    def _add_delta(self, delta: Mapping[str, Any], logprobs: dict[str, Any] | None) -> Delta | None:
+        if logprobs is not None:
+            logprobs = parse_logprobs(logprobs)
         content = text_or_none(delta.get("content")) or ""
         if self._fence is not None:
             content = self._fence.feed(content)
@@ -372,3 +269,161 @@ class StreamState:
                     pieces[key].append(text)
                 return
         self._details.append((dict(entry), {key: [text] for key, text in texts.items()}))
+
+
+def _whole_delta(choice: Choice) -> Delta:
+    """A whole answer as one piece."""
+    calls = enumerate(choice.tool_calls)
+    pieces = [ToolCallDelta(index, call.id, call.name, call.arguments, call.type) for index, call in calls]
+    return Delta(choice.content, choice.reasoning, tuple(pieces), choice.logprobs)
+
+
+_GIVEN = 0
+"""The index of the answer whose deltas are given. The others are in the whole: mixed, they would be none."""
+
+
+def _error_in(data: bytes) -> Any:
+    """What the data of an `event: error` says; text where it is no JSON."""
+    event = read_object(data)
+    return data.decode("utf-8", "replace") if event is None else event.get("error") or event
+
+
+class StreamState:
+    """Adds up the events of one streamed answer.
+
+    Feed it the response's bytes; take the deltas; call `finish` at the end. Whatever happens before `[DONE]` is not an
+    answer: "If you have not received `data: [DONE]`, do not consider the transmission complete even if
+    `finish_reason=stop` was received" (platform.kimi.ai/docs/guide/utilize-the-streaming-output-feature-of-kimi-api).
+
+    Args:
+        headers: The response's headers.
+        plan: The tool plan of the request. Under a constrained tool choice the text is a call in the making: it gives
+            no deltas, the finished call does.
+        prefix: The beginning of the text, which the server does not repeat.
+    """
+
+    def __init__(self, headers: Mapping[str, str], plan: ToolPlan, prefix: str = "") -> None:
+        self.done = False
+        self._prefix = prefix
+        self.request_id = parse_request_id(headers)
+        self._plan = plan
+        self._decoder = EventDecoder(self.request_id)
+        self._choices: dict[int, _OpenChoice] = {}  # by the server's index
+        self._choice_usage: Any = None
+        self._usage: Any = None
+        self._first: Mapping[str, Any] = {}
+
+    def feed(self, chunk: bytes) -> Iterator[Delta]:
+        """Take some bytes and give the deltas of each event that they complete.
+
+        Raises:
+            KimiStreamError: An event is not JSON.
+            StreamedError: The server reports an error inside the stream.
+        """
+        for data in self._decoder.feed(chunk):
+            if self.done:
+                return
+            if data.startswith(_DONE):
+                self.done = True
+                return
+            if not data.strip():
+                continue  # a sign of life
+            if self._decoder.event == b"error":
+                raise StreamedError(_error_in(data))
+            delta = self._add(self._parse_event(data))
+            if delta is not None:
+                yield delta
+
+    def partial(self) -> Choice:
+        """What has arrived so far, of the first answer."""
+        return self._choices[min(self._choices)].partial() if self._choices else Choice()
+
+    def finish(self) -> Iterator[Delta | Completion]:
+        """End the stream.
+
+        Yields:
+            A last delta, where a constrained tool choice held the text back, and the whole answer.
+
+        Raises:
+            KimiStreamError: The stream was not complete.
+            KimiResponseError: It was none.
+            KimiToolChoiceError: A forced tool call did not come.
+        """
+        last = list(self._decoder.flush())
+        self.done = self.done or any(data.startswith(_DONE) for data in last)
+        reasons = [choice.finish_reason for choice in self._choices.values()] or [None]
+        if not self.done or None in reasons or not INTERRUPTED.isdisjoint(reasons):
+            raise self._broken_off(reasons, bytes(self._decoder.unread) or b"\n".join(last))
+        choices: list[Choice] = []
+        for index in sorted(self._choices):
+            late, choice = self._choices[index].end(self.request_id)
+            if not choices and index != _GIVEN:  # a host that counts from 1
+                late = _whole_delta(choice)
+            if not choices and late is not None:
+                yield late
+            choices.append(choice)
+        raw_usage = self._usage or self._choice_usage
+        yield Completion(
+            id=text_or_none(self._first.get("id")),
+            model=text_or_none(self._first.get("model")),
+            choices=choices,
+            usage=parse_usage(raw_usage),
+            request_id=self.request_id,
+            created=count_or_none(self._first.get("created")),
+            system_fingerprint=text_or_none(self._first.get("system_fingerprint")),
+            raw_usage=raw_usage if isinstance(raw_usage, dict) else None,
+        )
+
+    def _broken_off(self, reasons: Sequence[str | None], unread: bytes) -> KimiResponseError:
+        """The error of a stream that is not whole, with what the server said where no event belongs."""
+        said = excerpt(parse_refusal(200, {}, unread).text.encode("utf-8", "replace")) if unread.strip() else ""
+        if said and not self._first:
+            return KimiResponseError(f"The server's answer is not a stream: {said}", request_id=self.request_id)
+        interruption = next((reason for reason in reasons if reason in INTERRUPTED), None)
+        if interruption is not None:
+            broken = explain_interruption(interruption)
+        else:
+            missing = "[DONE]" if not self.done else "a finish_reason"
+            broken = f"The stream broke off without {missing}: what had arrived is not a whole answer. Try again."
+        broken += f" The server said: {said}" if said and not self.done else ""
+        return KimiStreamError(broken, request_id=self.request_id, partial=self.partial())
+
+    def _parse_event(self, data: bytes) -> Mapping[str, Any]:
+        try:
+            event = from_json(data)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
+            excerpt = data[:200].decode("utf-8", "replace")
+            raise KimiStreamError(f"The stream has an event that is no JSON object: {excerpt!r}",
+                                  request_id=self.request_id)  # fmt: skip
+        return event
+
+    def _add(self, event: Mapping[str, Any]) -> Delta | None:
+        if not isinstance(self._first.get("id"), str):
+            self._first = event
+        # Usage stands in the finishing choice, at the top of the finishing chunk, or in a chunk without choices, and
+        # often in two of them with the same numbers: the last one at the top wins, and nothing is ever added up.
+        if event.get("usage"):
+            self._usage = event["usage"]
+        choices, error, given = event.get("choices"), event.get("error"), None
+        for place, choice in enumerate(choices if isinstance(choices, list) else ()):
+            if not isinstance(choice, dict):
+                continue
+            index = choice.get("index")
+            if not isinstance(index, int):
+                index = place
+            opened = self._choices.get(index) or self._open(index)
+            if choice.get("usage"):
+                self._choice_usage = choice["usage"]
+            delta = opened.add(choice)
+            if index == _GIVEN:
+                given = delta
+            error = error or choice.get("error")
+        if error:  # what the event has of the answer is part of what had arrived
+            raise StreamedError(error)
+        return given
+
+    def _open(self, index: int) -> _OpenChoice:
+        opened = self._choices[index] = _OpenChoice(self._plan, self._prefix)
+        return opened
