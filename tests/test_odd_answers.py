@@ -371,3 +371,59 @@ async def test_all_answers_come_in_order(kimi: KimiEmulator, way: str) -> None:
 async def test_each_answer_has_an_end(kimi: KimiEmulator, adapter: str, way: str) -> None:
     kimi.script(Reply(events=[several(one_of(0, "stop", content="a"), one_of(1, content="b")), "[DONE]"]))
     assert "without a finish_reason" in str(await fail(kimi, adapter, way))
+
+
+# --- text and counts in other forms ---
+
+
+@everywhere
+@in_all_ways
+@pytest.mark.parametrize(
+    "content",
+    ["Hello", [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}], ["Hel", {"text": "lo"}],
+     {"type": "text", "text": "Hello"}, [None, {"type": "text", "text": "Hello"}, 5, {"type": "text", "text": None}]],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["message", "delta", "text"])
+async def test_text_in_other_places_and_forms(
+    kimi: KimiEmulator, adapter: str, way: str, content: Any, name: str
+) -> None:
+    told = {"text": "Hello"} if name == "text" else {name: {"role": "assistant", "content": content}}
+    choice = {"index": 0, "finish_reason": None, **told}
+    script(kimi, way, several({**choice, "finish_reason": "stop"}), [several(choice), chunk({}, "stop"), "[DONE]"])
+    assert (await hear(kimi, adapter, way)).text == "Hello"
+
+
+@everywhere
+@IN_STREAMS
+async def test_a_message_beside_the_deltas_is_not_doubled(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    message = {"message": {"content": "Hello"}, "text": "Hello"}
+    kimi.script(Reply(events=[chunk({"content": "Hello"}, **message), chunk({}, "stop", **message), "[DONE]"]))
+    assert (await hear(kimi, adapter, way)).text == "Hello"
+
+
+@everywhere
+@in_all_ways
+@pytest.mark.parametrize(
+    "usage",
+    [{"prompt_tokens": 3.0, "completion_tokens": 4.0, "total_tokens": 7.0},
+     {"prompt_tokens": "3", "completion_tokens": "4", "total_tokens": "7"}, {"total_tokens": 7}, {"x": 1}, [], "7",
+     {"prompt_tokens": True, "completion_tokens": False, "total_tokens": True}],
+)  # fmt: skip
+async def test_counts_that_are_none_are_not_zero(kimi: KimiEmulator, adapter: str, way: str, usage: Any) -> None:
+    more = {"usage": usage}
+    body = whole({"content": "Hello"}) | more
+    script(kimi, way, body, [chunk({"content": "Hello"}), chunk({}, "stop") | more, "[DONE]"])
+    heard = await hear(kimi, adapter, way)
+    assert (heard.text, heard.tokens) == ("Hello", None)
+
+
+@everywhere
+@in_all_ways
+@pytest.mark.parametrize("half", ["\ud83d", "\ude00\ud83d"])
+async def test_half_a_pair_is_one_replacement_character(kimi: KimiEmulator, adapter: str, way: str, half: str) -> None:
+    message = {"content": f"a{half}b \\ud83d 😀", "reasoning_content": half}
+    text = json.dumps(whole(message))
+    script(kimi, way, text, [json.dumps(chunk(message)), chunk({}, "stop"), "[DONE]"])
+    heard = await hear(kimi, adapter, way)
+    replaced = "\ufffd" * len(half)
+    assert (heard.text, heard.thinking) == (f"a{replaced}b \\ud83d 😀", replaced)

@@ -46,10 +46,9 @@ def parse_usage(usage: Mapping[str, Any] | None) -> Usage | None:
     """
     if not isinstance(usage, Mapping):
         return None
-    prompt, completion = (
-        count_or_none(usage.get("prompt_tokens")) or 0,
-        count_or_none(usage.get("completion_tokens")) or 0,
-    )
+    prompt, completion = count_or_none(usage.get("prompt_tokens")), count_or_none(usage.get("completion_tokens"))
+    if prompt is None or completion is None:
+        return None  # zeros would be an answer that cost nothing
     total = count_or_none(usage.get("total_tokens"))
     prompt_details = mapping(usage.get("prompt_tokens_details"))
     cached = count_or_none(usage.get("cached_tokens"))
@@ -138,7 +137,7 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, pr
     request_id = parse_request_id(headers)
     payload = read_object(body) or {}
     found = payload.get("choices")
-    if not (isinstance(found, list) and found and all(isinstance(mapping(one).get("message"), dict) for one in found)):
+    if not (isinstance(found, list) and found and all(find_message(mapping(one)) is not None for one in found)):
         raise KimiResponseError(f"The server's answer is not a chat completion: {excerpt(body)}", request_id=request_id)
     found = _in_order(found)
     choices = [_parse_choice(choice) for choice in found]
@@ -199,15 +198,33 @@ def _in_order(choices: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any
 
 
 def _parse_choice(choice: Mapping[str, Any]) -> Choice:
-    message = choice["message"]
+    message = find_message(choice) or {}
     return Choice(
-        content=text_or_none(message.get("content")) or "",
+        content=read_text(message.get("content")),
         reasoning=parse_reasoning(message),
         tool_calls=parse_tool_calls(message.get("tool_calls")),
         finish_reason=text_or_none(choice.get("finish_reason")),
         logprobs=parse_logprobs(choice.get("logprobs")),
         reasoning_details=parse_details(message),
     )
+
+
+def find_message(choice: Mapping[str, Any], *names: str) -> Mapping[str, Any] | None:
+    """The message of a choice, or its piece of one: some hosts have one where the other belongs, or text alone."""
+    for name in names or ("message", "delta"):
+        if isinstance(message := choice.get(name), dict):
+            return message
+    text = choice.get("text")
+    return {"content": text} if isinstance(text, str) else None
+
+
+def read_text(content: Any) -> str:
+    """The text of a message or delta; some hosts send it as a list of parts."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, dict):
+        return text_or_none(content.get("text")) or ""
+    return "".join(map(read_text, content)) if isinstance(content, list) else ""
 
 
 def parse_reasoning(message: Mapping[str, Any]) -> str | None:

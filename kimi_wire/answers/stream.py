@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jiter import from_json
-
 from kimi_wire.answers.calls import OpenCalls, ToolCallDelta
 from kimi_wire.answers.response import (
     DETAIL_TEXTS,
@@ -15,11 +13,13 @@ from kimi_wire.answers.response import (
     Choice,
     Completion,
     explain_interruption,
+    find_message,
     finish_choice,
     parse_details,
     parse_logprobs,
     parse_reasoning,
     parse_usage,
+    read_text,
 )
 from kimi_wire.errors import (
     KimiResponseError,
@@ -224,10 +224,14 @@ class _OpenChoice:
         if reason and isinstance(reason, str):
             self.finish_reason = reason
         if not isinstance(delta, dict):
-            return None
+            delta = find_message(choice, "message")
+            if delta is None:
+                return None
         if logprobs is not None:
             logprobs = parse_logprobs(logprobs)
-        content = text_or_none(delta.get("content")) or ""
+        content = delta.get("content")
+        if not isinstance(content, str):
+            content = read_text(content)
         if self._fence is not None:
             content = self._fence.feed(content)
         if content and self._prefix:
@@ -389,11 +393,8 @@ class StreamState:
         return KimiStreamError(broken, request_id=self.request_id, partial=self.partial())
 
     def _parse_event(self, data: bytes) -> Mapping[str, Any]:
-        try:
-            event = from_json(data)
-        except ValueError:
-            event = None
-        if not isinstance(event, dict):
+        event = read_object(data)
+        if event is None:
             excerpt = data[:200].decode("utf-8", "replace")
             raise KimiStreamError(f"The stream has an event that is no JSON object: {excerpt!r}",
                                   request_id=self.request_id)  # fmt: skip

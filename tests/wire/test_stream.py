@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kimi_wire.answers.calls import ToolCall, ToolCallDelta
 from kimi_wire.answers.response import Choice, Completion, Usage
 from kimi_wire.answers.stream import Delta, EventDecoder, StreamState
-from kimi_wire.errors import KimiStreamError, KimiToolChoiceError, StreamedError
+from kimi_wire.errors import KimiResponseError, KimiStreamError, KimiToolChoiceError, StreamedError
 from kimi_wire.profiles import profile_for
 from kimi_wire.requests.tools import ToolChoice, ToolPlan, plan_tools
 from tests.wire.recordings import needs_recordings, read_lines
@@ -129,7 +129,7 @@ def test_any_bytes_give_deltas_or_a_typed_error(chunks: list[bytes]) -> None:
             for piece in state.feed(b"data: " + chunk + b"\n\n"):
                 assert isinstance(piece, Delta)
         list(state.finish())
-    except (KimiStreamError, StreamedError):
+    except (KimiResponseError, StreamedError):
         return
     raise AssertionError("a stream without [DONE] ended quietly")
 
