@@ -427,3 +427,39 @@ async def test_half_a_pair_is_one_replacement_character(kimi: KimiEmulator, adap
     heard = await hear(kimi, adapter, way)
     replaced = "\ufffd" * len(half)
     assert (heard.text, heard.thinking) == (f"a{replaced}b \\ud83d 😀", replaced)
+
+
+# --- streams that are resumed ---
+
+COUNTS = {"prompt_tokens": 60, "completion_tokens": 40, "total_tokens": 100}
+
+
+@everywhere
+@IN_STREAMS
+async def test_counts_of_what_broke_off_are_in_the_sum(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    more = {"prompt_tokens": 70, "completion_tokens": 40, "total_tokens": 110}
+    kimi.script(
+        Reply(events=[chunk({"content": "One, "}) | {"usage": COUNTS}], done=False),
+        Reply(events=[chunk({"content": "two."}), chunk({}, "stop") | {"usage": more}, "[DONE]"]),
+    )
+    heard = await hear(kimi, adapter, way, model="kimi-k2.5", thinking=False, resume_streams=1)
+    assert (heard.text, heard.tokens) == ("One, two.", 210)
+
+
+@everywhere
+@IN_STREAMS
+async def test_an_answer_is_not_continued_past_its_end(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    kimi.script(Reply(events=[chunk({"content": "One."}), chunk({}, "stop")], done=False))
+    error = await fail(kimi, adapter, way, model="kimi-k2.5", thinking=False, resume_streams=3)
+    assert (error.partial.content, len(kimi.requests)) == ("One.", 1)
+
+
+@everywhere
+@IN_STREAMS
+async def test_an_error_in_the_continuation_has_both_parts(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    kimi.script(
+        Reply(events=[chunk({"content": "One, "})], done=False),
+        Reply(events=[chunk({"content": "two"}), {"error": ERROR}], done=False),
+    )
+    error = await fail(kimi, adapter, way, model="kimi-k2.5", thinking=False, resume_streams=1)
+    assert error.partial.content == "One, two"

@@ -366,8 +366,15 @@ class StreamState:
             if not choices and late is not None:
                 yield late
             choices.append(choice)
+        yield self._completion(choices)
+
+    def so_far(self) -> Completion:
+        """What has arrived so far, with what the server said of it."""
+        return self._completion([self.partial()])
+
+    def _completion(self, choices: list[Choice]) -> Completion:
         raw_usage = self._usage or self._choice_usage
-        yield Completion(
+        return Completion(
             id=text_or_none(self._first.get("id")),
             model=text_or_none(self._first.get("model")),
             choices=choices,
