@@ -39,8 +39,12 @@ def parse_arguments(arguments: str) -> dict[str, Any]:
 _write_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # `dumps` makes one each time
 
 
-def render_arguments(arguments: dict[str, Any]) -> str:
-    """Arguments as JSON text, the way Kimi writes them: compact, and with its letters as they are."""
+def render_arguments(arguments: Any) -> str:
+    """Arguments as JSON text, the way Kimi writes them: compact, and with its letters as they are.
+
+    Args:
+        arguments: The object; what a server sent in its place is written too, for an error that quotes it.
+    """
     return _write_compact(arguments)
 
 

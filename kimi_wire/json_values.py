@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
@@ -36,5 +38,22 @@ def read_object(body: bytes) -> JSON | None:
     try:
         parsed = from_json(body)
     except ValueError:
-        return None
+        parsed = _read_halves(body)
     return parsed if isinstance(parsed, dict) else None
+
+
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def _read_halves(body: bytes) -> Any:
+    """Read JSON with halves of surrogate pairs: each becomes one replacement character. None for what is no JSON.
+
+    A server that cuts a text between the halves of an emoji writes such, and jiter refuses it.
+    """
+    if b"\\u" not in body:
+        return None
+    try:
+        text = json.dumps(json.loads(body.decode()), ensure_ascii=False)
+        return from_json(_HALF.sub("\ufffd", text).encode())
+    except (ValueError, RecursionError):
+        return None

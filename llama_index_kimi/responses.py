@@ -187,8 +187,8 @@ class StreamedResponse:
             self._marks.append({"id": piece.id, "type": piece.type})
         else:
             known = self._calls[piece.index]
-            arguments = f"{known.tool_kwargs}{piece.arguments}"
-            self._calls[piece.index] = _call_block(known.tool_call_id, known.tool_name or piece.name, arguments)
+            name, arguments = f"{known.tool_name}{piece.name or ''}", f"{known.tool_kwargs}{piece.arguments}"
+            self._calls[piece.index] = _call_block(known.tool_call_id, name, arguments)
 
 
 def _content(block: ThinkingBlock | None) -> str:

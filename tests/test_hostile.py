@@ -208,7 +208,6 @@ def test_what_follows_the_end_is_not_read() -> None:
         b"null",
         b"[" * 100_000,
         b'{"a":' * 100_000,
-        b'{"choices":[{"delta":{"content":"\\ud83d"}}]}',
         b'{"choices":[{"delta":{"content":"\xff"}}]}',
         b'{"n":' + b"9" * 5000 + b"}",
     ],
@@ -244,12 +243,7 @@ def test_values_of_the_wrong_kind_are_not_passed_on() -> None:
     completion = parse_completion(json.dumps(answer).encode(), {}, PLAN)
     assert (completion.id, completion.model, completion.created, completion.system_fingerprint) == (None,) * 4
     assert completion.choice == Choice()
-    assert completion.usage is not None
-    assert (completion.usage.prompt_tokens, completion.usage.completion_tokens, completion.usage.total_tokens) == (
-        0,
-        0,
-        0,
-    )
+    assert completion.usage is None, "zeros would be counts"
     streamed = [
         {**answer, "choices": [{"delta": {"content": 5}, "logprobs": logprobs, "finish_reason": "stop"}]}
         for logprobs in ({"content": 5}, {"content": True}, {"content": [5]}, 3, {"content": [{"token": "x"}]})

@@ -1,14 +1,15 @@
 """What comes back: bytes become one plain object for both adapters. Pure; `endpoints.chat` does the reading.
 
-`response` reads whole answers, `stream` the events of streamed ones, `continuation` joins an answer that takes several
-requests.
+`calls` reads tool calls, `response` whole answers, `stream` the events of streamed ones; `continuation` joins an answer
+that takes several requests.
 """
 
 from __future__ import annotations
 
+from kimi_wire.answers.calls import ToolCall, ToolCallDelta
 from kimi_wire.answers.continuation import Answer
-from kimi_wire.answers.response import PROVIDER, Choice, Completion, ToolCall, Usage, explain_answer, parse_completion
-from kimi_wire.answers.stream import Delta, StreamState, ToolCallDelta
+from kimi_wire.answers.response import PROVIDER, Choice, Completion, Usage, explain_answer, parse_completion
+from kimi_wire.answers.stream import Delta, StreamState
 
 __all__ = [
     "PROVIDER",

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from kimi_wire.answers.response import Choice, Completion, Usage
+from kimi_wire.answers.response import INTERRUPTED, Choice, Completion, Usage
 from kimi_wire.answers.stream import Delta, StreamState
-from kimi_wire.errors import KimiStreamError, attempt_of
+from kimi_wire.errors import KimiError, KimiStreamError, attempt_of
 from kimi_wire.json_values import JSON
 from kimi_wire.requests import Request, is_begun, place_beginning, render_reasoning
 
@@ -99,32 +99,46 @@ class Answer:
                 raise failure
             *late, completion = state.finish()
         except KimiStreamError as error:
-            self._resume(error, state.partial())
+            self._resume(error, state.so_far())
             return
+        except KimiError as error:
+            raise self._with_partial(error, _partial_of(error)) from error.__cause__
         yield from late
         assert isinstance(completion, Completion)
         self.take(completion)
         if self.request is None:
             yield self.completion
 
-    def _resume(self, error: KimiStreamError, partial: Choice) -> None:
-        sent = self.request
+    def _resume(self, error: KimiStreamError, came: Completion) -> None:
+        sent, partial = self.request, came.choice
         nothing_came = not (partial.content or partial.reasoning or partial.tool_calls)
         following = sent if nothing_came or sent is None else continue_request(sent, partial)
-        if not self._resumes or following is None:
-            if self._whole is not None:
-                error.partial = join_completions(self._whole, _only(partial)).choice
-            raise error
+        # What has its finish_reason is at its end, though nobody may rely on it without [DONE]: nothing goes on there.
+        ended = partial.finish_reason is not None and partial.finish_reason not in INTERRUPTED
+        if not self._resumes or following is None or ended:
+            raise self._with_partial(error, partial)
         self._resumes -= 1
-        if not nothing_came:
-            self._add(_only(partial))
+        if not nothing_came or came.usage is not None:
+            self._add(came)
         self.request = following
+
+    def _with_partial(self, error: Exception, partial: Choice | None) -> Exception:
+        """An error with all that had come of the answer."""
+        if self._whole is not None:
+            came = self._whole if partial is None else join_completions(self._whole, _only(partial))
+            error.__dict__["partial"] = came.choice
+        return error
 
     def _add(self, completion: Completion) -> Request:
         sent, self.request = self.request, None
         assert sent is not None
         self._whole = completion if self._whole is None else join_completions(self._whole, completion)
         return sent
+
+
+def _partial_of(error: Exception) -> Choice | None:
+    partial = getattr(error, "partial", None)
+    return partial if isinstance(partial, Choice) else None
 
 
 def _only(choice: Choice) -> Completion:

@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kimi_wire.answers.calls import ToolCall, new_tool_call_id, parse_tool_calls
 from kimi_wire.arguments import parse_arguments, render_arguments
-from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, excerpt, parse_request_id
+from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, excerpt, parse_refusal, parse_request_id
 from kimi_wire.json_text import iter_json_texts, strip_fence
-from kimi_wire.json_values import count_or_none, mapping, read_object, text_or_none
+from kimi_wire.json_values import count_or_none, is_whole, mapping, read_object, text_or_none
 from kimi_wire.requests import ToolPlan
 
 PROVIDER = "moonshot"
 """The provider's name in the frameworks' metadata and traces."""
-
-
-@dataclass(slots=True)
-class ToolCall:
-    """One tool call of an answer.
-
-    Attributes:
-        id: The server's id, verbatim. Ids repeat between answers (`get_weather:0` comes back every turn).
-        name: The tool's name.
-        arguments: The arguments as the model wrote them: a JSON object, if all went well.
-        type: `function` or `builtin_function`.
-    """
-
-    id: str
-    name: str
-    arguments: str
-    type: str = "function"
-
-    def parse(self) -> dict[str, Any]:
-        """Parse the arguments; none at all are an empty object.
-
-        Raises:
-            ValueError: They are not a JSON object. The message quotes them.
-        """
-        return parse_arguments(self.arguments)
-
-    def render(self) -> dict[str, Any]:
-        """The call in the API's form."""
-        return {"id": self.id, "type": self.type, "function": {"name": self.name, "arguments": self.arguments}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +46,9 @@ def parse_usage(usage: Mapping[str, Any] | None) -> Usage | None:
     """
     if not isinstance(usage, Mapping):
         return None
-    prompt, completion = (
-        count_or_none(usage.get("prompt_tokens")) or 0,
-        count_or_none(usage.get("completion_tokens")) or 0,
-    )
+    prompt, completion = count_or_none(usage.get("prompt_tokens")), count_or_none(usage.get("completion_tokens"))
+    if prompt is None or completion is None:
+        return None  # zeros would be an answer that cost nothing
     total = count_or_none(usage.get("total_tokens"))
     prompt_details = mapping(usage.get("prompt_tokens_details"))
     cached = count_or_none(usage.get("cached_tokens"))
@@ -161,14 +131,15 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, pr
         prefix: The beginning of the text, which the server does not repeat.
 
     Raises:
-        KimiResponseError: The body is not a completion.
+        KimiResponseError: The body is not a completion, or comes with an error.
         KimiToolChoiceError: A forced tool call did not come.
     """
     request_id = parse_request_id(headers)
     payload = read_object(body) or {}
     found = payload.get("choices")
-    if not (isinstance(found, list) and found and all(isinstance(mapping(one).get("message"), dict) for one in found)):
+    if not (isinstance(found, list) and found and all(find_message(mapping(one)) is not None for one in found)):
         raise KimiResponseError(f"The server's answer is not a chat completion: {excerpt(body)}", request_id=request_id)
+    found = _in_order(found)
     choices = [_parse_choice(choice) for choice in found]
     raw_usage = payload.get("usage")
     completion = Completion(
@@ -185,21 +156,75 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, pr
         if plan.json_answer:
             choice.content = strip_fence(choice.content)
         choice.content = prefix + choice.content
+    _refuse_errors(payload.get("error"), found, completion)
+    for choice in choices:
         finish_choice(choice, plan, request_id)
     return completion
 
 
+INTERRUPTED = frozenset({"error", "abort", "insufficient_system_resource"})
+"""What servers say in `finish_reason` where they broke the answer off.
+
+"error" and "abort": vLLM's and SGLang's engines, and OpenRouter for whatever is behind it (vllm.v1.engine.FinishReason,
+openrouter.ai/docs/api-reference/errors); the last: api-docs.deepseek.com/api/create-chat-completion.
+"""
+
+
+def explain_interruption(finish_reason: str | None) -> str:
+    """Say that the server broke an answer off."""
+    return f"The server broke the answer off (finish_reason {finish_reason!r}): it is not whole. Try again."
+
+
+def _refuse_errors(error: Any, found: Sequence[Mapping[str, Any]], completion: Completion) -> None:
+    """Raise where an answer comes with an error, beside its choices or in one of them, or was broken off."""
+    errors = [error, *(choice.get("error") for choice in found)]
+    partials = [completion.choice, *completion.choices]
+    for error, partial in zip(errors, partials, strict=True):
+        if error:
+            said = excerpt(parse_refusal(200, {}, error).text.encode("utf-8", "replace"))
+            message = f"The answer comes with an error, and is not whole: {said}"
+            raise KimiResponseError(message, request_id=completion.request_id, partial=partial)
+    for choice in completion.choices:
+        if choice.finish_reason in INTERRUPTED:
+            message = explain_interruption(choice.finish_reason)
+            raise KimiResponseError(message, request_id=completion.request_id, partial=choice)
+
+
+def _in_order(choices: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Choices by their index, if each has one of its own."""
+    indices = [choice.get("index") for choice in choices]
+    apart = all(map(is_whole, indices)) and len(set(indices)) == len(indices)
+    return sorted(choices, key=lambda choice: choice["index"]) if apart else choices
+
+
 def _parse_choice(choice: Mapping[str, Any]) -> Choice:
-    message = choice["message"]
-    calls = message.get("tool_calls")
+    message = find_message(choice) or {}
     return Choice(
-        content=text_or_none(message.get("content")) or "",
+        content=read_text(message.get("content")),
         reasoning=parse_reasoning(message),
-        tool_calls=[_parse_tool_call(mapping(call)) for call in calls] if isinstance(calls, list) else [],
+        tool_calls=parse_tool_calls(message.get("tool_calls")),
         finish_reason=text_or_none(choice.get("finish_reason")),
         logprobs=parse_logprobs(choice.get("logprobs")),
         reasoning_details=parse_details(message),
     )
+
+
+def find_message(choice: Mapping[str, Any], *names: str) -> Mapping[str, Any] | None:
+    """The message of a choice, or its piece of one: some hosts have one where the other belongs, or text alone."""
+    for name in names or ("message", "delta"):
+        if isinstance(message := choice.get(name), dict):
+            return message
+    text = choice.get("text")
+    return {"content": text} if isinstance(text, str) else None
+
+
+def read_text(content: Any) -> str:
+    """The text of a message or delta; some hosts send it as a list of parts."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, dict):
+        return text_or_none(content.get("text")) or ""
+    return "".join(map(read_text, content)) if isinstance(content, list) else ""
 
 
 def parse_reasoning(message: Mapping[str, Any]) -> str | None:
@@ -225,28 +250,6 @@ def parse_details(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The `reasoning_details` of a message or delta, as far as they have the documented form."""
     details = message.get("reasoning_details")
     return [item for item in details if isinstance(item, dict)] if isinstance(details, list) else []
-
-
-def _parse_tool_call(call: Mapping[str, Any]) -> ToolCall:
-    function = mapping(call.get("function"))
-    return ToolCall(
-        id=text_or_none(call.get("id")) or new_tool_call_id(),
-        name=text_or_none(function.get("name")) or "",
-        arguments=_parse_argument_text(function.get("arguments")),
-        type=text_or_none(call.get("type")) or "function",
-    )
-
-
-def _parse_argument_text(arguments: Any) -> str:
-    """Arguments as text; some hosts send them parsed, and none as null or nothing."""
-    if not arguments:
-        return "{}"
-    return arguments if isinstance(arguments, str) else render_arguments(arguments)
-
-
-def new_tool_call_id() -> str:
-    """An id for a call that came without one (some hosts send none, or an empty one)."""
-    return f"call_{uuid.uuid4().hex[:24]}"
 
 
 def finish_choice(choice: Choice, plan: ToolPlan, request_id: str | None) -> None:

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jiter import from_json
-
+from kimi_wire.answers.calls import OpenCalls, ToolCallDelta
 from kimi_wire.answers.response import (
     DETAIL_TEXTS,
+    INTERRUPTED,
     Choice,
     Completion,
-    ToolCall,
+    explain_interruption,
+    find_message,
     finish_choice,
-    new_tool_call_id,
     parse_details,
     parse_logprobs,
     parse_reasoning,
     parse_usage,
+    read_text,
 )
-from kimi_wire.errors import KimiStreamError, StreamedError, parse_request_id
+from kimi_wire.errors import (
+    KimiResponseError,
+    KimiStreamError,
+    StreamedError,
+    excerpt,
+    parse_refusal,
+    parse_request_id,
+)
 from kimi_wire.json_text import FenceFilter
-from kimi_wire.json_values import count_or_none, text_or_none
+from kimi_wire.json_values import count_or_none, read_object, text_or_none
 from kimi_wire.requests import ToolPlan
 
 _DONE = b"[DONE]"
@@ -34,6 +42,9 @@ MAX_EVENT_BYTES = 64 * 1024 * 1024
 A whole answer of the longest context (1 M tokens, some 4 MB) in one event is far below; without an end to it, a server
 that never sends a line feed would fill the memory.
 """
+
+_MAX_UNREAD = 20_000
+"""Bytes that are kept of what is no event: enough for a server's words."""
 
 _LINE_BYTES = 64
 _BOM = b"\xef\xbb\xbf"
@@ -48,9 +59,15 @@ class EventDecoder:
 
     Args:
         request_id: The server's id of the request, for errors.
+
+    Attributes:
+        event: While data is given, the name of its event; "" where it has none.
+        unread: The beginning of what is no field of an event: an error page, or JSON, in place of a stream.
     """
 
     def __init__(self, request_id: str | None = None) -> None:
+        self.event = b""
+        self.unread = bytearray()
         self._request_id = request_id
         self._line = bytearray()  # the beginning of the line that is not complete yet
         self._data: list[bytes] = []  # data lines of the event that is not complete yet
@@ -77,14 +94,25 @@ class EventDecoder:
                 self._data.append(line[6:] if line.startswith(b"data: ") else line[5:])
                 self._size += len(line) + _LINE_BYTES
                 self._check_size()
-            elif not line and self._data:
-                data = b"\n".join(self._data)
-                self._data.clear()
-                self._size = 0
-                yield data
+            elif line:
+                self._read_field(line)
+            else:
+                if self._data:
+                    data = b"\n".join(self._data)
+                    self._data.clear()
+                    self._size = 0
+                    yield data
+                self.event = b""
         if rest:
             self._line += rest
             self._check_size()
+
+    def _read_field(self, line: bytes) -> None:
+        """Read a line that is no data."""
+        if line.startswith(b"event:"):
+            self.event = line[6:].strip()[:_LINE_BYTES]
+        elif len(self.unread) < _MAX_UNREAD and not line.startswith((b":", b"id:", b"retry:")):
+            self.unread += line[:_MAX_UNREAD] + b"\n"
 
     def _unify_line_ends(self, chunk: bytes) -> bytes:
         if self._after_return and chunk.startswith(b"\n"):
@@ -118,25 +146,6 @@ class EventDecoder:
 
 
 @dataclass(slots=True)
-class ToolCallDelta:
-    """A piece of a tool call.
-
-    Attributes:
-        index: Which of the answer's calls, from 0.
-        id: Only in the first piece.
-        name: Only in the first piece that has it.
-        arguments: The next characters of the arguments.
-        type: `function` or `builtin_function`.
-    """
-
-    index: int
-    id: str | None
-    name: str | None
-    arguments: str
-    type: str = "function"
-
-
-@dataclass(slots=True)
 class Delta:
     """What one event adds to the answer.
 
@@ -153,19 +162,134 @@ class Delta:
     logprobs: Any = None
 
 
-@dataclass(slots=True)
-class _OpenCall:
-    """A call that is still being streamed."""
+class _OpenChoice:
+    """Adds up the pieces of one of a stream's answers.
 
-    position: int
-    id: str
-    name: str | None
-    type: str
-    server_id: str | None
-    pieces: list[str]
+    Args:
+        plan: The tool plan of the request.
+        prefix: The beginning of the text, which the server does not repeat.
+    """
 
-    def finished(self) -> ToolCall:
-        return ToolCall(self.id, self.name or "", "".join(self.pieces) or "{}", self.type)
+    def __init__(self, plan: ToolPlan, prefix: str) -> None:
+        self.finish_reason: str | None = None
+        self._plan = plan
+        self._prefix = prefix
+        self._content: list[str] = []
+        self._reasoning: list[str] | None = None
+        self._details: list[tuple[dict[str, Any], dict[str, list[str]]]] = []  # entries, and the pieces of their texts
+        self._calls = OpenCalls()
+        self._logprobs: list[Any] = []
+        self._fence = FenceFilter() if plan.json_answer else None
+
+    def partial(self) -> Choice:
+        """What has arrived so far."""
+        return Choice(
+            content="".join(self._content),
+            reasoning=None if self._reasoning is None else "".join(self._reasoning),
+            tool_calls=self._calls.finished(),
+            finish_reason=self.finish_reason,
+            logprobs={"content": self._logprobs} if self._logprobs else None,
+            reasoning_details=[
+                {**entry, **{key: "".join(pieces) for key, pieces in texts.items()}} for entry, texts in self._details
+            ],
+        )
+
+    def end(self, request_id: str | None) -> tuple[Delta | None, Choice]:
+        """End the answer; gives what was held back until now, and the whole.
+
+        Raises:
+            KimiToolChoiceError: A forced tool call did not come.
+        """
+        held = self._prefix + (self._fence.end() if self._fence is not None else "")
+        self._content.append(held)
+        late = self._calls.end()
+        choice = self.partial()
+        finish_choice(choice, self._plan, request_id)
+        if self._plan.response_format is not None:
+            return self._late_delta(choice, late), choice
+        return Delta(content=held, tool_calls=late) if held or late else None, choice
+
+    def _late_delta(self, choice: Choice, late: tuple[ToolCallDelta, ...]) -> Delta:
+        """What a constrained answer turned out to be: the call, or the text beside a call that came natively."""
+        pieces = (
+            ToolCallDelta(index, call.id, call.name, call.arguments, call.type)
+            for index, call in enumerate(choice.tool_calls)
+            if index >= self._calls.given
+        )
+        return Delta(content=choice.content, tool_calls=(*late, *pieces))
+
+    def add(self, choice: Mapping[str, Any]) -> Delta | None:
+        """Take what an event has of this answer."""
+        delta, reason, logprobs = choice.get("delta"), choice.get("finish_reason"), choice.get("logprobs")
+        if reason and isinstance(reason, str):
+            self.finish_reason = reason
+        if not isinstance(delta, dict):
+            delta = find_message(choice, "message")
+            if delta is None:
+                return None
+        if logprobs is not None:
+            logprobs = parse_logprobs(logprobs)
+        content = delta.get("content")
+        if not isinstance(content, str):
+            content = read_text(content)
+        if self._fence is not None:
+            content = self._fence.feed(content)
+        if content and self._prefix:
+            content, self._prefix = self._prefix + content, ""
+        reasoning = parse_reasoning(delta)
+        self._content.append(content)
+        if self._plan.response_format is not None:
+            content = ""
+        if logprobs is not None:
+            self._logprobs.extend(logprobs["content"])
+        if delta.get("reasoning_details"):
+            for entry in parse_details(delta):
+                self._add_detail(entry)
+        if reasoning is not None:
+            if self._reasoning is None:
+                self._reasoning = []
+            elif not reasoning:
+                reasoning = None  # an empty piece says something only once
+            if reasoning:
+                self._reasoning.append(reasoning)
+        calls = delta.get("tool_calls")
+        pieces = self._calls.add(calls) if calls else ()
+        if not content and reasoning is None and not pieces and logprobs is None:
+            return None
+        return Delta(content, reasoning, pieces, logprobs)
+
+    def _add_detail(self, entry: dict[str, Any]) -> None:
+        """Put a piece of `reasoning_details` to the entry it continues: the last one, of the same type and index.
+
+        Their order is what the model wrote, and has to be kept (openrouter.ai/docs/use-cases/reasoning-tokens).
+        """
+        texts = {key: text for key in DETAIL_TEXTS if isinstance(text := entry.get(key), str)}
+        if self._details and texts:
+            known, pieces = self._details[-1]
+            if all(known.get(key) == entry.get(key) for key in ("type", "index")) and pieces.keys() == texts.keys():
+                # A signature or an id comes with the last piece.
+                known.update({key: value for key, value in entry.items() if value is not None and key not in texts})
+                for key, text in texts.items():
+                    pieces[key].append(text)
+                return
+        self._details.append((dict(entry), {key: [text] for key, text in texts.items()}))
+
+
+def _whole_delta(choice: Choice) -> Delta:
+    """A whole answer as one piece."""
+    calls = enumerate(choice.tool_calls)
+    pieces = [ToolCallDelta(index, call.id, call.name, call.arguments, call.type) for index, call in calls]
+    return Delta(choice.content, choice.reasoning, tuple(pieces), choice.logprobs)
+
+
+_GIVEN = 0
+"""The index of the answer whose deltas are given. The others are in the whole: mixed, they would be none."""
+
+
+def _error_in(data: bytes) -> Any:
+    """What the data of an `event: error` says; text where it is no JSON."""
+    event = read_object(data)
+    return data.decode("utf-8", "replace") if event is None else event.get("error") or event
 
 
 class StreamState:
@@ -188,14 +312,7 @@ class StreamState:
         self.request_id = parse_request_id(headers)
         self._plan = plan
         self._decoder = EventDecoder(self.request_id)
-        self._content: list[str] = []
-        self._reasoning: list[str] | None = None
-        self._details: list[tuple[dict[str, Any], dict[str, list[str]]]] = []  # entries, and the pieces of their texts
-        self._calls: list[_OpenCall] = []
-        self._indexed: dict[int, _OpenCall] = {}  # the last call of each of the server's indices
-        self._logprobs: list[Any] = []
-        self._fence = FenceFilter() if plan.json_answer else None
-        self._finish_reason: str | None = None
+        self._choices: dict[int, _OpenChoice] = {}  # by the server's index
         self._choice_usage: Any = None
         self._usage: Any = None
         self._first: Mapping[str, Any] = {}
@@ -215,22 +332,15 @@ class StreamState:
                 return
             if not data.strip():
                 continue  # a sign of life
+            if self._decoder.event == b"error":
+                raise StreamedError(_error_in(data))
             delta = self._add(self._parse_event(data))
             if delta is not None:
                 yield delta
 
     def partial(self) -> Choice:
-        """What has arrived so far."""
-        return Choice(
-            content="".join(self._content),
-            reasoning=None if self._reasoning is None else "".join(self._reasoning),
-            tool_calls=[call.finished() for call in self._calls],
-            finish_reason=self._finish_reason,
-            logprobs={"content": self._logprobs} if self._logprobs else None,
-            reasoning_details=[
-                {**entry, **{key: "".join(pieces) for key, pieces in texts.items()}} for entry, texts in self._details
-            ],
-        )
+        """What has arrived so far, of the first answer."""
+        return self._choices[min(self._choices)].partial() if self._choices else Choice()
 
     def finish(self) -> Iterator[Delta | Completion]:
         """End the stream.
@@ -240,29 +350,34 @@ class StreamState:
 
         Raises:
             KimiStreamError: The stream was not complete.
+            KimiResponseError: It was none.
             KimiToolChoiceError: A forced tool call did not come.
         """
-        self.done = self.done or any(data.startswith(_DONE) for data in self._decoder.flush())
-        if not self.done or self._finish_reason is None:
-            missing = "[DONE]" if not self.done else "a finish_reason"
-            raise KimiStreamError(
-                f"The stream broke off without {missing}: what had arrived is not a whole answer. Try again.",
-                request_id=self.request_id,
-                partial=self.partial(),
-            )
-        held = self._prefix + (self._fence.end() if self._fence is not None else "")
-        self._content.append(held)
-        choice = self.partial()
-        finish_choice(choice, self._plan, self.request_id)
-        if self._plan.response_format is not None:
-            yield self._late_delta(choice)
-        elif held:
-            yield Delta(content=held)
+        last = list(self._decoder.flush())
+        self.done = self.done or any(data.startswith(_DONE) for data in last)
+        reasons = [choice.finish_reason for choice in self._choices.values()] or [None]
+        if not self.done or None in reasons or not INTERRUPTED.isdisjoint(reasons):
+            raise self._broken_off(reasons, bytes(self._decoder.unread) or b"\n".join(last))
+        choices: list[Choice] = []
+        for index in sorted(self._choices):
+            late, choice = self._choices[index].end(self.request_id)
+            if not choices and index != _GIVEN:  # a host that counts from 1
+                late = _whole_delta(choice)
+            if not choices and late is not None:
+                yield late
+            choices.append(choice)
+        yield self._completion(choices)
+
+    def so_far(self) -> Completion:
+        """What has arrived so far, with what the server said of it."""
+        return self._completion([self.partial()])
+
+    def _completion(self, choices: list[Choice]) -> Completion:
         raw_usage = self._usage or self._choice_usage
-        yield Completion(
+        return Completion(
             id=text_or_none(self._first.get("id")),
             model=text_or_none(self._first.get("model")),
-            choices=[choice],
+            choices=choices,
             usage=parse_usage(raw_usage),
             request_id=self.request_id,
             created=count_or_none(self._first.get("created")),
@@ -270,26 +385,26 @@ class StreamState:
             raw_usage=raw_usage if isinstance(raw_usage, dict) else None,
         )
 
-    def _late_delta(self, choice: Choice) -> Delta:
-        """What a constrained answer turned out to be: the call, or the text beside a call that came natively."""
-        pieces = (
-            ToolCallDelta(index, call.id, call.name, call.arguments, call.type)
-            for index, call in enumerate(choice.tool_calls)
-            if index >= len(self._calls)
-        )
-        return Delta(content=choice.content, tool_calls=tuple(pieces))
+    def _broken_off(self, reasons: Sequence[str | None], unread: bytes) -> KimiResponseError:
+        """The error of a stream that is not whole, with what the server said where no event belongs."""
+        said = excerpt(parse_refusal(200, {}, unread).text.encode("utf-8", "replace")) if unread.strip() else ""
+        if said and not self._first:
+            return KimiResponseError(f"The server's answer is not a stream: {said}", request_id=self.request_id)
+        interruption = next((reason for reason in reasons if reason in INTERRUPTED), None)
+        if interruption is not None:
+            broken = explain_interruption(interruption)
+        else:
+            missing = "[DONE]" if not self.done else "a finish_reason"
+            broken = f"The stream broke off without {missing}: what had arrived is not a whole answer. Try again."
+        broken += f" The server said: {said}" if said and not self.done else ""
+        return KimiStreamError(broken, request_id=self.request_id, partial=self.partial())
 
     def _parse_event(self, data: bytes) -> Mapping[str, Any]:
-        try:
-            event = from_json(data)
-        except ValueError:
-            event = None
-        if not isinstance(event, dict):
+        event = read_object(data)
+        if event is None:
             excerpt = data[:200].decode("utf-8", "replace")
             raise KimiStreamError(f"The stream has an event that is no JSON object: {excerpt!r}",
                                   request_id=self.request_id)  # fmt: skip
-        if event.get("error"):
-            raise StreamedError(event["error"])
         return event
 
     def _add(self, event: Mapping[str, Any]) -> Delta | None:
@@ -299,92 +414,24 @@ class StreamState:
         # often in two of them with the same numbers: the last one at the top wins, and nothing is ever added up.
         if event.get("usage"):
             self._usage = event["usage"]
-        choices = event.get("choices")
-        if not choices or not isinstance(choices, list) or not isinstance(choices[0], dict):
-            return None
-        choice = choices[0]
-        if choice.get("usage"):
-            self._choice_usage = choice["usage"]
-        self._finish_reason = text_or_none(choice.get("finish_reason")) or self._finish_reason
-        delta = choice.get("delta")
-        return self._add_delta(delta, parse_logprobs(choice.get("logprobs"))) if isinstance(delta, dict) else None
+        choices, error, given = event.get("choices"), event.get("error"), None
+        for place, choice in enumerate(choices if isinstance(choices, list) else ()):
+            if not isinstance(choice, dict):
+                continue
+            index = choice.get("index")
+            if not isinstance(index, int):
+                index = place
+            opened = self._choices.get(index) or self._open(index)
+            if choice.get("usage"):
+                self._choice_usage = choice["usage"]
+            delta = opened.add(choice)
+            if index == _GIVEN:
+                given = delta
+            error = error or choice.get("error")
+        if error:  # what the event has of the answer is part of what had arrived
+            raise StreamedError(error)
+        return given
 
-    def _add_delta(self, delta: Mapping[str, Any], logprobs: dict[str, Any] | None) -> Delta | None:
-        content = text_or_none(delta.get("content")) or ""
-        if self._fence is not None:
-            content = self._fence.feed(content)
-        if content and self._prefix:
-            content, self._prefix = self._prefix + content, ""
-        reasoning = parse_reasoning(delta)
-        calls = delta.get("tool_calls")
-        self._content.append(content)
-        if self._plan.response_format is not None:
-            content = ""
-        if logprobs is not None:
-            self._logprobs.extend(logprobs["content"])
-        if delta.get("reasoning_details"):
-            for entry in parse_details(delta):
-                self._add_detail(entry)
-        if reasoning is not None:
-            if self._reasoning is None:
-                self._reasoning = []
-            elif not reasoning:
-                reasoning = None  # an empty piece says something only once
-            if reasoning:
-                self._reasoning.append(reasoning)
-        pieces = tuple(map(self._add_call, calls)) if isinstance(calls, list) else ()
-        if not content and reasoning is None and not pieces and logprobs is None:
-            return None
-        return Delta(content, reasoning, pieces, logprobs)
-
-    def _add_detail(self, entry: dict[str, Any]) -> None:
-        """Put a piece of `reasoning_details` to the entry it continues: the last one, of the same type and index.
-
-        Their order is what the model wrote, and has to be kept (openrouter.ai/docs/use-cases/reasoning-tokens).
-        """
-        texts = {key: text for key in DETAIL_TEXTS if isinstance(text := entry.get(key), str)}
-        if self._details and texts:
-            known, pieces = self._details[-1]
-            if all(known.get(key) == entry.get(key) for key in ("type", "index")) and pieces.keys() == texts.keys():
-                # A signature or an id comes with the last piece.
-                known.update({key: value for key, value in entry.items() if value is not None and key not in texts})
-                for key, text in texts.items():
-                    pieces[key].append(text)
-                return
-        self._details.append((dict(entry), {key: [text] for key, text in texts.items()}))
-
-    def _add_call(self, call: Any) -> ToolCallDelta:
-        """Assign a piece to its call.
-
-        By `index` where there is one; a different id at the same index is another call all the same
-        (LibreChat-AI/agents#260). Without an index, a piece with an id or a name opens a call and any other goes on
-        with the last one, as Moonshot's own client has it (kosong).
-        """
-        call = call if isinstance(call, dict) else {}
-        function = call.get("function")
-        function = function if isinstance(function, dict) else {}
-        index, call_id = call.get("index"), text_or_none(call.get("id")) or None
-        name = text_or_none(function.get("name")) or None
-        arguments = text_or_none(function.get("arguments")) or ""
-        known = self._find_call(index, call_id, name)
-        if known is None:
-            kind = text_or_none(call.get("type")) or "function"
-            position, new_id = len(self._calls), call_id or new_tool_call_id()
-            opened = _OpenCall(position, new_id, name, kind, call_id, [arguments])
-            self._calls.append(opened)
-            if isinstance(index, int):
-                self._indexed[index] = opened
-            return ToolCallDelta(position, new_id, name, arguments, kind)
-        known.pieces.append(arguments)
-        late_name = name if known.name is None else None
-        known.name = known.name or name
-        return ToolCallDelta(known.position, None, late_name, arguments, known.type)
-
-    def _find_call(self, index: Any, call_id: str | None, name: str | None) -> _OpenCall | None:
-        if not isinstance(index, int):
-            opens = (call_id is not None or name is not None) and not (
-                self._calls and call_id is not None and call_id == self._calls[-1].server_id
-            )
-            return None if opens or not self._calls else self._calls[-1]
-        call = self._indexed.get(index)
-        return call if call is not None and (call_id in (None, call.server_id) or call.server_id is None) else None
+    def _open(self, index: int) -> _OpenChoice:
+        opened = self._choices[index] = _OpenChoice(self._plan, self._prefix)
+        return opened

@@ -14,8 +14,9 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
-from kimi_wire.answers.response import Choice, Completion, ToolCall, Usage
-from kimi_wire.answers.stream import Delta, ToolCallDelta
+from kimi_wire.answers.calls import ToolCall, ToolCallDelta
+from kimi_wire.answers.response import Choice, Completion, Usage
+from kimi_wire.answers.stream import Delta
 from langchain_kimi.responses import _blocks, _version, parse_delta, parse_stream_end
 
 FRAGMENTS = [

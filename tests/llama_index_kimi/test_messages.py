@@ -22,8 +22,9 @@ from llama_index.core.base.llms.types import (
 )
 
 from kimi_wire import KimiRequestError
-from kimi_wire.answers.response import Choice, Completion, ToolCall, Usage
-from kimi_wire.answers.stream import Delta, ToolCallDelta
+from kimi_wire.answers.calls import ToolCall, ToolCallDelta
+from kimi_wire.answers.response import Choice, Completion, Usage
+from kimi_wire.answers.stream import Delta
 from llama_index_kimi.messages import render_message
 from llama_index_kimi.responses import (
     StreamedResponse,

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from kimi_wire import KimiRequestError, profile_for
+from kimi_wire.answers.calls import ToolCall
 from kimi_wire.answers.continuation import continue_request
-from kimi_wire.answers.response import Choice, ToolCall
+from kimi_wire.answers.response import Choice
 from kimi_wire.hosts import HOSTS, MOONSHOT, Host, host_for, profile_at
 from kimi_wire.profiles import FOREIGN, ForcedChoice
 from kimi_wire.requests.request import Request, check_settings, render_request
