@@ -1,7 +1,7 @@
 """What each Kimi model family can do: one row of dated, sourced facts per family, and a lookup that never fails.
 
 Nothing else in the project compares model names. To add a family, add a row to `FAMILIES` above the rows it would
-otherwise match, and a spelling to the table in `tests/wire/test_profiles.py`.
+otherwise match (the newest is `_NEWEST`, and the first), and a spelling to the table in `tests/wire/test_profiles.py`.
 
 Deliberately absent: lists of model ids. Adapters that had some broke at each launch (BerriAI/litellm#26156: the fix for
 k2.5 did not cover k2.6).
@@ -352,10 +352,11 @@ _THINKING_PREVIEW = _all_from(
 )
 
 # A Kimi id that no row knows is newer than this table, so the newest family's rules are the best guess.
-_UNLISTED = _all_from(_DECIDED, _like(_K31_PRO, "kimi (unlisted)", r"(?:kimi|moonshot)-"))
+_NEWEST = _K31_PRO
+_UNLISTED = _all_from(_DECIDED, _like(_NEWEST, "kimi (unlisted)", r"(?:kimi|moonshot)-"))
 
 FAMILIES: tuple[Profile, ...] = (
-    _K31_PRO,
+    _NEWEST,
     _K3_256K,
     _K3,
     _K27_CODE,

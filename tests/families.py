@@ -33,6 +33,9 @@ MODELS = (
 )
 """A model of every family that takes tools."""
 
+UNSEEN = "kimi-k99"
+"""An id that Moonshot will not have for long: it is Kimi's, and no row knows it."""
+
 
 def facts(model: str) -> Profile:
     """What decides how a model is asked: its profile without names, dates and sizes."""

@@ -14,6 +14,7 @@ from kimi_emulator import KimiEmulator, Reply, ToolCall
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 from tests.conversations import CLOCK, SEARCH, WEATHER, Message, call, collect, to_langchain, to_llama_index
+from tests.families import UNSEEN
 from tests.recorded.tape import canonical
 
 HELLO = {"role": "user", "content": "hello"}
@@ -123,7 +124,7 @@ SCENARIOS: dict[str, tuple[str, list[Message], Message, Message, list[Message] |
         None,
     ),
     "json object": ("kimi-k3", [HELLO], {"response_format": {"type": "json_object"}}, {"response_format": {"type": "json_object"}}, None),
-    "unseen family": ("kimi-k4", [ASKED], {"tools": [WEATHER], "tool_choice": "any", "max_tokens": 5000},
+    "unseen family": (UNSEEN, [ASKED], {"tools": [WEATHER], "tool_choice": "any", "max_tokens": 5000},
                       {"tools": [WEATHER], "tool_choice": "required", "max_completion_tokens": 5000}, None),
 }  # fmt: skip
 
@@ -146,7 +147,7 @@ async def through_llama_index(model: Kimi, messages: list[Message], settings: Me
 
 @pytest.fixture(scope="module")
 def emulator() -> Any:
-    with KimiEmulator(extra_models={"kimi-k4": "k3"}) as kimi:
+    with KimiEmulator(extra_models={UNSEEN: "k3"}) as kimi:
         yield kimi
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from kimi_emulator import KimiEmulator
 from kimi_emulator.families import MODELS, find_model
+from tests.families import UNSEEN
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_every_id_has_its_familys_rules() -> None:
     }
 
 
-@pytest.mark.parametrize("id", ["kimi-not-exist", "k3s", "kimix", "kimi-k4", "gpt-5", "kimi-k3-preview"])
+@pytest.mark.parametrize("id", ["kimi-not-exist", "k3s", "kimix", UNSEEN, "gpt-5", "kimi-k3-preview"])
 def test_unknown_model(id: str, ask: Callable[..., Any], kimi: KimiEmulator) -> None:
     answer = ask("Hello", model=id)
     assert answer.status == 404
@@ -79,13 +80,13 @@ def test_missing_model(ask: Callable[..., Any]) -> None:
 
 
 def test_extra_models_follow_their_family(http_send: Callable[..., Any]) -> None:
-    with KimiEmulator(extra_models={"kimi-k4": "k3"}) as kimi:
-        hello = {"model": "kimi-k4", "messages": [{"role": "user", "content": "Hello"}]}
-        assert http_send(kimi, hello).json["model"] == "kimi-k4"
+    with KimiEmulator(extra_models={UNSEEN: "k3"}) as kimi:
+        hello = {"model": UNSEEN, "messages": [{"role": "user", "content": "Hello"}]}
+        assert http_send(kimi, hello).json["model"] == UNSEEN
         assert http_send(kimi, {**hello, "temperature": 0}).status == 400
-        assert "kimi-k4" in [entry["id"] for entry in http_send(kimi, path="/models").json["data"]]
+        assert UNSEEN in [entry["id"] for entry in http_send(kimi, path="/models").json["data"]]
     with pytest.raises(ValueError, match="unknown families"):
-        KimiEmulator(extra_models={"kimi-k4": "k9"})
+        KimiEmulator(extra_models={UNSEEN: "k9"})
 
 
 def test_retired_models(http_send: Callable[..., Any]) -> None:

@@ -13,12 +13,13 @@ from llama_index.core.instrumentation.events.llm import LLMChatEndEvent
 from llama_index.core.prompts import PromptTemplate
 
 from kimi_emulator import Reply, ToolCall
+from kimi_wire import profile_for
 from tests.families import MODELS
 
-NO_SCHEMA = {"kimi-k2.5"}
+NO_SCHEMA = {model for model in MODELS if not profile_for(model).json_schema}
 """Families whose server does not hold answers to a schema: the object is a tool's arguments, thinking is off."""
 
-THINKS = {model for model in MODELS if model.startswith(("kimi-k2-thinking", "kimi-k2.6", "kimi-k2.7", "kimi-k3"))}
+THINKS = {model for model in MODELS if profile_for(model).can_think} - NO_SCHEMA
 """Families that think while they answer in structure."""
 
 

@@ -6,6 +6,7 @@ import base64
 import copy
 from dataclasses import fields
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,10 @@ TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": 
 DETAILS = [{"type": "reasoning.text", "text": "hm", "signature": None, "format": "unknown", "index": 0}]
 SELF_HOSTED = ("vllm", "sglang")
 STRICT = ("fireworks", "openai", "groq")
+LOCKED = ("moonshot", "openrouter", "dashscope")  # sampling and forced choices are as on Moonshot's platform
+REASONING_KEYS = {"vllm": "reasoning", "openrouter": "reasoning", "together": "reasoning", "openai": None, "groq": None}
+NO_STREAM_OPTIONS = ("fireworks",)
+DOCS = Path(__file__).parents[2] / "docs" / "hosts.md"
 
 
 def call(call_id: str, name: str = "look") -> dict[str, Any]:
@@ -80,7 +85,17 @@ def test_every_fact_that_differs_from_moonshots_has_a_source(host: Host) -> None
     assert differing <= set(host.sources) <= set(facts)
     for source in host.sources.values():
         assert source.kind in {"doc", "src", "live", "3p", "rule"}
-        assert date(2024, 1, 1) < source.day <= date(2026, 11, 21)
+        assert date(2024, 1, 1) < source.day <= date.today()
+
+
+def test_the_documentation_names_every_dialect() -> None:
+    text = DOCS.read_text("utf-8")
+    assert [name for name in HOSTS if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("dialect", HOSTS)
+def test_a_stream_asks_for_usage_where_it_can(dialect: str) -> None:
+    assert ("stream_options" in render(dialect, stream=True).body) is (dialect not in NO_STREAM_OPTIONS)
 
 
 def test_foreign_models_are_the_same_everywhere() -> None:
@@ -147,8 +162,7 @@ def test_thinking_is_asked_for_in_the_hosts_words(
 def test_reasoning_goes_out_under_the_hosts_key(dialect: str, model: str) -> None:
     history = [*HELLO, *answered("a", reasoning_content="hm"), {"role": "assistant", "content": "x"}, *HELLO]
     before = copy.deepcopy(history)
-    keys = {"vllm": "reasoning", "openrouter": "reasoning", "together": "reasoning", "openai": None, "groq": None}
-    key = keys.get(dialect, "reasoning_content")
+    key = REASONING_KEYS.get(dialect, "reasoning_content")
     sent = render(dialect, history, model=model).body["messages"]
     found = {name: text for name, text in sent[1].items() if "reasoning" in name}
     assert found == ({key: "hm"} if key else {})
@@ -251,7 +265,7 @@ def test_other_hosts_have_no_partial_mode(dialect: str) -> None:
 @pytest.mark.parametrize("dialect", HOSTS)
 def test_sampling_is_free_where_the_open_weights_are_run(dialect: str) -> None:
     request = render(dialect, model="kimi-k2.6", temperature=0.3, n=2)
-    locked = dialect in ("moonshot", "openrouter", "dashscope")
+    locked = dialect in LOCKED
     assert ("temperature" in request.body) is not locked
     assert [notice.setting for notice in request.notices] == (["temperature", "n"] if locked else [])
 
@@ -263,7 +277,7 @@ def test_forced_choices_are_native_where_the_open_weights_are_run(dialect: str, 
     assert request.plan.expected == ("look",)
     if profile_at(profile_for(model), HOSTS[dialect]).forced_choice is ForcedChoice.NATIVE:
         assert request.body["tool_choice"] == {"type": "function", "function": {"name": "look"}}
-    assert (dialect in ("moonshot", "openrouter", "dashscope")) is not HOSTS[dialect].native_choice
+    assert (dialect in LOCKED) is not HOSTS[dialect].native_choice
 
 
 def test_thinking_is_switched_off_for_a_forced_choice_in_the_hosts_words() -> None:

@@ -10,6 +10,7 @@ import pytest
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.requests.request import Request, render_request
 from kimi_wire.settings import Notice, merge_settings
+from tests.families import UNSEEN
 
 HELLO = [{"role": "user", "content": "hello"}]
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
@@ -21,7 +22,7 @@ KIMIS = [
     "kimi-k2.6",
     "kimi-k2.7-code",
     "kimi-k3",
-    "kimi-k4",
+    UNSEEN,
 ]
 
 
@@ -53,7 +54,7 @@ SAMPLING = {"temperature": 0.2, "top_p": 0.5, "n": 2, "presence_penalty": 1.0, "
             "top_logprobs": 3}  # fmt: skip
 
 
-@pytest.mark.parametrize("model", ["kimi-k2.5", "kimi-k2.6", "kimi-k2.7-code", "kimi-k3", "kimi-k3.1-pro", "kimi-k4"])
+@pytest.mark.parametrize("model", ["kimi-k2.5", "kimi-k2.6", "kimi-k2.7-code", "kimi-k3", "kimi-k3.1-pro", UNSEEN])
 def test_fixed_sampling_is_left_out_with_a_notice_each(model: str) -> None:
     request = render(model, **SAMPLING)
     assert request.body == {"model": model, "messages": HELLO}
@@ -99,7 +100,7 @@ THINKING = [
     ("kimi-k2-thinking", {"thinking": False}, {}, ["thinking"]),
     ("kimi-k3", {"thinking": True, "reasoning_effort": "low"}, {"reasoning_effort": "low"}, []),
     ("kimi-k3", {"thinking": False}, {}, ["thinking"]),
-    ("kimi-k4", {"reasoning_effort": "max"}, {"reasoning_effort": "max"}, []),
+    (UNSEEN, {"reasoning_effort": "max"}, {"reasoning_effort": "max"}, []),
     ("kimi-k2", {"thinking": True}, {}, ["thinking"]),
     ("kimi-k2", {"thinking": False}, {}, []),
     ("moonshot-v1-32k", {"thinking": True}, {}, ["thinking"]),

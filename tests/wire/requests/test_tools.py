@@ -22,6 +22,7 @@ from kimi_wire.requests.tools import (
     render_tools,
 )
 from kimi_wire.settings import Settings
+from tests.families import UNSEEN
 
 K3 = profile_for("kimi-k3")
 
@@ -134,7 +135,7 @@ def plan(model: str, choice: Any, *, asked: bool = False, tools: list[Any] | Non
 NAMED = {"type": "function", "function": {"name": "add"}}
 
 
-@pytest.mark.parametrize("model", ["kimi-k3", "kimi-k3.1-pro", "kimi-k4"])
+@pytest.mark.parametrize("model", ["kimi-k3", "kimi-k3.1-pro", UNSEEN])
 def test_k3_takes_required_over_the_narrowed_list(model: str) -> None:
     assert plan(model, "any") == ToolPlan([ADD, GET], "required", expected=("add", "get"))
     assert plan(model, "add") == ToolPlan([ADD], "required", expected=("add",))
