@@ -11,7 +11,7 @@ import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ThinkingBlock
 
-from kimi_emulator import KimiEmulator, Reply
+from kimi_emulator import Failure, KimiEmulator, Reply
 from kimi_wire.endpoints.chat import KimiClient
 from kimi_wire.errors import KimiError, KimiResponseError
 from kimi_wire.requests import Request, ToolPlan
@@ -309,6 +309,16 @@ async def test_what_is_no_stream_says_what_it_is_and_is_not_asked_for_again(
     raised = await fail(kimi, adapter, way, resume_streams=3)
     assert "not a stream: 'No more of this" in str(raised)
     assert len(kimi.requests) == 1
+
+
+@everywhere
+@in_all_ways
+async def test_a_request_that_is_repeated_keeps_its_key_to_itself(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    echo = b"echo: POST /v1 Authorization: Bearer gateway-secret-1 X-Key: sk-test-secret-2\n"
+    kimi.script(Reply(events=[echo], done=False) if "stream" in way else Failure(200, body=echo.decode()))
+    raised = await fail(kimi, adapter, way)
+    assert "Bearer ***" in str(raised)
+    assert "secret" not in f"{raised!s} {raised!r} {raised.__cause__!r}"
 
 
 # --- several answers ---

@@ -402,9 +402,8 @@ class StreamState:
     def _parse_event(self, data: bytes) -> Mapping[str, Any]:
         event = read_object(data)
         if event is None:
-            excerpt = data[:200].decode("utf-8", "replace")
-            raise KimiStreamError(f"The stream has an event that is no JSON object: {excerpt!r}",
-                                  request_id=self.request_id)  # fmt: skip
+            said = excerpt(data)
+            raise KimiStreamError(f"The stream has an event that is no JSON object: {said}", request_id=self.request_id)
         return event
 
     def _add(self, event: Mapping[str, Any]) -> Delta | None:

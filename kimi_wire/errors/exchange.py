@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from kimi_wire.errors.refusals import mask
+
 # Newest first; which one a host sends has changed (kimi-cli reads x-trace-id, recordings of 2026 have the first two).
 _REQUEST_ID_HEADERS = ("msh-request-id", "x-request-id", "x-msh-trace-id", "x-trace-id")
 
@@ -34,5 +36,5 @@ def public_url(url: str) -> str:
 
 
 def excerpt(body: bytes) -> str:
-    """The beginning of a body that is not what it should be, quoted."""
-    return repr(body[:200].decode("utf-8", "replace"))
+    """The beginning of a body that is not what it should be, quoted; gateways repeat the request, with its key."""
+    return repr(mask(body[:1000].decode("utf-8", "replace"))[:200])

@@ -35,6 +35,7 @@ _UNITS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,1000})", re.I)
 _ACCOUNT = re.compile(r"(account )[^\s<>]{1,100}(?= ?(?:<|/|request))", re.I)
 _IDS = re.compile(r"\b(org|ak|proj|sk)-[\w*.-]{4,200}", re.I)
+_BEARER = re.compile(r"\b(bearer )[^\s\"'<>\\,;]{4,}", re.I)
 
 # 409 is the SDK's: "lock timeouts". What else is below 500 is the request's fault, and so again the next time.
 _TRANSIENT = frozenset({408, 409, 429})
@@ -144,7 +145,7 @@ def mask(text: str, key: str | None = None) -> str:
     """
     if key:
         text = text.replace(key, "***")
-    return _IDS.sub(r"\1-***", _ACCOUNT.sub(r"\1***", text))
+    return _IDS.sub(r"\1-***", _ACCOUNT.sub(r"\1***", _BEARER.sub(r"\1***", text)))
 
 
 def mask_all(body: Any, blank: Callable[[str], str]) -> Any:
