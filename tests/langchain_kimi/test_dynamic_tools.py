@@ -16,6 +16,7 @@ from langgraph.types import Command
 from pydantic import BaseModel
 
 from kimi_emulator import KimiEmulator, Reply
+from kimi_wire import profile_for
 from langchain_kimi import KimiRequestError, KimiToolChoiceError
 from tests.families import FAMILIES
 
@@ -102,7 +103,7 @@ def test_any_place_and_any_number(kimi: KimiEmulator, make: Any) -> None:
     assert kimi.requests[-1].body["messages"][:7] == sent
 
 
-@pytest.mark.parametrize("model", [family for family in FAMILIES if "k3" not in family.values[0]])
+@pytest.mark.parametrize("model", [family for family in FAMILIES if not profile_for(family.values[0]).dynamic_tools])
 def test_other_families_are_refused_here(kimi: KimiEmulator, make: Any, model: str) -> None:
     with pytest.raises(KimiRequestError, match=r"Message 0 brings tools along, .*-.* does not; give the tools to"):
         make(model).invoke([load(WEATHER), HumanMessage("Hi")])

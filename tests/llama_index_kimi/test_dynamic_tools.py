@@ -13,6 +13,7 @@ from llama_index.core.tools import FunctionTool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from kimi_emulator import KimiEmulator, Reply
+from kimi_wire import profile_for
 from llama_index_kimi import Kimi, KimiRequestError, KimiToolChoiceError
 from tests.families import FAMILIES
 
@@ -89,7 +90,7 @@ def test_tools_in_any_form(kimi: KimiEmulator, llm: Make, given: Any) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("model", [family for family in FAMILIES if "k3" not in family.values[0]])
+@pytest.mark.parametrize("model", [family for family in FAMILIES if not profile_for(family.values[0]).dynamic_tools])
 def test_other_families_are_refused_here(kimi: KimiEmulator, llm: Make, model: str) -> None:
     with pytest.raises(KimiRequestError, match=r"Message 0 brings tools along, .*-.* does not; give the tools to"):
         llm(model).chat([load(WEATHER), user()])

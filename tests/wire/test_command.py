@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from kimi_emulator import Balance, KimiEmulator
+from kimi_emulator.families import MODELS
 from kimi_wire.command import cli as command
 from kimi_wire.command import doctor
 from kimi_wire.command.cli import main
@@ -198,7 +199,7 @@ def test_surroundings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("kimi-k33", "Listed are kimi-k3"),
         ("moonshot-v1-8k", "Moonshot retired its family on 2026-08-31"),
-        ("gpt-5", "Listed are kimi-k3.1-pro"),
+        ("gpt-5", f"Listed are {MODELS[0].id}"),
     ],
 )
 def test_a_model_that_is_not_listed(model: str, words: str, run: Run) -> None:

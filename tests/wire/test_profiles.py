@@ -97,12 +97,8 @@ def test_every_fact_has_a_source(row: Profile) -> None:
 
 def test_what_errors_say_of_families_is_what_the_table_says() -> None:
     """They name families in a few words; the words are these rows."""
-    k3 = {
-        "kimi-k3",
-        "kimi-k3.1-pro",
-        "k3-256k",
-        "kimi (unlisted)",
-    }  # "the kimi-k3 family", in kimi_wire/ and in the README
+    # "the kimi-k3 family", in kimi_wire/ and in the README
+    k3 = {"kimi-k3", "kimi-k3.1-pro", "k3-256k", "kimi (unlisted)"}
     assert {row.family for row in FAMILIES if row.thinking is Thinking.EFFORT} == k3
     assert {row.family for row in FAMILIES if row.efforts} == k3
     assert {row.family for row in FAMILIES if row.dynamic_tools} == k3
