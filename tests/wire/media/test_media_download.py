@@ -16,6 +16,8 @@ from kimi_wire.media import download as media_download
 from kimi_wire.media.download import afetch, fetch, is_public
 from tests.media_samples import PNG
 
+pytestmark = pytest.mark.slow  # each test has a server of its own
+
 
 @pytest.mark.parametrize(
     "address",
@@ -158,7 +160,6 @@ def test_urls_that_are_none(names: Any, url: str, words: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.slow
 def test_redirects_are_followed_and_checked_again(host: Host, names: Any) -> None:
     names["other.example"] = [["127.0.0.1"]]
     names["inside.example"] = [["169.254.169.254"]]
@@ -207,7 +208,6 @@ def test_all_files_of_a_request_share_one_limit(host: Host, names: Any, monkeypa
         fetch(urls)
 
 
-@pytest.mark.slow
 def test_a_host_that_does_not_answer_in_time_is_named(
     host: Host, names: Any, monkeypatch: pytest.MonkeyPatch, get: Fetch
 ) -> None:
@@ -216,7 +216,6 @@ def test_a_host_that_does_not_answer_in_time_is_named(
         get([host.url("/slow?key=secret")])
 
 
-@pytest.mark.slow
 def test_the_next_address_is_tried_where_one_cannot_be_reached(host: Host, names: Any, get: Fetch) -> None:
     names["pictures.example"] = [["::1", "127.0.0.1"]]  # the host listens on the second one only
     assert get([host.url()]) == {host.url(): PNG}
