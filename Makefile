@@ -11,7 +11,7 @@ DEV    := $(VENV)/.dev
 help:
 	@echo "make demo         a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
 	@echo "make test         what every change has to pass, in minutes: all kinds of tests, each once"
-	@echo "make test-fast    less than a minute, for one's own loop: no processes, no waiting"
+	@echo "make test-fast    half a minute, for one's own loop: no processes, no waiting, the emulator's own tests aside"
 	@echo "make test-all     all tests: every name of a family, every configuration, packaging; with coverage"
 	@echo "make test-matrix  all tests on the lowest and newest versions; wheel and sdist with each extra"
 	@echo "make lint         ruff"
@@ -30,7 +30,7 @@ demo: $(DEMO)
 # than eight would mostly import and collect, which each of them does for itself. They take work from each other at the
 # end, and otherwise run what stands in one module together, as its fixtures are theirs.
 PARALLEL := @tests/parallel.txt
-FAST     := tests/wire tests/emulator tests/langchain_kimi tests/llama_index_kimi --ignore-glob="*conformance*"
+FAST     := tests/wire tests/langchain_kimi tests/llama_index_kimi --ignore-glob="*conformance*"
 COVERAGE := --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
 test: $(DEV)
