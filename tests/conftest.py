@@ -67,8 +67,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the synchronous half out of what is doubled."""
+    """Leave the synchronous half out of what is doubled, and begin with the longest: else a process waits for it at the end."""
     items[:] = [item for item in items if not _is_doubled_in_vain(getattr(item, "callspec", None))]
+    items.sort(key=lambda item: "finds_faults" not in item.nodeid)
 
 
 def pytest_collection_finish() -> None:
