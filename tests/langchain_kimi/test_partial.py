@@ -162,7 +162,7 @@ def test_settings_are_checked(make: Any) -> None:
 @pytest.mark.slow
 async def test_silence_breaks_a_stream_and_thinking_does_not(kimi: KimiEmulator, make: Any) -> None:
     for way in ("stream", "astream"):
-        kimi.script(Reply(TEXT, stall=20.0, stall_after=4), Reply(TEXT, reasoning="hm", stall=0.5, stall_after=3))
+        kimi.script(Reply(TEXT, stall=20.0, stall_after=4), Reply(TEXT, reasoning="hm", stall=1.5, stall_after=3))
         with pytest.raises(KimiStreamError, match="connection broke"):
-            await ask(make(stream_idle_timeout=0.3), way, "hi")
-        assert (await ask(make(timeout=0.2, stream_idle_timeout=30), way, "hi")).content == TEXT
+            await ask(make(stream_idle_timeout=2), way, "hi")
+        assert (await ask(make(timeout=1, stream_idle_timeout=30), way, "hi")).content == TEXT

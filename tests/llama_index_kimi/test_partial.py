@@ -139,7 +139,7 @@ def test_calls_cut_in_the_middle_are_not_guessed(kimi: KimiEmulator, make: Any) 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["stream_chat", "astream_chat"])
 async def test_silence_breaks_a_stream_and_thinking_does_not(kimi: KimiEmulator, make: Any, way: str) -> None:
-    kimi.script(Reply(TEXT, stall=20.0, stall_after=4), Reply(TEXT, reasoning="hm", stall=0.5, stall_after=3))
+    kimi.script(Reply(TEXT, stall=20.0, stall_after=4), Reply(TEXT, reasoning="hm", stall=1.5, stall_after=3))
     with pytest.raises(KimiStreamError, match="connection broke"):
-        await ask(make(stream_idle_timeout=0.3), way)
-    assert (await ask(make(timeout=0.2, stream_idle_timeout=30), way))[0] == TEXT
+        await ask(make(stream_idle_timeout=2), way)
+    assert (await ask(make(timeout=1, stream_idle_timeout=30), way))[0] == TEXT
