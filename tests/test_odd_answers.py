@@ -36,7 +36,11 @@ class Heard:
 
 
 async def hear(kimi: KimiEmulator, adapter: str, way: str, **settings: Any) -> Heard:
-    settings = {"model": "kimi-k3", "api_key": "sk-test", "base_url": kimi.base_url, "max_retries": 0, **settings}
+    return await hear_from(kimi.base_url, adapter, way, **settings)
+
+
+async def hear_from(base_url: str, adapter: str, way: str, **settings: Any) -> Heard:
+    settings = {"model": "kimi-k3", "api_key": "sk-test", "base_url": base_url, "max_retries": 0, **settings}
     if adapter == "llama_index":
         return _of_llama_index(await _ask_llama_index(Kimi(**settings), way))
     if adapter == "langchain v1":

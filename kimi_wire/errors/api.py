@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urljoin
 
 import openai
 
@@ -131,6 +132,8 @@ _STATUS_OF_TYPE: Mapping[str | None, int] = {
 # "prompt tokens + max_tokens exceeds the model specification" (platform.kimi.ai/docs/api/errors).
 _CONTEXT = re.compile(r"exceeded model token limit|input token length too long|exceeds the model specification", re.I)
 
+_LONGEST_URL = 500
+
 
 def translate_error(error: Exception) -> Exception:
     """Turn an error of the SDK into this project's.
@@ -223,11 +226,10 @@ def _status_error(response: Any, refusal: Refusal, body: object) -> KimiStatusEr
     error_class = _classify(refusal)
     request_id = (parse_request_id(response.headers) or "")[:200] or None
     details = [f"HTTP {response.status_code}", refusal.type, request_id and f"request id {request_id}"]
-    location = response.headers.get("location")
     if error_class is KimiContextLengthError:
         hint = CONTEXT_HINT
     else:
-        hint = hint_for(refusal, str(request.url), location and str(request.url.join(location)))
+        hint = hint_for(refusal, str(request.url), mask(_target(response), key))
     text = mask(refusal.text, key) or "The server sent no error message"
     message = f"{text} ({', '.join(filter(None, details))}). {hint}".rstrip()
     translated = error_class(
@@ -238,9 +240,18 @@ def _status_error(response: Any, refusal: Refusal, body: object) -> KimiStatusEr
     return translated
 
 
+def _target(response: Any) -> str:
+    """Where a server redirects to, or what it says in place of an address; "" where it does not."""
+    location = str(response.headers.get("location") or "")[:_LONGEST_URL]
+    try:
+        return urljoin(str(response.request.url), location) if location else ""
+    except ValueError:  # "http://[": readers of URLs refuse many, each in its own way
+        return location
+
+
 # Msh-Uid, Msh-Gid, Msh-Org-Id and Msh-Project-Id say whose key it is. The rest was true of the packed body.
 _HIDDEN_HEADERS = re.compile(
-    r"msh-(uid|gid|org-id|project-id)|set-cookie2?|content-(encoding|length)|transfer-encoding"
+    rb"msh-(uid|gid|org-id|project-id)|set-cookie2?|content-(encoding|length)|transfer-encoding"
 )
 
 
@@ -257,7 +268,12 @@ def _shown(response: Any, key: str) -> Any:
         text = json.dumps(mask_all(json.loads(text), lambda one: mask(one, key)), ensure_ascii=False)
     except (ValueError, RecursionError):
         text = mask(text, key)
-    headers = [(name, value) for name, value in response.headers.items() if not _HIDDEN_HEADERS.fullmatch(name)]
+    # As bytes: a gateway's words in headers are of any charset, and the library writes text as ASCII only.
+    headers = [
+        (name, mask(value.decode("latin-1"), key).encode("latin-1"))
+        for name, value in response.headers.raw
+        if not _HIDDEN_HEADERS.fullmatch(name.lower())
+    ]
     content = text.encode("utf-8", "replace")
     shown = type(response)(response.status_code, headers=headers, content=content, request=response.request)
     shown.encoding = "utf-8"  # whatever charset its headers name
