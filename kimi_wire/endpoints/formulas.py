@@ -37,8 +37,9 @@ KNOWN_FORMULAS = tuple(
 )
 """The formulas of the documentation in November 2026; a hint for errors, not a limit."""
 
-# The uri is a part of the request's path as it is, so that nothing else of a URL may be in it.
-_PART = r"[A-Za-z0-9_](?:[.-]?[A-Za-z0-9_]+)*"
+# The uri is a part of the request's path as it is, so that nothing else of a URL may be in it. There is one way to read
+# each text: with "[.-]?" in place of "[.-]", 26 letters took two seconds, and each further one twice as long.
+_PART = r"[A-Za-z0-9_]+(?:[.-][A-Za-z0-9_]+)*"
 _URI = re.compile(rf"{_PART}/{_PART}:{_PART}")
 
 
