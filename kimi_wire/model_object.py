@@ -21,7 +21,7 @@ from kimi_wire.hosts import host_for, profile_at
 from kimi_wire.profiles import Profile, profile_for
 from kimi_wire.requests import Request, render_request
 from kimi_wire.settings import SETTINGS, merge_settings, rename_settings, split_options
-from kimi_wire.transport import resolve_api_key, resolve_base_url
+from kimi_wire.transport import resolve_api_key, resolve_base_url, resolve_headers
 from kimi_wire.warn import warn
 
 CONNECTION = (
@@ -114,7 +114,7 @@ def client_of(model: Any, key_field: str, url_field: str) -> KimiClient:
         KimiMissingKeyError: There is no key.
     """
     arguments = {name: getattr(model, name) for name in CONNECTION}
-    arguments["default_headers"] = dict(model.default_headers or {})  # which can be changed in place
+    arguments["default_headers"] = resolve_headers(model.default_headers)  # which can be changed in place
     arguments["base_url"] = resolve_base_url(getattr(model, url_field))
     arguments["api_key"] = resolve_api_key(plain_secret(getattr(model, key_field)))
     with _CONNECTING:  # threads that begin together share one client, and what it uploaded

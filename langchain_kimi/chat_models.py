@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
@@ -31,7 +31,7 @@ from kimi_wire.model_object import (
 from kimi_wire.requests import Request, check_settings
 from kimi_wire.settings import DEFAULT_MODEL, suggest
 from kimi_wire.structured import OutputForm
-from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, HiddenText, resolve_api_key, resolve_base_url, resolve_headers
 from langchain_kimi.adapt import adapted
 from langchain_kimi.messages import render_message
 from langchain_kimi.profiles import model_profile
@@ -287,6 +287,23 @@ class ChatKimi(BaseChatModel):
 
     _connection: tuple[dict[str, Any], KimiClient] | None = PrivateAttr(default=None)
     _warned: set[str] = PrivateAttr(default_factory=set)
+
+    if not TYPE_CHECKING:  # type checkers go by the fields
+
+        def __init__(self, **kwargs: Any) -> None:
+            """Set the model up; nothing is sent.
+
+            Args:
+                **kwargs: The arguments of the class.
+            """
+            for name in ("api_key", "kimi_api_key"):  # a traceback may be printed with its variables
+                if isinstance(kwargs.get(name), str):
+                    kwargs[name] = SecretStr(kwargs[name])
+            if isinstance(kwargs.get("base_url"), str):
+                kwargs["base_url"] = HiddenText(kwargs["base_url"])
+            if kwargs.get("default_headers") is not None:
+                kwargs["default_headers"] = resolve_headers(kwargs.pop("default_headers"))
+            super().__init__(**kwargs)
 
     @model_validator(mode="before")
     @classmethod

@@ -44,7 +44,7 @@ from kimi_wire.profiles import Profile
 from kimi_wire.requests import Request, check_settings
 from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, suggest
 from kimi_wire.structured import can_think_while_forced
-from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url, resolve_headers
 from llama_index_kimi.callbacks import when_observed
 from llama_index_kimi.messages import render_message
 from llama_index_kimi.prediction import acall_tool, answer_of, call_tool
@@ -236,15 +236,17 @@ class Kimi(FunctionCallingLLM):
             """Set the model up; nothing is sent. See the class for the arguments."""
             if isinstance(kwargs.get("api_key"), str):  # a traceback may be printed with its variables
                 kwargs["api_key"] = SecretStr(kwargs["api_key"])
-            base_url = kwargs.pop("base_url", None)
-            kwargs["api_base"] = kwargs.get("api_base") or base_url
+            kwargs["api_base"] = kwargs.get("api_base") or kwargs.get("base_url")
+            kwargs.pop("base_url", None)
+            if kwargs.get("default_headers") is not None:
+                kwargs["default_headers"] = resolve_headers(kwargs.pop("default_headers"))
             fields = type(self).model_fields
             for name in sorted(kwargs.keys() - fields.keys()):
                 _check_single(kwargs.get("n"))
                 hint = "Give it with a call." if name in SETTINGS else suggest(name, fields)
                 raise KimiRequestError(f"{name!r} is not an argument of {type(self).__name__}. {hint}")
             kwargs["api_key"] = SecretStr(resolve_api_key(plain_secret(kwargs.get("api_key"))))
-            kwargs["api_base"] = resolve_base_url(kwargs.get("api_base"))
+            kwargs["api_base"] = resolve_base_url(kwargs.pop("api_base"))
             super().__init__(model=model, **kwargs)
             check_settings(self._settings(), self.api_base or "")
 

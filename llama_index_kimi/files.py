@@ -16,7 +16,7 @@ from kimi_wire.endpoints import DEFAULT_CONCURRENCY, KimiFiles
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.model_object import fill_state, plain_secret, without_secrets
 from kimi_wire.settings import suggest
-from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url, resolve_headers
 
 Files: TypeAlias = "str | PurePath | Sequence[str | PurePath]"
 
@@ -76,6 +76,8 @@ class KimiFileReader(BasePydanticReader):
         fields = type(self).model_fields
         for name in kwargs.keys() - fields.keys():
             raise KimiRequestError(f"{name!r} is not an argument of {type(self).__name__}. {suggest(name, fields)}")
+        if kwargs.get("default_headers") is not None:
+            kwargs["default_headers"] = resolve_headers(kwargs.pop("default_headers"))
         key = SecretStr(resolve_api_key(plain_secret(api_key)))
         super().__init__(**{**kwargs, "api_key": key, "api_base": resolve_base_url(api_base)})
 

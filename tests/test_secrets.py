@@ -22,12 +22,13 @@ from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.llms import ChatMessage
 
 from kimi_emulator import Failure, KimiEmulator, Reply
-from kimi_wire import KimiError, KimiMissingKeyError, KimiRequestError
+from kimi_wire import KimiError, KimiFiles, KimiMissingKeyError, KimiRequestError
 from kimi_wire.endpoints.chat import KimiClient
+from kimi_wire.endpoints.formulas import KimiFormulas
 from kimi_wire.errors import public_url
 from kimi_wire.transport.connection import resolve_base_url
 from langchain_kimi import ChatKimi
-from llama_index_kimi import Kimi
+from llama_index_kimi import Kimi, KimiFileReader
 from tests.wire.test_client import WAYS, ask, request
 
 pytestmark = pytest.mark.both_transports
@@ -207,6 +208,16 @@ def test_tracebacks_with_variables_show_none(kimi: KimiEmulator, way: str, fault
     "careless",
     [
         lambda hidden: ChatKimi(api_key=hidden(), base_url="no url"),
+        lambda hidden: ChatKimi(api_key=hidden(), base_url=f"https://gateway.example/v1?token={hidden()}"),
+        lambda hidden: Kimi(api_key=hidden(), base_url=f"https://gateway.example/v1?token={hidden()}"),
+        lambda hidden: ChatKimi(api_key=hidden(), base_url=hidden()),
+        lambda hidden: Kimi(api_key=hidden(), base_url=hidden()),
+        lambda hidden: ChatKimi(api_key=hidden(), default_headers={"X-Key": hidden() + "\né"}),
+        lambda hidden: Kimi(api_key=hidden(), default_headers={"X-Key": hidden() + "\né"}),
+        lambda hidden: ChatKimi(api_key=hidden(), default_headers={f"X-Key: {hidden()}": ""}),
+        lambda hidden: Kimi(api_key=hidden(), default_headers={f"X-Key: {hidden()}": ""}),
+        lambda hidden: ChatKimi(api_key=hidden(), default_headers={"X-Key": hidden()}, temprature=1),
+        lambda hidden: Kimi(api_key=hidden(), default_headers={"X-Key": hidden()}, temprature=1),
         lambda hidden: ChatKimi(api_key=hidden(), temprature=1),
         lambda hidden: ChatKimi(api_key=hidden() + " \x00"),
         lambda hidden: Kimi(api_key=hidden(), base_url="no url"),
@@ -273,6 +284,102 @@ def test_a_url_with_a_password_is_refused_and_not_shown(made: Any, monkeypatch: 
     assert_silent(str(caught.value))
     with pytest.raises(KimiRequestError):
         resolve_base_url("https://user@gateway.example/v1")
+
+
+ADDRESSES = ("?token=hush-hush", "?", "#hush-hush", "/?a=b#hush-hush")
+
+
+@pytest.mark.parametrize("made", [ChatKimi, Kimi])
+@pytest.mark.parametrize("end", ADDRESSES)
+def test_a_url_with_a_query_is_refused_and_not_shown(made: Any, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK puts its path behind the query, and every repr, dump and cache key would show it."""
+    for given in ("argument", "environment"):
+        url = f"https://gateway.example/v1{end}"
+        monkeypatch.setenv("MOONSHOT_BASE_URL", url if given == "environment" else "https://gateway.example/v1")
+        with pytest.raises(ValueError, match=r"'https://gateway.example/v1/?' has a query") as caught:
+            made(api_key=KEY, **({"base_url": url} if given == "argument" else {}))
+        assert_silent(str(caught.value))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[",
+        "http://h:port/v1",
+        "http://h:99999",
+        "h/v1",
+        "ftp://h",
+        "http:///v1",
+        "http://a\x01b",
+        5,
+        b"http://h",
+    ],
+)
+def test_what_is_no_url_is_refused(url: Any) -> None:
+    with pytest.raises(KimiRequestError, match="not a URL such as"):
+        resolve_base_url(url)
+
+
+def test_a_url_from_a_file_is_stripped() -> None:
+    assert resolve_base_url("https://gateway.example/v1/ \r\n") == "https://gateway.example/v1"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_headers_from_a_file_are_stripped(kimi: KimiEmulator, way: str) -> None:
+    client = KimiClient(api_key=KEY, base_url=kimi.base_url, default_headers={"X-Api-Key": " hush-hush\r\n"})
+    ask(client, way, headers={"X-Call-Key": "call-hush-hush\n"})
+    client.close()
+    assert kimi.requests[0].headers["x-api-key"] == "hush-hush"
+    assert kimi.requests[0].headers["x-call-key"] == "call-hush-hush"
+
+
+WRONG_HEADERS: list[tuple[Any, str]] = [
+    ({"X-Key": "hush-hush\nX-Other: 1"}, "'X-Key' has characters"),
+    ({"X-Key": "hush-hush\x00"}, "'X-Key' has characters"),
+    ({"X-Key": "hush-hush-é"}, "'X-Key' has characters"),
+    ({"X-Key": "hush-hush\u2028"}, "'X-Key' has characters"),
+    ({"X-Fine": "1", "X-Key: hush-hush": ""}, "header 2 has a name that is none"),
+    ({"": "hush-hush"}, "header 1 has a name that is none"),
+    ({5: "hush-hush"}, "header 1 has a name that is none"),
+    ({"X-Key": None}, "'X-Key' is a NoneType"),
+    ({"X-Key": b"hush-hush"}, "'X-Key' is a bytes"),
+    ("hush-hush", "is a str"),
+]
+
+
+@pytest.mark.parametrize(("headers", "said"), WRONG_HEADERS)
+@pytest.mark.parametrize("made", [ChatKimi, Kimi, KimiClient, KimiFiles, KimiFileReader, KimiFormulas])
+def test_headers_that_are_none_are_refused_at_construction(made: Any, headers: Any, said: str) -> None:
+    arguments: dict[str, Any] = {"api_key": KEY, "base_url": "http://127.0.0.1:9/v1", "default_headers": headers}
+    if made is KimiFormulas:
+        arguments["uris"] = ["moonshot/date:latest"]
+    with pytest.raises(KimiRequestError, match=f"default_headers.*{said}") as caught:
+        made(**arguments)
+    assert_silent("".join(traceback.format_exception(caught.value)))
+
+
+@pytest.mark.parametrize(("headers", "said"), WRONG_HEADERS)
+@pytest.mark.parametrize("way", WAYS)
+def test_headers_of_a_call_that_are_none_are_refused(kimi: KimiEmulator, way: str, headers: Any, said: str) -> None:
+    client = KimiClient(api_key=KEY, base_url=kimi.base_url)
+    with pytest.raises(KimiRequestError, match=f"extra_headers.*{said}") as caught:
+        ask(client, way, headers=headers)
+    assert_silent("".join(traceback.format_exception(caught.value)))
+    assert not kimi.requests
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_debugger_sees_none_in_a_connection(kimi: KimiEmulator, way: str) -> None:
+    client = KimiClient(api_key=KEY, base_url=kimi.base_url, default_headers=HEADERS)
+    ask(client, way)
+    assert_silent((vars(client), vars(client.connection), vars(client.uploads)))
+    client.close()
+
+
+def test_a_debugger_sees_none_in_a_model(chat: ChatKimi, llm: Kimi) -> None:
+    chat.invoke("hi")
+    llm.complete("hi")
+    assert_silent((chat.__pydantic_private__, llm.__pydantic_private__))
 
 
 def test_the_header_of_a_call_reaches_the_host_and_not_the_next_call(kimi: KimiEmulator, chat: ChatKimi) -> None:

@@ -12,7 +12,7 @@ from kimi_wire import errors
 from kimi_wire.answers import Answer, Completion, Delta, StreamState, parse_completion
 from kimi_wire.endpoints.uploads import Uploads
 from kimi_wire.requests import Request
-from kimi_wire.transport import KimiConnection, body_argument, response_class
+from kimi_wire.transport import KimiConnection, body_argument, resolve_headers, response_class
 
 
 class KimiClient:
@@ -144,7 +144,7 @@ class KimiClient:
         and blanks `Authorization` and `api-key` only.
         """
         options = dict(options or {})
-        headers = options.pop("headers", None)
+        headers = resolve_headers(options.pop("headers", None), "extra_headers")
         return client.with_options(default_headers=headers) if headers else client, options
 
     def _stream_options(self, options: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     )
     from kimi_wire.errors.exchange import attempt_of, excerpt, parse_request_id, public_url
     from kimi_wire.errors.hints import REGIONS
-    from kimi_wire.errors.refusals import advise_retry, parse_refusal, refusal_of
+    from kimi_wire.errors.refusals import advise_retry, mask, parse_refusal, refusal_of
 
 __all__ = [
     "REGIONS",
@@ -82,6 +82,7 @@ __all__ = [
     "attempt_of",
     "cause_of",
     "excerpt",
+    "mask",
     "parse_refusal",
     "parse_request_id",
     "public_url",
@@ -102,6 +103,6 @@ __getattr__ = lazy_names(
             "KimiQuotaError KimiRateLimitError KimiServerError KimiStatusError KimiTimeoutError "
             "KimiUnprocessableEntityError translate_error translate_stream_error cause_of"
         ),
-        "refusals": "advise_retry parse_refusal refusal_of",
+        "refusals": "advise_retry mask parse_refusal refusal_of",
     },
 )

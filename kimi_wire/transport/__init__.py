@@ -1,8 +1,8 @@
 """The way to the server: keys and hosts, the openai SDK, and the HTTP library below it.
 
 `connection` holds the clients, `courier` sends each attempt and marks refusals for the SDK's retries, `library` finds
-out which HTTP library is below, `aiohttp` is the faster way of asynchronous calls where its extra is installed. Nothing
-here knows what a chat is.
+out which HTTP library is below, `aiohttp` is the faster way of asynchronous calls where its extra is installed,
+`secrets` is what no repr shows. Nothing here knows what a chat is.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ from kimi_wire.transport.connection import (
     resolve_base_url,
 )
 from kimi_wire.transport.library import http_library, response_class
+from kimi_wire.transport.secrets import HiddenText, resolve_headers
 
 __all__ = [
     "BASE_URL_VARIABLES",
     "DEFAULT_MAX_RETRIES",
     "KEY_VARIABLES",
+    "HiddenText",
     "KimiConnection",
     "body_argument",
     "http_library",
     "resolve_api_key",
     "resolve_base_url",
+    "resolve_headers",
     "response_class",
 ]

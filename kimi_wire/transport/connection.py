@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from kimi_wire import errors  # some of its names need the SDK, and import it when they are asked for
-from kimi_wire.errors import KimiMissingKeyError, KimiRequestError, public_url
+from kimi_wire.errors import KimiMissingKeyError, KimiRequestError, mask, public_url
 from kimi_wire.transport import aiohttp as aiohttp_client
 from kimi_wire.transport.courier import with_courier
 from kimi_wire.transport.library import http_library, response_class
+from kimi_wire.transport.secrets import HiddenText, resolve_headers
 
 if TYPE_CHECKING:
     import openai
@@ -55,7 +56,7 @@ def resolve_api_key(api_key: str | None) -> str:
     if not (key.isascii() and key.isprintable()) or " " in key:
         api_key = key = ""  # a traceback may be printed with its variables
         raise KimiMissingKeyError("The API key has characters that no key has (spaces or non-ASCII); copy it again.")
-    return key
+    return HiddenText(key)
 
 
 def resolve_base_url(base_url: str | None) -> str:
@@ -63,20 +64,40 @@ def resolve_base_url(base_url: str | None) -> str:
 
     Raises:
         KimiRequestError: It is no http(s) URL, or has a user's name or password in it, which the HTTP library would
-            send in place of the key, and which would be in every log and in every copy of the settings.
+            send in place of the key, or a query, after which no path can follow. Either would be in every log and in
+            every copy of the settings, and is not in the error.
     """
-    url = base_url or next((os.environ[name] for name in BASE_URL_VARIABLES if os.environ.get(name)), DEFAULT_BASE_URL)
-    parts = urlsplit(url)
-    if "@" in parts.netloc:
-        base_url = url = public_url(url)
-        parts = urlsplit(url)
-        raise KimiRequestError(
-            f"The base_url of {url!r} has a user or password in it. Leave them out, and give what the host wants as "
-            "default_headers={'Authorization': 'Basic ...'} or as the `auth` of an http_client of your own."
+    given = base_url or next(
+        (os.environ[name] for name in BASE_URL_VARIABLES if os.environ.get(name)), DEFAULT_BASE_URL
+    )
+    url = given.strip() if isinstance(given, str) else ""  # as with keys: files end in a line feed
+    problem = ""
+    if "@" in url.partition("//")[2].partition("/")[0]:
+        problem = (
+            f"The base_url of {public_url(url)!r} has a user or password in it. Leave them out, and give what the host "
+            "wants as default_headers={'Authorization': 'Basic ...'} or as the `auth` of an http_client of your own."
         )
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise KimiRequestError(f"base_url={url!r} is not a URL such as {DEFAULT_BASE_URL!r}.")
+    elif "?" in url or "#" in url:
+        problem = (
+            f"The base_url of {public_url(url)!r} has a query or fragment, which no path can follow. Leave it out, and "
+            "give what the host wants as default_headers={...} or as the `params` of an http_client of your own."
+        )
+    elif not isinstance(given, str):
+        problem = f"base_url is a {type(given).__name__}, and not a URL such as {DEFAULT_BASE_URL!r}."
+    elif not _is_root(url):
+        problem = f"base_url={mask(url.rpartition('@')[2])!r} is not a URL such as {DEFAULT_BASE_URL!r}."
+    if problem:
+        base_url = given = url = ""  # a traceback may be printed with its variables
+        raise KimiRequestError(problem)
     return url.rstrip("/")
+
+
+def _is_root(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return url.isprintable() and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is no number
+        return False
 
 
 class KimiConnection:
@@ -92,7 +113,7 @@ class KimiConnection:
         timeout: Seconds, or an `openai.Timeout`; None is `READ_TIMEOUT` with `CONNECT_TIMEOUT`.
         stream_idle_timeout: Seconds a stream may be silent before it counts as broken; None is as `timeout`.
         max_retries: How often the SDK tries again; there is no other layer of retries.
-        default_headers: Headers for every request.
+        default_headers: Headers for every request; see `resolve_headers`.
         http_client: A client of the HTTP library the SDK is built on, for synchronous calls.
         http_async_client: The same for asynchronous ones; it is not closed with an event loop. None is one over aiohttp
             where the extra `aiohttp` is installed, else one of httpx.
@@ -110,10 +131,11 @@ class KimiConnection:
         http_client: Any = None,
         http_async_client: Any = None,
     ) -> None:
+        api_key = HiddenText(api_key)
         self._options: dict[str, Any] = {"api_key": api_key, "base_url": base_url, "max_retries": max_retries}
         self._timeout = timeout
         self._idle = stream_idle_timeout
-        self._default_headers = dict(default_headers or {})
+        self._default_headers = resolve_headers(default_headers)
         self._http_client = http_client
         self._http_async_client = http_async_client
         self._begin()
