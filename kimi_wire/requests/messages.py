@@ -195,7 +195,8 @@ def _pair_tool_messages(messages: list[JSON], *, repair: bool) -> list[JSON]:
     Returns:
         The same messages, and what is added after the answers to calls.
     """
-    taken: dict[str, int] = {}
+    taken: set[str] = set()
+    following: dict[tuple[str, int], int] = {}
     waiting: dict[str, list[JSON]] = {}  # the caller's id -> calls that are still to be answered, in order
     media: list[JSON] = []
     paired: list[JSON] = []
@@ -215,7 +216,7 @@ def _pair_tool_messages(messages: list[JSON], *, repair: bool) -> list[JSON]:
                 waiting, media = {}, []
             for call in message.get("tool_calls", ()):
                 waiting.setdefault(call["id"] or "", []).append(call)
-                _claim_id(call, taken)
+                _claim_id(call, taken, following)
         paired.append(message)
     return paired + _end_round(waiting, media, repair=repair)
 
@@ -236,25 +237,28 @@ def _answer(call: JSON, message: JSON) -> None:
         message |= {"name": name, "content": arguments}
 
 
-def _claim_id(call: JSON, taken: dict[str, int]) -> None:
+def _claim_id(call: JSON, taken: set[str], following: dict[tuple[str, int], int]) -> None:
     """Make the id of a (copied) call unique in the conversation, the same way each time.
 
     `list_dir:0` becomes the next free `list_dir:1`, so that an id keeps the form its model writes.
 
     Args:
         call: The call.
-        taken: The ids so far, each with the number that was given last to another call with that id.
+        taken: The ids so far.
+        following: For a stem and a number, one up to which those after it are taken: ids that are repeated by the
+            thousand are not all walked past each time.
     """
     wanted = unique = call["id"] or f"{call['function']['name']}:0"
     if wanted in taken:
         numbered = _NUMBERED_ID.fullmatch(wanted)
         stem, number = (numbered[1], int(numbered[2])) if numbered else (f"{wanted}_", 0)
-        number = max(number, taken[wanted])
+        passed = []
         while unique in taken:
-            number += 1
+            passed.append((stem, number))
+            number = following.get((stem, number), number + 1)
             unique = f"{stem}{number}"
-        taken[wanted] = number
-    taken[unique] = -1
+        following.update(dict.fromkeys(passed, number))
+    taken.add(unique)
     if unique != call["id"]:
         logger.debug("sent the tool call id %r as %r", call["id"], unique)
     call["id"] = unique

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import logging
+import re
+import time
 from typing import Any
 
 import pytest
@@ -195,6 +198,40 @@ def test_repeated_ids_get_numbers_of_their_own() -> None:
     assert [ids for ids in sent if ids] == [["f:0", "f:1"], ["f:2"], ["call_x"], ["call_x_1"]]
     answered = [(message["tool_call_id"], message["content"]) for message in rendered if message["role"] == "tool"]
     assert answered == [("f:1", "second"), ("f:0", "first"), ("f:2", "third"), ("call_x", "ok"), ("call_x_1", "ok")]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["f:0", "f:1", "f:2", "f:7", "f:03", "f_1", "x", "x_1", "x_2", "x_1_1", "f:999999999", "f:1000000000"]
+        ),
+        max_size=25,
+    )
+)
+def test_a_repeated_id_gets_the_next_number_that_is_free(ids: list[str]) -> None:
+    taken: list[str] = []
+    for wanted in ids:
+        stem, number = (wanted, 0)
+        if numbered := re.fullmatch(r"(.*[:_])(\d{1,9})", wanted):
+            stem, number = numbered[1], int(numbered[2])
+        others = (f"{stem}{'' if numbered else '_'}{free}" for free in itertools.count(number + 1))
+        taken.append(next(one for one in (wanted, *itertools.islice(others, 50)) if one not in taken))
+    rendered = render([user(), *(message for one in ids for message in (calls(one), answer(one)))])
+    assert [call["id"] for message in rendered for call in message.get("tool_calls", [])] == taken
+
+
+def test_thousands_of_repeated_ids_take_time_as_their_number_does() -> None:
+    def seconds(many: int) -> float:
+        once = [message for one in range(many) for message in (calls(f"f:{one}"), answer(f"f:{one}"))]
+        least = float("inf")
+        for _ in range(3):
+            begun = time.thread_time()
+            rendered = render_messages([user(), *once, *once], profile_for("kimi-k3"))
+            least = min(least, time.thread_time() - begun)
+        assert rendered[-1]["tool_call_id"] == f"f:{2 * many - 1}"
+        return least
+
+    assert seconds(4000) < 10 * seconds(1000)
 
 
 def test_equal_and_missing_ids_in_one_answer_are_paired_in_order() -> None:
