@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import gzip
 import json
 import socket
+import tracemalloc
+import zlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from kimi_wire.errors import KimiRateLimitError, KimiStatusError
+from kimi_wire import KimiFiles
+from kimi_wire.errors import KimiError, KimiRateLimitError, KimiResponseError, KimiStatusError
+from kimi_wire.transport import bodies
 from tests.test_odd_answers import WAYS, hear_from
 from tests.wire.test_aiohttp import read_request, serving
 
@@ -109,3 +115,115 @@ def test_a_header_that_repeats_the_key_is_blanked(adapter: str, way: str, header
         error = failure_of(port, adapter, way)
     assert KEY not in repr(error.response.headers.raw)
     assert b"***" in dict(error.response.headers.raw)[header.partition(b":")[0]]
+
+
+# --- bodies that do not end ---
+
+
+def packing(status: int, body: bytes, packings: bytes, asked: list[bytes]) -> Callable[[socket.socket], None]:
+    """What answers each request with a packed body."""
+
+    def answer(connection: socket.socket) -> None:
+        asked.append(read_request(connection))
+        encoding = b"\r\nContent-Encoding: " + packings if packings else b""
+        head = b"HTTP/1.1 %d Ok\r\nConnection: close%s\r\nContent-Length: %d\r\n\r\n" % (status, encoding, len(body))
+        connection.sendall(head + body)
+
+    return answer
+
+
+def read_whole(port: int, adapter: str, way: str, **settings: Any) -> KimiError:
+    with pytest.raises(KimiError) as caught:
+        asyncio.run(hear_from(f"http://127.0.0.1:{port}/v1", adapter, way, api_key=KEY, **settings))
+    return caught.value
+
+
+PACKED = {
+    "": bytes,
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "gzip, gzip": lambda body: gzip.compress(gzip.compress(body)),
+}
+
+
+@everywhere
+@in_all_ways
+@pytest.mark.parametrize("packings", PACKED)
+def test_an_error_of_any_length_is_read_as_far_as_it_is_told(
+    adapter: str, way: str, packings: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(bodies, "MAX_REFUSAL_BYTES", 3000)
+    asked: list[bytes] = []
+    body = PACKED[packings](b"<title>All is lost</title>" + b"lost " * 100_000)
+    with serving(packing(503, body, packings.encode(), asked)) as port:
+        error = read_whole(port, adapter, way)
+    assert isinstance(error, KimiStatusError)
+    assert error.status_code == 503
+    assert ("All is lost" in str(error)) == ("," not in packings)
+    assert len(error.response.content) <= 3000
+    assert len(asked) == 1
+
+
+@everywhere
+@pytest.mark.parametrize("way", ["whole", "awhole"])
+@pytest.mark.parametrize("packings", PACKED)
+def test_an_answer_of_any_length_is_refused_and_not_asked_for_again(
+    adapter: str, way: str, packings: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(bodies, "MAX_BODY_BYTES", 3000)
+    asked: list[bytes] = []
+    with serving(packing(200, PACKED[packings](b" " * 500_000), packings.encode(), asked)) as port:
+        error = read_whole(port, adapter, way, max_retries=2)
+    assert isinstance(error, KimiResponseError)
+    assert "is larger than 3000 bytes" in str(error)
+    assert len(asked) == 1
+
+
+@everywhere
+@pytest.mark.parametrize("way", ["stream", "astream"])
+def test_a_stream_that_is_packed_twice_is_not_unpacked(adapter: str, way: str) -> None:
+    asked: list[bytes] = []
+    with serving(packing(200, PACKED["gzip, gzip"](b"data: {}\n\n"), b"gzip, gzip", asked)) as port:
+        error = read_whole(port, adapter, way, max_retries=2)
+    assert isinstance(error, KimiResponseError)
+    assert "packed more than once" in str(error)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("call", ["list", "alist"])
+def test_other_endpoints_are_bounded_too(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "MAX_BODY_BYTES", 3000)
+    with serving(packing(200, gzip.compress(b" " * 500_000), b"gzip", [])) as port:
+        files = KimiFiles(KEY, f"http://127.0.0.1:{port}/v1", max_retries=0)
+        with pytest.raises(KimiResponseError, match="is larger than 3000 bytes"):
+            files.list() if call == "list" else asyncio.run(files.alist())
+
+
+@pytest.mark.parametrize("size", [2999, 3000])
+def test_what_fits_is_whole(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "MAX_BODY_BYTES", 3000)
+    body = b'{"data": []}'.ljust(size)
+    with serving(packing(200, gzip.compress(body), b"gzip", [])) as port:
+        assert KimiFiles(KEY, f"http://127.0.0.1:{port}/v1").list() == []
+
+
+@functools.cache
+def bomb() -> bytes:
+    packer = zlib.compressobj(wbits=31)
+    return b"".join([*(packer.compress(bytes(1_000_000)) for _ in range(400)), packer.flush()])
+
+
+@pytest.mark.slow
+@in_all_ways
+@pytest.mark.parametrize("status", [200, 503])
+def test_four_hundred_megabytes_are_not_kept(way: str, status: int) -> None:
+    """As an error they took 2.5 GB and 16 s."""
+    with serving(packing(status, bomb(), b"gzip", [])) as port:
+        tracemalloc.start()
+        try:
+            error = read_whole(port, "langchain", way)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert isinstance(error, KimiStatusError if status == 503 else KimiResponseError)
+    assert peak < (200 if status == 503 else 500) * 1_000_000

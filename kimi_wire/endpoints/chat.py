@@ -12,7 +12,7 @@ from kimi_wire import errors
 from kimi_wire.answers import Answer, Completion, Delta, StreamState, parse_completion
 from kimi_wire.endpoints.uploads import Uploads
 from kimi_wire.requests import Request
-from kimi_wire.transport import KimiConnection, body_argument, resolve_headers, response_class
+from kimi_wire.transport import KimiConnection, body_argument, resolve_headers, response_class, whole
 
 
 class KimiClient:
@@ -48,7 +48,7 @@ class KimiClient:
         answer = Answer(self.uploads.prepare(request))
         while answer.request is not None:
             try:
-                response = answer.sent(client.post(**_arguments(answer.request, options)))
+                response = answer.sent(whole(client.post(**_arguments(answer.request, options))))
             except Exception as error:
                 raise answer.fail(errors.translate_error(error)) from errors.cause_of(error)
             answer.take(parse_completion(response.content, response.headers, request.plan, answer.request.prefix))
@@ -60,7 +60,7 @@ class KimiClient:
         answer = Answer(await self.uploads.aprepare(request))
         while answer.request is not None:
             try:
-                response = answer.sent(await client.post(**_arguments(answer.request, options)))
+                response = answer.sent(whole(await client.post(**_arguments(answer.request, options))))
             except Exception as error:
                 raise answer.fail(errors.translate_error(error)) from errors.cause_of(error)
             answer.take(parse_completion(response.content, response.headers, request.plan, answer.request.prefix))
@@ -83,7 +83,7 @@ class KimiClient:
         answer = Answer(self.uploads.prepare(request))
         while answer.request is not None:
             try:
-                response = answer.sent(client.post(**_arguments(answer.request, options, stream=True)))
+                response = answer.sent(whole(client.post(**_arguments(answer.request, options, stream=True))))
             except Exception as error:
                 raise answer.fail(errors.translate_error(error)) from errors.cause_of(error)
             state, broken = StreamState(response.headers, request.plan, answer.request.prefix), None
@@ -106,7 +106,7 @@ class KimiClient:
         answer = Answer(await self.uploads.aprepare(request))
         while answer.request is not None:
             try:
-                response = answer.sent(await client.post(**_arguments(answer.request, options, stream=True)))
+                response = answer.sent(whole(await client.post(**_arguments(answer.request, options, stream=True))))
             except Exception as error:
                 raise answer.fail(errors.translate_error(error)) from errors.cause_of(error)
             state, broken = StreamState(response.headers, request.plan, answer.request.prefix), None

@@ -2,11 +2,12 @@
 
 `connection` holds the clients, `courier` sends each attempt and marks refusals for the SDK's retries, `library` finds
 out which HTTP library is below, `aiohttp` is the faster way of asynchronous calls where its extra is installed,
-`secrets` is what no repr shows. Nothing here knows what a chat is.
+`bodies` bounds what is read, `secrets` is what no repr shows. Nothing here knows what a chat is.
 """
 
 from __future__ import annotations
 
+from kimi_wire.transport.bodies import whole
 from kimi_wire.transport.connection import (
     BASE_URL_VARIABLES,
     DEFAULT_MAX_RETRIES,
@@ -31,4 +32,5 @@ __all__ = [
     "resolve_base_url",
     "resolve_headers",
     "response_class",
+    "whole",
 ]

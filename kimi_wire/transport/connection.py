@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from kimi_wire import errors  # some of its names need the SDK, and import it when they are asked for
 from kimi_wire.errors import KimiMissingKeyError, KimiRequestError, mask, public_url
 from kimi_wire.transport import aiohttp as aiohttp_client
+from kimi_wire.transport.bodies import whole
 from kimi_wire.transport.courier import with_courier
 from kimi_wire.transport.library import http_library, response_class
 from kimi_wire.transport.secrets import HiddenText, resolve_headers
@@ -187,7 +188,7 @@ class KimiConnection:
         """
         client = self.client()
         try:
-            return getattr(client, method)(path, cast_to=response_class(), **arguments)
+            return whole(getattr(client, method)(path, cast_to=response_class(), **arguments))
         except Exception as error:
             raise errors.translate_error(error) from errors.cause_of(error)
 
@@ -195,7 +196,7 @@ class KimiConnection:
         """The asynchronous twin of `request`."""
         client = await self.aclient()
         try:
-            return await getattr(client, method)(path, cast_to=response_class(), **arguments)
+            return whole(await getattr(client, method)(path, cast_to=response_class(), **arguments))
         except Exception as error:
             raise errors.translate_error(error) from errors.cause_of(error)
 

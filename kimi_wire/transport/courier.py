@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError, advise_retry, attempt_of, parse_request_id, public_url, refusal_of
+from kimi_wire.transport import bodies
 from kimi_wire.transport.library import library_of
 
 log = logging.getLogger("kimi_wire")
@@ -46,19 +47,20 @@ class Courier:
         hops = 0
         while True:
             try:
-                response = self._client.send(request, **{**arguments, "follow_redirects": False})
+                response = self._client.send(request, **{**arguments, "follow_redirects": False, "stream": True})
+                following = next_hop(request, response) if hops < _MAX_REDIRECTS else None
+                if following is None and not is_stream(response, arguments):
+                    bodies.read(response)
             except Exception as error:
                 failure = name_failure(error, request)
                 log_attempt(request, type(failure).__name__)
                 raise failure from error.__cause__
-            following = next_hop(request, response) if hops < _MAX_REDIRECTS else None
             if following is None:
                 break
             hops += 1
             response.close()
             request = following
         if response.status_code >= 300:
-            response.read()
             mark_refusal(response)
         log_attempt(request, f"HTTP {response.status_code}", parse_request_id(response.headers))
         return response
@@ -68,19 +70,20 @@ class Courier:
         hops = 0
         while True:
             try:
-                response = await self._client.send(request, **{**arguments, "follow_redirects": False})
+                response = await self._client.send(request, **{**arguments, "follow_redirects": False, "stream": True})
+                following = next_hop(request, response) if hops < _MAX_REDIRECTS else None
+                if following is None and not is_stream(response, arguments):
+                    await bodies.aread(response)
             except Exception as error:
                 failure = name_failure(error, request)
                 log_attempt(request, type(failure).__name__)
                 raise failure from error.__cause__
-            following = next_hop(request, response) if hops < _MAX_REDIRECTS else None
             if following is None:
                 break
             hops += 1
             await response.aclose()
             request = following
         if response.status_code >= 300:
-            await response.aread()
             mark_refusal(response)
         log_attempt(request, f"HTTP {response.status_code}", parse_request_id(response.headers))
         return response
@@ -101,6 +104,11 @@ def name_failure(error: Exception, request: Any) -> Exception:
     kind = http.ConnectError if "ClientConnectorError" in kinds else http.ReadError
     failure: Exception = kind(str(origin) or kinds[0], request=request)
     return failure
+
+
+def is_stream(response: Any, arguments: Mapping[str, Any]) -> bool:
+    """Whether somebody else is to read a response: the SDK asked for a stream, and it is one that can be read."""
+    return bool(arguments.get("stream")) and response.status_code < 300 and bodies.is_packed_once(response)
 
 
 def next_hop(request: Any, response: Any) -> Any:
