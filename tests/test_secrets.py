@@ -29,12 +29,14 @@ from kimi_wire.errors import public_url
 from kimi_wire.transport.connection import resolve_base_url
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi, KimiFileReader
+from tests.test_odd_answers import hear_from
 from tests.wire.test_client import WAYS, ask, request
 
 pytestmark = pytest.mark.both_transports
 
 KEY = "sk-secret-0123456789abcdef"
 HEADERS = {"X-Api-Key": "header-hush-hush", "Api-Key": "another-hush-hush"}
+HEARD_AS = {"complete": "whole", "acomplete": "awhole", "stream": "stream", "astream": "astream"}
 CALL_HEADERS = {"X-Call-Key": "call-hush-hush"}
 ACCOUNT = "org-0123456789abcdef"
 QUOTA = Failure(
@@ -202,6 +204,60 @@ def test_tracebacks_with_variables_show_none(kimi: KimiEmulator, way: str, fault
     own = [line for line in told.format() if "test_client.py" not in line and "test_secrets.py" not in line]
     assert_silent("".join(own))
     assert_silent("".join(traceback.format_exception(caught.value)))
+
+
+def whole_chain(error: BaseException | None) -> list[BaseException]:
+    """An error, and all that led to it, told by a traceback or not."""
+    found: list[BaseException] = []
+    waiting = [error]
+    while waiting:
+        if (one := waiting.pop()) is not None and not any(one is known for known in found):
+            found.append(one)
+            waiting += [one.__cause__, one.__context__]
+    return found
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("adapter", ["langchain", "llama_index"])
+def test_nothing_of_the_sdk_is_behind_an_error(kimi: KimiEmulator, adapter: str, way: str, fault: str) -> None:
+    """Its words are not masked, and loggers walk `__context__` too."""
+    base_url = "http://127.0.0.1:9/v1" if fault == "refused" else kimi.base_url
+    if (reply := FAULTS[fault]()) is not None:
+        kimi.script(reply)
+    heard = hear_from(base_url, adapter, HEARD_AS[way], api_key=KEY, default_headers=HEADERS)
+    with pytest.raises(KimiError) as caught:
+        asyncio.run(heard)
+    for error in whole_chain(caught.value):
+        assert not isinstance(error, openai.OpenAIError) or isinstance(error, KimiError)
+        assert_silent((str(error), error.args))
+
+
+@pytest.mark.parametrize("way", ["acomplete", "astream"])
+@pytest.mark.parametrize("began", [False, True])
+@pytest.mark.parametrize("stopped", ["wait_for", "cancel", *(["timeout"] if hasattr(asyncio, "timeout") else [])])
+@pytest.mark.parametrize("adapter", ["langchain", "llama_index"])
+def test_a_cancelled_call_shows_none(kimi: KimiEmulator, adapter: str, way: str, began: bool, stopped: str) -> None:
+    """The frames of the HTTP libraries have the headers of the request."""
+    silence: dict[str, Any] = {"stall_after": 2, "stall": 30} if began else {"delay": 30}
+    kimi.script(Reply("one two three four", **silence))
+
+    async def main() -> None:
+        heard = hear_from(kimi.base_url, adapter, HEARD_AS[way], api_key=KEY, default_headers=HEADERS)
+        if stopped == "wait_for":
+            await asyncio.wait_for(heard, 0.3)
+        if stopped == "timeout":
+            async with asyncio.timeout(0.3):
+                await heard
+        task = asyncio.ensure_future(heard)
+        asyncio.get_running_loop().call_later(0.3, task.cancel)
+        await task
+
+    with pytest.raises((asyncio.CancelledError, asyncio.TimeoutError)) as caught:
+        asyncio.run(main())
+    for error in whole_chain(caught.value):
+        told = traceback.TracebackException.from_exception(error, capture_locals=True)
+        assert_silent([frame.locals for frame in told.stack if "/tests/" not in frame.filename])
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Deliberately absent: the SDK's typed `chat.completions.create`; `_arguments` say
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
@@ -47,10 +48,8 @@ class KimiClient:
         client, options = self._per_call(self.connection.client(), options)
         answer = Answer(self.uploads.prepare(request))
         while answer.request is not None:
-            try:
+            with errors.translated(answer.fail):
                 response = answer.sent(whole(client.post(**_arguments(answer.request, options))))
-            except Exception as error:
-                raise answer.fail(errors.translate_error(error)) from errors.cause_of(error)
             answer.take(parse_completion(response.content, response.headers, request.plan, answer.request.prefix))
         return answer.completion
 
@@ -59,10 +58,8 @@ class KimiClient:
         client, options = self._per_call(await self.connection.aclient(), options)
         answer = Answer(await self.uploads.aprepare(request))
         while answer.request is not None:
-            try:
+            with errors.translated(answer.fail):
                 response = answer.sent(whole(await client.post(**_arguments(answer.request, options))))
-            except Exception as error:
-                raise answer.fail(errors.translate_error(error)) from errors.cause_of(error)
             answer.take(parse_completion(response.content, response.headers, request.plan, answer.request.prefix))
         return answer.completion
 
@@ -82,15 +79,15 @@ class KimiClient:
         client, options = self._per_call(self.connection.client(), self._stream_options(options))
         answer = Answer(self.uploads.prepare(request))
         while answer.request is not None:
-            try:
+            with errors.translated(answer.fail):
                 response = answer.sent(whole(client.post(**_arguments(answer.request, options, stream=True))))
-            except Exception as error:
-                raise answer.fail(errors.translate_error(error)) from errors.cause_of(error)
             state, broken = StreamState(response.headers, request.plan, answer.request.prefix), None
             try:
                 for chunk in response.iter_bytes():
                     for delta in state.feed(chunk):
                         yield delta
+            except (asyncio.CancelledError, KeyboardInterrupt) as error:
+                raise errors.bare(error) from None
             except Exception as error:
                 broken = None if state.done else errors.translate_stream_error(error, response, state.partial())
             finally:
@@ -105,15 +102,15 @@ class KimiClient:
         client, options = self._per_call(await self.connection.aclient(), self._stream_options(options))
         answer = Answer(await self.uploads.aprepare(request))
         while answer.request is not None:
-            try:
+            with errors.translated(answer.fail):
                 response = answer.sent(whole(await client.post(**_arguments(answer.request, options, stream=True))))
-            except Exception as error:
-                raise answer.fail(errors.translate_error(error)) from errors.cause_of(error)
             state, broken = StreamState(response.headers, request.plan, answer.request.prefix), None
             try:
                 async for chunk in response.aiter_bytes():
                     for delta in state.feed(chunk):
                         yield delta
+            except (asyncio.CancelledError, KeyboardInterrupt) as error:
+                raise errors.bare(error) from None
             except Exception as error:
                 broken = None if state.done else errors.translate_stream_error(error, response, state.partial())
             finally:

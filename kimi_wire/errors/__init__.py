@@ -44,9 +44,11 @@ if TYPE_CHECKING:
         KimiStatusError,
         KimiTimeoutError,
         KimiUnprocessableEntityError,
+        bare,
         cause_of,
         translate_error,
         translate_stream_error,
+        translated,
     )
     from kimi_wire.errors.exchange import attempt_of, excerpt, parse_request_id, public_url
     from kimi_wire.errors.hints import REGIONS
@@ -80,6 +82,7 @@ __all__ = [
     "StreamedError",
     "advise_retry",
     "attempt_of",
+    "bare",
     "cause_of",
     "excerpt",
     "mask",
@@ -90,6 +93,7 @@ __all__ = [
     "remade",
     "translate_error",
     "translate_stream_error",
+    "translated",
 ]
 
 __getattr__ = lazy_names(
@@ -101,7 +105,8 @@ __getattr__ = lazy_names(
             "KimiAPIError KimiAuthenticationError KimiBadRequestError KimiConflictError KimiConnectionError "
             "KimiContentFilterError KimiContextLengthError KimiNotFoundError KimiPermissionDeniedError "
             "KimiQuotaError KimiRateLimitError KimiServerError KimiStatusError KimiTimeoutError "
-            "KimiUnprocessableEntityError translate_error translate_stream_error cause_of"
+            "KimiUnprocessableEntityError translate_error translate_stream_error "
+            "translated cause_of bare"
         ),
         "refusals": "advise_retry mask parse_refusal refusal_of",
     },

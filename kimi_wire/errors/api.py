@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin
 
 import openai
@@ -134,6 +134,8 @@ _CONTEXT = re.compile(r"exceeded model token limit|input token length too long|e
 
 _LONGEST_URL = 500
 
+_Raised = TypeVar("_Raised", bound="BaseException | None")
+
 
 def translate_error(error: Exception) -> Exception:
     """Turn an error of the SDK into this project's.
@@ -181,7 +183,7 @@ def translate_stream_error(error: Exception, response: Any, partial: Any) -> Exc
     return error
 
 
-def cause_of(error: Exception) -> BaseException | None:
+def cause_of(error: BaseException) -> BaseException | None:
     """What to chain a translated error to: the HTTP library's failure, bare, and nothing of the SDK."""
     if isinstance(error, KimiError):
         return error.__cause__
@@ -190,7 +192,39 @@ def cause_of(error: Exception) -> BaseException | None:
     return bare(error.__cause__ if isinstance(error, openai.APIConnectionError) else error)
 
 
-def bare(error: BaseException | None) -> BaseException | None:
+class translated:  # read as a word: `with translated():`
+    """Have what goes wrong inside come out as this project's, and with nothing of the SDK about it.
+
+    An error that is raised where another one is handled has that as its context: the SDK's own, whose words are not
+    masked, would go with ours into every log of tracebacks.
+
+    Args:
+        finish: What else is to be done to an error.
+    """
+
+    def __init__(self, finish: Callable[[Exception], Exception] = lambda error: error) -> None:
+        self._finish = finish
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, trace: object) -> None:
+        del trace  # with all the frames that it has
+        if error is None:
+            return
+        failure, cause = error, cause_of(error)
+        if isinstance(error, Exception):
+            failure = self._finish(translate_error(error))
+        if failure is error and isinstance(error, KimiError):
+            return
+        try:
+            raise failure from (None if cause is failure else cause)
+        finally:
+            failure.__context__ = None
+            del error, failure, cause  # frames that hold their own error are garbage for long
+
+
+def bare(error: _Raised) -> _Raised:
     """An error without its frames and what led to it.
 
     The frames are of the SDK and the HTTP library, and their variables are the headers of the request, the key among

@@ -187,18 +187,14 @@ class KimiConnection:
             KimiError: Whatever goes wrong.
         """
         client = self.client()
-        try:
+        with errors.translated():
             return whole(getattr(client, method)(path, cast_to=response_class(), **arguments))
-        except Exception as error:
-            raise errors.translate_error(error) from errors.cause_of(error)
 
     async def arequest(self, method: str, path: str, **arguments: Any) -> Any:
         """The asynchronous twin of `request`."""
         client = await self.aclient()
-        try:
+        with errors.translated():
             return whole(await getattr(client, method)(path, cast_to=response_class(), **arguments))
-        except Exception as error:
-            raise errors.translate_error(error) from errors.cause_of(error)
 
     def close(self) -> None:
         """Close the connections of synchronous calls; the next call opens new ones."""
