@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kimi_wire.arguments import render_arguments
-from kimi_wire.errors import KimiFormulaError, KimiRequestError, excerpt
+from kimi_wire.errors import KimiFormulaError, KimiRequestError, excerpt, mask
 from kimi_wire.json_values import JSON, mapping, read_object, text_or_none
 from kimi_wire.transport import KimiConnection, body_argument
 
@@ -99,7 +99,9 @@ def parse_formula_tools(content: bytes, uri: str) -> list[FormulaTool]:
         function = mapping(mapping(tool).get("function"))
         name = function.get("name")
         if not (isinstance(name, str) and name):
-            raise KimiFormulaError(f"{uri} lists something that is no function: {str(tool)[:200]}", uri=uri)
+            raise KimiFormulaError(
+                f"{uri} lists something that is no function: {mask(str(tool)[:1000])[:200]}", uri=uri
+            )
         tools.append(
             FormulaTool(
                 uri=uri,
@@ -175,7 +177,7 @@ def parse_fiber(content: bytes, tool: FormulaTool) -> str:
 
 def _error_text(error: Any) -> str:
     said = error.get("message") if isinstance(error, dict) else error
-    return said if isinstance(said, str) else json.dumps(error, ensure_ascii=False)
+    return mask(said if isinstance(said, str) else json.dumps(error, ensure_ascii=False))
 
 
 class KimiFormulas:

@@ -205,6 +205,21 @@ def test_things_in_a_list_that_are_no_tools(tool: Any) -> None:
         parse_formula_tools(listed(tool), "a/b:c")
 
 
+def test_words_of_an_answer_show_no_key() -> None:
+    """Gateways repeat the request, with its header."""
+    echo = {"request": {"Authorization": "Bearer sk-hush-hush-hush"}}
+    with pytest.raises(KimiFormulaError) as unlisted:
+        parse_formula_tools(json.dumps({"tools": [echo]}).encode(), "a/b:c")
+    with pytest.raises(KimiFormulaError) as unheard:
+        parse_formula_tools(json.dumps(echo).encode(), "a/b:c")
+    with pytest.raises(KimiFormulaError) as failed:
+        parse_fiber(json.dumps({"status": "failed", "error": echo}).encode(), TOOL)
+    with pytest.raises(KimiFormulaError) as said:
+        parse_fiber(json.dumps({"error": {"message": "wrong key: sk-hush-hush-hush"}}).encode(), TOOL)
+    for caught in (unlisted, unheard, failed, said):
+        assert "hush" not in str(caught.value)
+
+
 def test_sparse_tools_are_completed() -> None:
     (tool,) = parse_formula_tools(listed({"function": {"name": "x", "description": None, "parameters": None}}), "a/b:c")
     assert tool == FormulaTool("a/b:c", "x", "x", "", {"type": "object", "properties": {}})
