@@ -16,7 +16,7 @@ REGIONS = {"api.moonshot.ai": "api.moonshot.cn", "api.moonshot.cn": "api.moonsho
 """The platform's two hosts. Accounts, balances and keys of one are unknown to the other."""
 
 # "tools.function.parameters is not a valid moonshot flavored json schema, details: <At path 'root': ...>"
-_SCHEMA = re.compile(r"(?:(\S{1,200}) is not a valid moonshot flavored json schema|flavored json schema)", re.I)
+_SCHEMA = re.compile(r"(?:(?<!\S)(\S{1,200}) is not a valid moonshot flavored json schema|flavored json schema)", re.I)
 _SCHEMA_PATH = re.compile(r"At path '([^']{1,300})'")
 
 # Pieces of messages (platform.kimi.ai/docs/api/errors, and threads on GitHub) and what to do; the first match counts.
