@@ -235,7 +235,14 @@ def test_nothing_of_the_sdk_is_behind_an_error(kimi: KimiEmulator, adapter: str,
 
 @pytest.mark.parametrize("way", ["acomplete", "astream"])
 @pytest.mark.parametrize("began", [False, True])
-@pytest.mark.parametrize("stopped", ["wait_for", "cancel", *(["timeout"] if hasattr(asyncio, "timeout") else [])])
+@pytest.mark.parametrize(
+    "stopped",
+    [
+        "wait_for",
+        pytest.param("cancel", marks=pytest.mark.deep),  # as `wait_for` does
+        *([pytest.param("timeout", marks=pytest.mark.deep)] if hasattr(asyncio, "timeout") else []),
+    ],
+)
 @pytest.mark.parametrize("adapter", ["langchain", "llama_index"])
 def test_a_cancelled_call_shows_none(kimi: KimiEmulator, adapter: str, way: str, began: bool, stopped: str) -> None:
     """The frames of the HTTP libraries have the headers of the request."""
