@@ -17,6 +17,7 @@ import pytest
 from kimi_wire import KimiFiles
 from kimi_wire.errors import KimiError, KimiRateLimitError, KimiResponseError, KimiStatusError
 from kimi_wire.transport import bodies
+from kimi_wire.transport.library import http_library
 from tests.test_odd_answers import WAYS, hear_from
 from tests.wire.test_aiohttp import read_request, serving
 
@@ -92,6 +93,18 @@ ODD_PLACES = {
 }
 
 
+def is_refused_by_the_library(location: bytes) -> bool:
+    """Whether the HTTP library keeps a redirect to itself: httpx, and httpx2 before 2.16, raise in its place."""
+    http = http_library()
+    redirect = http.Response(301, headers=[(b"location", location)])
+    client = http.Client(transport=http.MockTransport(lambda request: redirect))
+    try:
+        client.get("http://127.0.0.1/", follow_redirects=False)
+    except http.RemoteProtocolError:
+        return True
+    return False
+
+
 @everywhere
 @in_all_ways
 @pytest.mark.parametrize("status", [301, 307])
@@ -99,6 +112,9 @@ ODD_PLACES = {
 def test_a_redirect_to_no_address_is_an_error_that_says_where(adapter: str, way: str, name: str, status: int) -> None:
     sent, shown = ODD_PLACES[name]
     with serving(refusing(status, b"Location: " + sent)) as port:
+        if is_refused_by_the_library(sent):
+            assert "Invalid URL in location header" in str(read_whole(port, adapter, way))
+            return
         error = failure_of(port, adapter, way)
     assert error.status_code == status
     assert "redirects to " in str(error)
