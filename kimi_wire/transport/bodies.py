@@ -17,6 +17,9 @@ MAX_BODY_BYTES = 128 * 1024 * 1024
 MAX_REFUSAL_BYTES = 1024 * 1024
 """The same for an error, of whose words some hundred are told."""
 
+PACKINGS = "gzip, deflate"
+"""What a body may be packed by, as the server is told."""
+
 _CUT = "kimi_cut"
 
 # The pair differs by `async` and `await` only; tests/test_architecture.py compares it.
@@ -26,7 +29,7 @@ def read(response: Any) -> None:
     """Read a response's body, up to its limit, and close it."""
     body = _Body(response)
     try:
-        if is_packed_once(response):
+        if can_be_counted(response):
             with closing(response.iter_bytes()) as pieces:
                 for piece in pieces:
                     if not body.take(piece):
@@ -40,7 +43,7 @@ async def aread(response: Any) -> None:
     """The asynchronous twin of `read`."""
     body = _Body(response)
     try:
-        if is_packed_once(response):
+        if can_be_counted(response):
             async with aclosing(response.aiter_bytes()) as pieces:
                 async for piece in pieces:
                     if not body.take(piece):
@@ -50,9 +53,13 @@ async def aread(response: Any) -> None:
     body.keep()
 
 
-def is_packed_once(response: Any) -> bool:
-    """Whether a body is packed once at most: each time makes a thousand bytes of one, before anybody can count them."""
-    return "," not in (response.headers.get("content-encoding") or "")
+def can_be_counted(response: Any) -> bool:
+    """Whether a body can be unpacked piece by piece: gzip makes a thousand bytes of one at most.
+
+    Packed twice it is a million, and brotli makes 100 MB of 158 bytes, in one piece, before anybody can count them.
+    """
+    packings = (response.headers.get("content-encoding") or "").lower()
+    return "," not in packings and packings.strip() not in ("br", "zstd")
 
 
 def whole(response: Any) -> Any:
@@ -63,8 +70,8 @@ def whole(response: Any) -> Any:
     """
     if response.extensions.get(_CUT):
         raise KimiResponseError(
-            f"The server's answer is larger than {MAX_BODY_BYTES} bytes, or packed more than once, which none of the "
-            "API is. Check the base_url.",
+            f"The server's answer is larger than {MAX_BODY_BYTES} bytes, or packed otherwise than by gzip or deflate, "
+            "once, which none of the API is. Check the base_url.",
             request_id=parse_request_id(response.headers),
         )
     return response
@@ -77,7 +84,7 @@ class _Body:
         self._response = response
         self._left = MAX_REFUSAL_BYTES if response.status_code >= 300 else MAX_BODY_BYTES
         self._pieces: list[bytes] = []
-        response.extensions[_CUT] = not is_packed_once(response)
+        response.extensions[_CUT] = not can_be_counted(response)
 
     def take(self, piece: bytes) -> bool:
         """Take a piece, or what there is room for; says whether that was all of it."""

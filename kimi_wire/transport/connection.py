@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from kimi_wire import errors  # some of its names need the SDK, and import it when they are asked for
 from kimi_wire.errors import KimiMissingKeyError, KimiRequestError, mask, public_url
 from kimi_wire.transport import aiohttp as aiohttp_client
-from kimi_wire.transport.bodies import whole
+from kimi_wire.transport.bodies import PACKINGS, whole
 from kimi_wire.transport.courier import with_courier
 from kimi_wire.transport.library import http_library, response_class
 from kimi_wire.transport.secrets import HiddenText, resolve_headers
@@ -264,6 +264,7 @@ class KimiConnection:
             "timeout": self._http_timeout(),
             "default_headers": {
                 **{name: openai.Omit() for name in unwanted if name.lower() != "authorization"},
+                "Accept-Encoding": PACKINGS,  # where brotli is installed, the HTTP library asks for it
                 **authorization,
                 **self._default_headers,
             },

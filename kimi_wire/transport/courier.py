@@ -108,7 +108,7 @@ def name_failure(error: Exception, request: Any) -> Exception:
 
 def is_stream(response: Any, arguments: Mapping[str, Any]) -> bool:
     """Whether somebody else is to read a response: the SDK asked for a stream, and it is one that can be read."""
-    return bool(arguments.get("stream")) and response.status_code < 300 and bodies.is_packed_once(response)
+    return bool(arguments.get("stream")) and response.status_code < 300 and bodies.can_be_counted(response)
 
 
 def next_hop(request: Any, response: Any) -> Any:
