@@ -19,6 +19,7 @@ from langchain_core.documents import Document
 
 from kimi_wire.endpoints import DEFAULT_CONCURRENCY, KimiFiles
 from kimi_wire.errors import KimiError, KimiRequestError
+from kimi_wire.transport import hiding_secrets
 from langchain_kimi.adapt import adapted
 
 logger = logging.getLogger("langchain_kimi")
@@ -50,6 +51,7 @@ class KimiFileParser(BaseBlobParser):
         KimiRequestError: The URL is none.
     """
 
+    @hiding_secrets
     def __init__(
         self,
         api_key: str | None = None,
@@ -61,7 +63,7 @@ class KimiFileParser(BaseBlobParser):
         self._files = KimiFiles(api_key, base_url, max_concurrency=max_concurrency, **options)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._files!r})"
+        return f"{type(self).__name__}({vars(self).get('_files')!r})"
 
     # Each pair below differs by `async` and `await` only; tests/test_architecture.py compares them.
 
@@ -124,6 +126,7 @@ class KimiFileLoader(BaseLoader):
         ImportError: `show_progress` is set without `tqdm`.
     """
 
+    @hiding_secrets
     def __init__(
         self,
         path_or_paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
@@ -150,7 +153,7 @@ class KimiFileLoader(BaseLoader):
         self._parser = KimiFileParser(api_key, base_url, max_concurrency=max_concurrency, **options)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({[str(path) for path in self._paths]})"
+        return f"{type(self).__name__}({[str(path) for path in vars(self).get('_paths', ())]})"
 
     def lazy_load(self) -> Iterator[Document]:
         """Load the files one by one.

@@ -11,7 +11,7 @@ from pydantic import PrivateAttr
 from kimi_wire.endpoints import FormulaTool, KimiFormulas
 from kimi_wire.errors import KimiError, KimiFormulaError
 from kimi_wire.model_object import plain_secret
-from kimi_wire.transport import DEFAULT_MAX_RETRIES
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, hiding_secrets
 from langchain_kimi.adapt import adapted
 
 HandleToolError = bool | str | Callable[[ToolException], str] | None
@@ -95,6 +95,7 @@ class KimiFormulaToolkit(BaseToolkit):
     _formulas: KimiFormulas = PrivateAttr()
     _handle_tool_error: HandleToolError = PrivateAttr()
 
+    @hiding_secrets
     def __init__(
         self,
         uris: Sequence[str] | str,

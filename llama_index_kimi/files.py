@@ -16,7 +16,7 @@ from kimi_wire.endpoints import DEFAULT_CONCURRENCY, KimiFiles
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.model_object import fill_state, plain_secret, without_secrets
 from kimi_wire.settings import suggest
-from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url, resolve_headers
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, hiding_secrets, resolve_api_key, resolve_base_url, resolve_headers
 
 Files: TypeAlias = "str | PurePath | Sequence[str | PurePath]"
 
@@ -70,6 +70,7 @@ class KimiFileReader(BasePydanticReader):
 
     _files: KimiFiles | None = PrivateAttr(default=None)
 
+    @hiding_secrets
     def __init__(self, api_key: str | SecretStr | None = None, api_base: str | None = None, **kwargs: Any) -> None:
         """Set the reader up; nothing is sent. See the class for the arguments."""
         api_base = api_base or kwargs.pop("base_url", None)

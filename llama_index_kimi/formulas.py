@@ -10,6 +10,7 @@ from llama_index.core.tools.tool_spec.base import BaseToolSpec
 
 from kimi_wire import KimiFormulaError
 from kimi_wire.endpoints import FormulaTool, KimiFormulas
+from kimi_wire.transport import hiding_secrets
 from llama_index_kimi.tools import SchemaMetadata
 
 
@@ -103,6 +104,7 @@ class KimiFormulaToolSpec(BaseToolSpec):
         ```
     """
 
+    @hiding_secrets
     def __init__(
         self,
         uris: Sequence[str] | str,

@@ -22,13 +22,13 @@ from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.llms import ChatMessage
 
 from kimi_emulator import Failure, KimiEmulator, Reply
-from kimi_wire import KimiError, KimiFiles, KimiMissingKeyError, KimiRequestError
+from kimi_wire import KimiError, KimiFiles, KimiMissingKeyError, KimiPlatform, KimiRequestError
 from kimi_wire.endpoints.chat import KimiClient
 from kimi_wire.endpoints.formulas import KimiFormulas
 from kimi_wire.errors import public_url
 from kimi_wire.transport.connection import resolve_base_url
-from langchain_kimi import ChatKimi
-from llama_index_kimi import Kimi, KimiFileReader
+from langchain_kimi import ChatKimi, KimiFileLoader, KimiFileParser, KimiFormulaToolkit
+from llama_index_kimi import Kimi, KimiFileReader, KimiFormulaToolSpec
 from tests.test_odd_answers import hear_from
 from tests.wire.test_client import WAYS, ask, request
 
@@ -287,6 +287,16 @@ def test_a_cancelled_call_shows_none(kimi: KimiEmulator, adapter: str, way: str,
         lambda hidden: Kimi(api_key=hidden(), temprature=1),
         lambda hidden: Kimi(api_key=hidden() + " \x00"),
         lambda hidden: Kimi(api_key=hidden(), timeout="soon"),
+        lambda hidden: KimiFiles(hidden(), "no url"),
+        lambda hidden: KimiFiles(api_key=hidden(), max_concurrency=0),
+        lambda hidden: KimiFormulas("a/b:c", hidden(), default_headers={"X-Key": hidden() + "\né"}),
+        lambda hidden: KimiPlatform(hidden(), f"https://gateway.example/v1?token={hidden()}"),
+        lambda hidden: KimiFileLoader("a.pdf", api_key=hidden(), base_url="no url"),
+        lambda hidden: KimiFileParser(hidden(), "no url"),
+        lambda hidden: KimiFormulaToolkit("a/b:c", api_key=hidden(), base_url=hidden()),
+        lambda hidden: KimiFileReader(api_key=hidden(), base_url="no url"),
+        lambda hidden: KimiFileReader(hidden(), temprature=1),
+        lambda hidden: KimiFormulaToolSpec("none", hidden()),
         lambda hidden: Kimi(api_key=hidden(), http_client=object()).complete("hi"),
         lambda hidden: ChatKimi(api_key=hidden(), http_client=object()).invoke("hi"),
     ],

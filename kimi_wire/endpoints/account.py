@@ -13,7 +13,7 @@ from kimi_wire.json_values import JSON, count_or_none, mapping, text_or_none
 from kimi_wire.profiles import profile_for
 from kimi_wire.requests import render_each
 from kimi_wire.settings import DEFAULT_MODEL
-from kimi_wire.transport import KimiConnection, body_argument
+from kimi_wire.transport import KimiConnection, body_argument, hiding_secrets
 
 Messages: TypeAlias = "str | Sequence[Mapping[str, Any]]"
 
@@ -87,6 +87,7 @@ class KimiPlatform:
         KimiRequestError: The URL is none.
     """
 
+    @hiding_secrets
     def __init__(
         self,
         api_key: str | None = None,
@@ -110,7 +111,7 @@ class KimiPlatform:
         return cls(connection=connection)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._connection!r})"
+        return f"{type(self).__name__}({vars(self).get('_connection')!r})"
 
     # Each pair below differs by `async` and `await` only; tests/test_architecture.py compares them.
 

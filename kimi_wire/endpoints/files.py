@@ -15,7 +15,7 @@ from kimi_wire.endpoints.bodies import parse_object
 from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, parse_request_id
 from kimi_wire.json_values import count_or_none
 from kimi_wire.media import Document, FileInput, aread_document, read_document
-from kimi_wire.transport import KimiConnection
+from kimi_wire.transport import KimiConnection, hiding_secrets
 from kimi_wire.warn import warn
 
 DEFAULT_CONCURRENCY = 4
@@ -78,6 +78,7 @@ class KimiFiles:
         KimiRequestError: The URL is none, or `max_concurrency` is less than 1.
     """
 
+    @hiding_secrets
     def __init__(
         self,
         api_key: str | None = None,
@@ -96,7 +97,7 @@ class KimiFiles:
         )
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._connection!r})"
+        return f"{type(self).__name__}({vars(self).get('_connection')!r})"
 
     # Each pair below differs by `async` and `await` only; tests/test_architecture.py compares them.
 

@@ -16,7 +16,7 @@ from typing import Any
 from kimi_wire.arguments import render_arguments
 from kimi_wire.errors import KimiFormulaError, KimiRequestError, excerpt, mask
 from kimi_wire.json_values import JSON, mapping, read_object, text_or_none
-from kimi_wire.transport import KimiConnection, body_argument
+from kimi_wire.transport import KimiConnection, body_argument, hiding_secrets
 
 KNOWN_FORMULAS = tuple(
     f"moonshot/{name}:latest"
@@ -195,6 +195,7 @@ class KimiFormulas:
         KimiRequestError: There is no uri, or one, or the URL, has another form.
     """
 
+    @hiding_secrets
     def __init__(
         self, uris: Sequence[str] | str, api_key: str | None = None, base_url: str | None = None, **options: Any
     ) -> None:
@@ -206,7 +207,7 @@ class KimiFormulas:
         self._tools: list[FormulaTool] | None = None
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({list(self.uris)})"
+        return f"{type(self).__name__}({list(vars(self).get('uris', ()))})"
 
     # Each pair below differs by `async` and `await` only; tests/test_architecture.py compares them.
 

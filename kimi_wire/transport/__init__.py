@@ -18,7 +18,7 @@ from kimi_wire.transport.connection import (
     resolve_base_url,
 )
 from kimi_wire.transport.library import http_library, response_class
-from kimi_wire.transport.secrets import HiddenText, resolve_headers
+from kimi_wire.transport.secrets import HiddenText, hiding_secrets, resolve_headers
 
 __all__ = [
     "BASE_URL_VARIABLES",
@@ -27,6 +27,7 @@ __all__ = [
     "HiddenText",
     "KimiConnection",
     "body_argument",
+    "hiding_secrets",
     "http_library",
     "resolve_api_key",
     "resolve_base_url",
