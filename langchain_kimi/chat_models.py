@@ -404,7 +404,7 @@ class ChatKimi(BaseChatModel):
             completion = self._client.complete(request, options)
         except KimiError as error:
             raise adapted(error) from error
-        explain(completion)
+        explain(completion, has_all=True)
         return parse_completion(completion)
 
     async def _agenerate(
@@ -419,7 +419,7 @@ class ChatKimi(BaseChatModel):
             completion = await self._client.acomplete(request, options)
         except KimiError as error:
             raise adapted(error) from error
-        explain(completion)
+        explain(completion, has_all=True)
         return parse_completion(completion)
 
     def _stream(

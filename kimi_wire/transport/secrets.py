@@ -71,7 +71,8 @@ def resolve_headers(headers: Mapping[str, str] | None, argument: str = "default_
     """
     problem, resolved = "", HiddenHeaders()
     if headers is not None and not isinstance(headers, Mapping):
-        problem = f"{argument} is a {type(headers).__name__}; it takes names and values, as {{'X-Team': 'blue'}}."
+        kind = "str" if isinstance(headers, str) else type(headers).__name__
+        problem = f"{argument} is a {kind}; it takes names and values, as {{'X-Team': 'blue'}}."
         headers = None
     for number, (name, value) in enumerate((headers or {}).items(), 1):
         if not (isinstance(name, str) and _NAME.fullmatch(name)):
