@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kimi_wire.errors import KimiRequestError
 from kimi_wire.media import render_attachment
 
 # Anthropic says document, the Responses API input_*, MCP's servers resource, and Google media.
@@ -89,13 +88,8 @@ def _render_file(kind: str, block: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(data, str) and data[:5].lower() == "data:":
         url, data = data, None
     title = _find([*places, *extras], "filename", "title", "name", "uri")
-    if text is not None and (context := _find(places, "context")):
+    if isinstance(text, str) and (context := _find(places, "context")):
         text = f"{context}\n\n{text}"
-    for name, value in (("url", url), ("file_id", file_id), ("text", text)):
-        if value is not None and not isinstance(value, str):
-            raise KimiRequestError(f"The {name} of a {block['type']} block is {type(value).__name__}, not text.")
-    if data is not None and not isinstance(data, (str, bytes)):
-        raise KimiRequestError(f"The data of a {block['type']} block is {type(data).__name__}, not base64.")
     return render_attachment(
         kind,
         data=data,

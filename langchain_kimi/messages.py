@@ -197,12 +197,15 @@ def _render_invalid_call(call: InvalidToolCall) -> dict[str, Any]:
 
 def _find_calls(content: list[Any]) -> list[dict[str, Any]]:
     """The calls of a message that has them as blocks alone: a history in the form of Anthropic's API."""
-    blocks = [block for block in content if _kind(block) == "tool_use"]
+    blocks = [block for block in content if _kind(block) == "tool_use" and isinstance(block.get("id"), str)]
     return [
         {
             "id": block.get("id"),
             "type": "function",
-            "function": {"name": block.get("name") or "", "arguments": render_arguments(block.get("input") or {})},
+            "function": {
+                "name": block.get("name") or "",
+                "arguments": render_arguments(block["input"] if isinstance(block.get("input"), dict) else {}),
+            },
         }
         for block in blocks
     ]

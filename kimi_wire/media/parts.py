@@ -64,6 +64,9 @@ def render_attachment(
     Raises:
         KimiRequestError: The file cannot be part of a chat, or its content is missing.
     """
+    _check_words(kind, url=url, file_id=file_id, text=text, media_type=media_type, title=title, source=source)
+    if data is not None and not isinstance(data, (str, bytes)):
+        raise KimiRequestError(f"The data of a {kind} block is {type(data).__name__}, not base64.")
     article = "An" if kind[0] in "ai" else "A"
     name = f"The {kind} {title!r}" if title else f"{article} {kind} block"
     if kind == "audio":
@@ -90,6 +93,12 @@ def render_attachment(
                 f"{name} points to {show_url(url)}, and is not said to be an image or video. {DOCUMENTS}"
             )
     return {"type": f"{kind}_url", f"{kind}_url": {"url": url}}
+
+
+def _check_words(kind: str, **words: Any) -> None:
+    for name, value in words.items():
+        if value is not None and not isinstance(value, str):
+            raise KimiRequestError(f"The {name} of a {kind} block is {type(value).__name__}, not text.")
 
 
 def _render_file(data: str, found: str | None, media_type: str | None, title: str | None, name: str) -> JSON:

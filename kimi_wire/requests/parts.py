@@ -96,7 +96,8 @@ def _render_part(part: Any, index: int, role: str, profile: Profile, media_urls:
         return _render_result(part, index, profile, media_urls)
     if kind in KINDS:
         return render_media(part, f"Message {index}", role, profile, media_urls)
-    raise KimiRequestError(f"Message {index} has a content part of type {kind!r}; Kimi takes {['text', *KINDS]}.")
+    known = f"; Kimi takes {['text', *KINDS]}" if kind not in _TEXTS else ", and something else than a text in it"
+    raise KimiRequestError(f"Message {index} has a content part of type {kind!r}{known}.")
 
 
 def _find_text(part: Any, role: str) -> str | None:
@@ -104,7 +105,7 @@ def _find_text(part: Any, role: str) -> str | None:
     kind = _kind(part)
     if kind in _TEXTS:
         text = part.get(_TEXTS[kind])
-        return text if isinstance(text, str) else None if role == "tool" else text or ""
+        return "" if text is None and role != "tool" else text if isinstance(text, str) else None
     if isinstance(part, str):
         return part
     if not isinstance(part, Mapping) or not isinstance(part.get("text"), str):

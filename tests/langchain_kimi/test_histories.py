@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from kimi_emulator import KimiEmulator
 from kimi_wire.errors import KimiRequestError
+from langchain_kimi.messages import render_messages
 from tests.langchain_kimi.histories import ANSWERS, ONLY_MACHINERY, PNG
 
 CALL = AIMessage("", tool_calls=[{"name": "f", "args": {"x": 1}, "id": "toolu_1", "type": "tool_call"}])
@@ -197,6 +198,15 @@ RESULTS: list[tuple[Any, str]] = [
 async def test_a_tools_result_reaches_the_model(kimi: KimiEmulator, make: Any, content: Any, sent: str) -> None:
     await ask(make(), "invoke", HumanMessage("?"), CALL, ToolMessage(content, tool_call_id="toolu_1"))
     assert result(kimi) == sent
+
+
+@pytest.mark.parametrize("wrong", [5, True, {}, ["a"], b"a"], ids=lambda wrong: type(wrong).__name__)
+def test_a_result_that_looks_like_a_file_and_is_none(make: Any, wrong: Any) -> None:
+    """A tool's data may have the keys of a block, with anything in them."""
+    for kind in ("image", "file", "resource", "input_image", "input_file", "search_result", "media", "text-plain"):
+        for key in ("url", "file_id", "text", "title", "name", "mime_type", "base64", "image_url", "content", "source"):
+            block = {"type": kind, key: wrong}
+            assert render_messages([ToolMessage([block], tool_call_id="1")])[0]["content"]
 
 
 @pytest.mark.parametrize("way", WAYS)

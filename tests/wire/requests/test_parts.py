@@ -98,7 +98,7 @@ def test_what_is_sealed_inside_of_a_part_stays_behind() -> None:
         ([{"text": "a", "thought": True}, "b"], "b"),
         ([{"type": "reasoning_text", "text": "a"}, {"type": "odd"}], None),
         ([{"type": "image_url", "image_url": {"url": "https://x"}}], None),
-        ([{"type": ["odd"]}, 5, None, {}], None),
+        ([{"type": ["odd"]}, 5, None, {}, {"type": "text", "text": [5]}], None),
     ],
 )
 def test_what_an_assistant_said(parts: list[Any], text: str | None) -> None:
@@ -106,7 +106,7 @@ def test_what_an_assistant_said(parts: list[Any], text: str | None) -> None:
 
 
 @pytest.mark.parametrize("role", ["user", "system"])
-@pytest.mark.parametrize("part", [{"type": "odd"}, {"type": ["odd"]}, {}, 5, None])
+@pytest.mark.parametrize("part", [{"type": "odd"}, {"type": ["odd"]}, {}, {"type": "text", "text": 5}, 5, None])
 def test_what_a_person_says_has_to_have_a_form(role: str, part: Any) -> None:
     with pytest.raises(KimiRequestError, match="Message 0 has a content part of type"):
         render_messages([{"role": role, "content": [part]}], profile_for("kimi-k3"))
