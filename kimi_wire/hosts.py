@@ -182,8 +182,11 @@ def _like(base: Host, name: str, *addresses: str, **facts: tuple[Any, Source]) -
     return replace(base, name=name, addresses=addresses, sources=MappingProxyType(sources), **values)
 
 
-MOONSHOT = Host("moonshot", ("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com", "api.kimi.ai"))
-"""Moonshot's own platform."""
+MOONSHOT = Host(
+    "moonshot",
+    ("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com", "api.kimi.ai", "localhost", "127.0.0.1", "::1"),
+)
+"""Moonshot's own platform, and its stand-in on this machine, which gets the same bytes."""
 
 # Gateways have answered a missing key with "422, message.6.content invalid input", and the conversation stays broken;
 # Moonshot's own client sends null to every host but its own since then (MoonshotAI/kimi-code PR3052).

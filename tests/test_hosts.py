@@ -23,7 +23,7 @@ from llama_index.core.memory import ChatMemoryBuffer
 from pydantic import BaseModel
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
-from kimi_wire import KimiRequestError, KimiWarning
+from kimi_wire import KimiRequestError, KimiWarning, hosts
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 
@@ -61,7 +61,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def host(kind: str) -> Iterator[KimiEmulator]:
+def host(kind: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[KimiEmulator]:
+    if kind.startswith("gateway"):
+        monkeypatch.delitem(hosts._ADDRESSES, "127.0.0.1")  # nothing is known of a gateway's address
     with KimiEmulator(host_kind=kind.partition(" ")[0]) as emulator:
         yield emulator
         assert [request.error for request in emulator.rejections] == []

@@ -32,7 +32,7 @@ def render_for_host(messages: list[JSON], profile: Profile, host: Host) -> list[
     if not host.tool_names:
         placed = [_without_name(message, host) for message in placed]
     if host.null_content:
-        placed = [_with_content(message) for message in placed]
+        _add_null_content(placed)
     return _number_calls(placed) if host.native_ids and profile.names_in_ids else placed
 
 
@@ -61,11 +61,11 @@ def _without_name(message: JSON, host: Host) -> JSON:
     return message
 
 
-def _with_content(message: JSON) -> JSON:
-    """Say that a (copied) assistant message has no text, in the place where its text would stand."""
-    if message.get("role") != "assistant" or "content" in message:
-        return message
-    return {"role": "assistant", "content": None, **message}
+def _add_null_content(messages: list[JSON]) -> None:
+    """Say of each (copied) assistant message without text that it has none."""
+    for message in messages:
+        if "content" not in message and message.get("role") == "assistant":
+            message["content"] = None
 
 
 def _number_calls(messages: list[JSON]) -> list[JSON]:

@@ -206,3 +206,12 @@ def test_whatever_comes_is_answered(http_send: Send, kind: str, body: Any) -> No
     more = {"continue_final_message": True, "add_generation_prompt": False} if kind == "vllm" else {}
     with KimiEmulator(host_kind=kind) as emulator:
         assert http_send(emulator, {**body, **more} if body else body).status == 400
+
+
+def test_a_gateway_wants_the_content_of_every_message(http_send: Send) -> None:
+    call = {"id": "f_0", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    calling = {"role": "assistant", "reasoning_content": "Hm.", "tool_calls": [call]}
+    answer = {"role": "tool", "tool_call_id": "f_0", "content": "ok"}
+    refused = ask(http_send, "gateway", messages=[*HELLO, calling, answer])
+    assert (refused.status, refused.error) == (422, "message.1.content invalid input")
+    assert ask(http_send, "gateway", messages=[*HELLO, {**calling, "content": None}, answer]).status == 200

@@ -130,7 +130,7 @@ class Host:
     def send(self, case: Case, model: str) -> tuple[Sent, Sent]:
         """Make a case's call of a model through both adapters."""
         kimi = self._lenient if model == FOREIGN else self._strict
-        given = {"model": model, "base_url": kimi.base_url, "dialect": "moonshot", "api_key": KEY, "max_retries": 0}
+        given = {"model": model, "base_url": kimi.base_url, "api_key": KEY, "max_retries": 0}
         langchain = {**LANGCHAIN, "messages": [to_langchain(message) for message in case.messages]}
         llama_index = {**LLAMA_INDEX, "messages": [to_llama_index(message) for message in case.messages]}
         return (

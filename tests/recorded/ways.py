@@ -50,15 +50,11 @@ class Ends(BaseCallbackHandler):
         self.answers.append(response.generations[0][0].message)
 
 
-MOONSHOTS = {"dialect": "moonshot", "max_retries": 0}
-"""The tapes are of Moonshot's own platform, whatever address they are played at."""
-
-
 class LangChainWay:
     """`ChatKimi`, by `invoke` and `stream`."""
 
     def __init__(self, scenario: Scenario, base_url: str, key: str, **client: Any) -> None:
-        self.llm = ChatKimi(model=scenario.golden["model"], base_url=base_url, api_key=key, **MOONSHOTS, **client)
+        self.llm = ChatKimi(model=scenario.golden["model"], base_url=base_url, api_key=key, max_retries=0, **client)
 
     convert = staticmethod(to_langchain)
 
@@ -148,7 +144,7 @@ class LlamaIndexWay:
     """`Kimi`, by `chat` and `stream_chat`."""
 
     def __init__(self, scenario: Scenario, base_url: str, key: str, **client: Any) -> None:
-        self.llm = Kimi(scenario.golden["model"], api_base=base_url, api_key=key, **MOONSHOTS, **client)
+        self.llm = Kimi(scenario.golden["model"], api_base=base_url, api_key=key, max_retries=0, **client)
 
     convert = staticmethod(to_llama_index)
 

@@ -83,7 +83,8 @@ def test_an_answer_without_text_says_so_everywhere_but_on_moonshots_platform(mod
         ("moonshot", "http://localhost:4000", False),
         ("auto", "", False),
         ("auto", "https://api.moonshot.cn/v1", False),
-        ("auto", "http://localhost:4000", True),
+        *(("auto", f"http://{place}:4000/v1", False) for place in ("localhost", "127.0.0.1", "[::1]")),
+        ("auto", "http://litellm:4000", True),
         ("auto", "https://api.moonshot.ai.example.com/v1", True),
         *((name, "", True) for name in HOSTS if name != "moonshot"),
     ]:
