@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from kimi_wire.errors import KimiRequestError
+from kimi_wire.kinds import COUNT, NUMBER, OBJECT, OBJECTS, SWITCH, TEXT, TEXTS, Kind, check_kind, check_options
 
 DEFAULT_MODEL = "kimi-k3"
 
@@ -124,6 +125,19 @@ default, with a docstring; tests/test_both_adapters.py compares them, and the RE
 OF_A_CALL = frozenset({"prefix", "prefix_name", "tools", "tool_choice", "response_format"})
 """The settings that single calls have, and no model object."""
 
+_KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(("model", "missing_reasoning", "unanswered_tool_calls", "dialect"), TEXT),
+    **dict.fromkeys(("prefix", "prefix_name", "prompt_cache_key", "safety_identifier", "remote_images"), TEXT),
+    **dict.fromkeys(("thinking", "preserve_thinking", "logprobs", "strict"), SWITCH),
+    **dict.fromkeys(("continue_on_length", "resume_streams"), COUNT),
+    **dict.fromkeys(("max_tokens", "n", "top_logprobs", "upload_media_over"), COUNT),
+    **dict.fromkeys(("temperature", "top_p", "presence_penalty", "frequency_penalty"), NUMBER),
+    **dict.fromkeys(("response_format", "extra_body"), OBJECT),
+    "stop": TEXTS,
+    "tools": OBJECTS,
+}
+"""Of each setting but `tool_choice`, which has many forms: `kimi_wire.requests.tools.parse_tool_choice` reads them."""
+
 _ALIASES = {"max_completion_tokens": "max_tokens", "model_name": "model"}
 
 
@@ -153,11 +167,9 @@ def split_options(call: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
     """Part what one call gives into options for the SDK (`timeout`, `max_retries`, `headers`) and settings.
 
     Raises:
-        KimiRequestError: `max_retries` is less than 0.
+        KimiRequestError: A timeout or a number of retries is none.
     """
-    retries = call.get("max_retries")
-    if isinstance(retries, int) and retries < 0:  # the SDK would raise a bare `ValueError`
-        raise KimiRequestError(f"max_retries={retries} is no number of retries; 0 sends each request once.")
+    check_options(call)
     options = {name: call[given] for given, name in _CALL_OPTIONS.items() if call.get(given) is not None}
     return options, {name: value for name, value in call.items() if name not in _CALL_OPTIONS}
 
@@ -173,7 +185,8 @@ def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Se
         The settings, and a notice for each one that is not Kimi's.
 
     Raises:
-        KimiRequestError: A name that is nobody's, most likely mistyped, or one of the model object's alone.
+        KimiRequestError: A name that is nobody's, most likely mistyped, or one of the model object's alone; a value of
+            another kind than the setting has.
     """
     merged = dict(base)
     notices = []
@@ -190,6 +203,9 @@ def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Se
             raise KimiRequestError(f"{given!r} cannot be given with a call. It belongs to the model object.")
         else:
             raise KimiRequestError(f"{given!r} is not a setting. {suggest(given, (*SETTINGS, *_ALIASES))}")
+    for name, kind in _KINDS.items():
+        if (value := merged.get(name)) is not None:
+            check_kind(name, value, kind)
     return Settings(**merged), notices
 
 

@@ -19,6 +19,7 @@ from kimi_wire.answers import PROVIDER, Completion
 from kimi_wire.endpoints import KimiClient, KimiPlatform, estimate_messages, estimate_text, estimate_tools
 from kimi_wire.errors import KimiError
 from kimi_wire.model_object import (
+    check_fields,
     client_of,
     explain,
     fill_state,
@@ -28,7 +29,7 @@ from kimi_wire.model_object import (
     profile_asked,
     without_secrets,
 )
-from kimi_wire.requests import Request, check_settings
+from kimi_wire.requests import Request
 from kimi_wire.settings import DEFAULT_MODEL, suggest
 from kimi_wire.structured import OutputForm
 from kimi_wire.transport import DEFAULT_MAX_RETRIES, HiddenText, resolve_api_key, resolve_base_url, resolve_headers
@@ -330,7 +331,7 @@ class ChatKimi(BaseChatModel):
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
         """Refuse at construction what every request would be refused for."""
-        check_settings(self._settings(), self.base_url)
+        check_fields(self, self._settings(), self.base_url)
         return self
 
     @model_validator(mode="after")

@@ -13,8 +13,10 @@ import random
 import re
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kimi_wire.answers import Answer
@@ -361,6 +363,13 @@ def run(target: str, seed: int, targets: Mapping[str, Target] = TARGETS) -> None
         raise AssertionError(f"{target} {seed}: {type(error).__name__}: {error}: {_shown(data)}") from error
 
 
+def _place(error: BaseException | None) -> str:
+    """The innermost line of ours that an error came through."""
+    frames = traceback.extract_tb(error.__traceback__ if error else None)
+    ours = [f for f in frames if re.search(r"/(kimi_wire|langchain_kimi|llama_index_kimi)/", f.filename)]
+    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "-"
+
+
 def _shown(data: object) -> str:
     try:
         return repr(data)
@@ -385,7 +394,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if not options.go_on:
                     raise
                 faults += 1
-                print(str(error)[:2000], flush=True)
+                print(f"{_place(error.__cause__)} {str(error)[:2000]}", flush=True)
         seed += 1
     last = f"seeds {options.seed} to {seed - 1}; {faults} faults"
     print(f"{seed - options.seed} inputs for each of {', '.join(targets)}; {last}")

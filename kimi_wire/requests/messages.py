@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kimi_wire.arguments import replay_arguments
+from kimi_wire.arguments import replay_arguments, send_arguments
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import MEDIA_URLS
 from kimi_wire.json_values import JSON
@@ -130,6 +130,8 @@ def _render_assistant(message: JSON, index: int) -> None:
 def _render_call(call: Mapping[str, Any]) -> JSON:
     function = call["function"]
     written = function.get("arguments") or "{}"
+    if not isinstance(written, str):
+        written = send_arguments(written, function["name"])
     arguments = replay_arguments(written)
     if arguments is not written:
         logger.debug("wrote the malformed arguments of tool call %r anew", call.get("id"))

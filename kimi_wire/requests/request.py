@@ -9,6 +9,7 @@ from typing import Any
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import MOONSHOT, Host, host_for, profile_at
 from kimi_wire.json_values import JSON, is_whole
+from kimi_wire.kinds import OBJECTS, check_kind, check_messages
 from kimi_wire.media import REMOTE_IMAGES, MediaPlan, plan_media
 from kimi_wire.profiles import Profile, profile_for
 from kimi_wire.requests.foreign import render_foreign
@@ -87,6 +88,7 @@ def render_request(
     """
     host = host_for(settings.dialect, base_url)
     profile = profile_at(profile_for(settings.model), host)
+    check_messages(messages, kimi=profile.is_kimi)
     found = list(notices)
     for name, words in _WORDS.items():
         if (value := getattr(settings, name)) not in words:
@@ -195,6 +197,10 @@ def _plan_media(body: JSON, settings: Settings, host: Host, notices: list[Notice
 def _lay_over(body: JSON, extra: Mapping[str, Any]) -> JSON:
     """Put the caller's own fields over a body; a template's variables are many in one field, and go beside ours."""
     given = {name: value for name, value in extra.items() if name != "partial"}
+    if "messages" in given:
+        check_kind("messages of extra_body", given["messages"], OBJECTS)
+        if not given["messages"]:
+            raise KimiRequestError("extra_body has no messages; leave the name out, and those of the call are sent.")
     ours, theirs = body.get("chat_template_kwargs"), given.get("chat_template_kwargs")
     if ours and isinstance(theirs, Mapping):
         given["chat_template_kwargs"] = {**ours, **theirs}

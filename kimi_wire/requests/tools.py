@@ -11,6 +11,7 @@ from typing import Any
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import JSON
+from kimi_wire.kinds import shown
 from kimi_wire.profiles import ForcedChoice, Profile
 from kimi_wire.schema import normalise_schema
 
@@ -226,20 +227,20 @@ def parse_tool_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> ToolCh
     if isinstance(choice, Mapping):
         function = choice.get("function")
         name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
-        parsed = ToolChoice("required", name) if isinstance(name, str) else _WORDS.get(choice.get("type", "?"))
+        parsed = ToolChoice("required", name) if isinstance(name, str) else _WORDS.get(str(choice.get("type")))
     elif isinstance(choice, (str, bool, type(None))):
         parsed = _WORDS.get(choice) or ToolChoice("required", str(choice))
     else:
         parsed = None
     if parsed is None:
         raise KimiRequestError(
-            f"tool_choice={choice!r} is not understood: give 'auto', 'none', 'any', or the name of a tool."
+            f"tool_choice={shown(choice)} is not understood: give 'auto', 'none', 'any', or the name of a tool."
         )
     names = [_name(tool) for tool in tools]
     if parsed.name is not None and parsed.name not in names:
         raise KimiRequestError(f"tool_choice names {parsed.name!r}, but the tools are {names}.")
     if parsed.forced and not names:
-        raise KimiRequestError(f"tool_choice={choice!r} forces a tool call, but the request has no tools.")
+        raise KimiRequestError(f"tool_choice={shown(choice)} forces a tool call, but the request has no tools.")
     return parsed
 
 
