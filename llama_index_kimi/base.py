@@ -48,7 +48,7 @@ from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, suggest
 from kimi_wire.structured import can_think_while_forced
 from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url, resolve_headers
 from llama_index_kimi.callbacks import when_observed
-from llama_index_kimi.messages import render_message
+from llama_index_kimi.messages import render_messages
 from llama_index_kimi.prediction import acall_tool, answer_of, call_tool
 from llama_index_kimi.responses import (
     StreamedResponse,
@@ -417,7 +417,7 @@ class Kimi(FunctionCallingLLM):
     ) -> tuple[Request, dict[str, Any]]:
         """Render the request of a call, and its options for the client."""
         _check_single(call.get("n"))
-        rendered = [render_message(message) for message in messages]
+        rendered = render_messages(messages)
         own, base_url = self._settings(), self.api_base or ""
         return prepare(own, call, rendered, stream=stream, base_url=base_url, warned=self._warned)
 

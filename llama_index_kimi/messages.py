@@ -7,7 +7,7 @@ would go out in silence.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -51,6 +51,22 @@ _ROLES: Mapping[MessageRole, str] = {
 
 # Anthropic's, Gemini's and OpenAI's reasoning is of use to their own servers only, and signed or encrypted.
 _SIGNATURES = frozenset({"signature", "thought_signature", "encrypted_content"})
+
+
+def render_messages(messages: Sequence[ChatMessage]) -> list[JSON]:
+    """Render a conversation; see `render_message`.
+
+    Chat engines put a text in the place of a message's blocks, and leave the list of its calls (`_set_message_content`
+    of core's chat_engine/types.py). So a call that stands there alone counts where its answer follows.
+    """
+    rendered = [render_message(message) for message in messages]
+    for index, message in enumerate(rendered):
+        if "tool_calls" not in message or any(isinstance(block, ToolCallBlock) for block in messages[index].blocks):
+            continue
+        if index + 1 == len(rendered) or rendered[index + 1]["role"] != "tool":
+            logger.debug("message %d: left out tool calls that no block holds and nobody answered", index)
+            del message["tool_calls"]
+    return rendered
 
 
 def render_message(message: ChatMessage) -> JSON:
@@ -163,13 +179,12 @@ def _render_calls(message: ChatMessage) -> list[JSON]:
         )
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     if not blocks:
-        # Histories from before ToolCallBlock hold the calls themselves here; ours only says that there are some.
         return [_render_listed(call) for call in listed]
-    types = {str(call.get("id")): call.get("type") for call in map(mapping, listed)} if listed else {}
+    builtin = [call.get("id") for call in map(mapping, listed) if call.get("type") == "builtin_function"]
     return [
         {
             "id": block.tool_call_id,
-            "type": types.get(str(block.tool_call_id)) or "function",
+            "type": "builtin_function" if block.tool_call_id in builtin else "function",
             "function": {"name": block.tool_name, "arguments": _arguments(block.tool_kwargs, block.tool_name)},
         }
         for block in blocks
