@@ -254,7 +254,7 @@ def test_schemas_go_out_in_the_dialect() -> None:
             {"response_format": {"type": "json_schema", "json_schema": {"schema": {"$ref": "http://x"}}}},
             "response_format",
         ),
-        ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"required": ["x"]}}}]}, "tool f"),
+        ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"required": "x"}}}]}, "tool f"),
         ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"x": object()}}}]}, "as JSON"),
     ],
 )
