@@ -194,7 +194,8 @@ def _merge(document: Document, meet: Meet) -> Merged:
     # and they name it in `allOf`.
     unions = [branches for branches in unions if not any(document.meant(branch) in parts for branch in branches)]
     speaking = tuple(place for place, whole in parts.items() if whole)
-    types, values = _merge_types_and_values(tuple(parts), speaking if _is_of_any_type(document, meet) else tuple(parts))
+    implying = speaking if meet.beside and _is_of_any_type(document, meet) else tuple(parts)
+    types, values = _merge_types_and_values(tuple(parts), implying)
     return Merged(tuple(parts), speaking, tuple(unions), types if possible else (), values)
 
 
@@ -235,7 +236,7 @@ def _is_of_any_type(document: Document, meet: Meet) -> bool:
     In `{"anyOf": [{"type": "string"}, {"description": "or else"}], "minLength": 1}` the second may be a number.
     """
     unions = [place.parent for place in meet.places if place.parent is not None and place.parent.token in UNIONS]
-    branches = (union.at(index) for union in unions if meet.beside for index in range(len(union.node)))
+    branches = (union.at(index) for union in unions for index in range(len(union.node)))
     return any(document.meant(branch).asks & {"type", *_VALUES} for branch in branches)
 
 
