@@ -113,6 +113,8 @@ class KimiFileLoader(BaseLoader):
         glob: What to take of a folder. Default: every file; those that are hidden, or in hidden folders, are left out.
         exclude: Patterns of what not to take of a folder.
         suffixes: The endings to take of a folder, such as `[".pdf"]`; None takes all.
+        follow_symlinks: Whether links of a folder that lead out of it are followed. Default: they are left out, and
+            logged: whoever may write into a folder could have any file of the machine uploaded.
         show_progress: Whether to show a progress bar; needs `tqdm`.
         silent_errors: Whether a file that cannot be extracted is logged and left out. Default: it is an error.
         max_concurrency: How many files asynchronous calls extract at a time.
@@ -134,6 +136,7 @@ class KimiFileLoader(BaseLoader):
         glob: str = "**/*",
         exclude: Sequence[str] = (),
         suffixes: Sequence[str] | None = None,
+        follow_symlinks: bool = False,
         show_progress: bool = False,
         silent_errors: bool = False,
         max_concurrency: int = DEFAULT_CONCURRENCY,
@@ -147,6 +150,7 @@ class KimiFileLoader(BaseLoader):
         self._glob = glob
         self._exclude = [exclude] if isinstance(exclude, str) else list(exclude)
         self._suffixes = None if suffixes is None else {suffix.lower() for suffix in suffixes}
+        self._follow_symlinks = follow_symlinks
         self._progress = _progress_bar() if show_progress else None
         self._silent_errors = silent_errors
         self._max_concurrency = max_concurrency
@@ -208,12 +212,17 @@ class KimiFileLoader(BaseLoader):
             found = sorted(folder.glob(self._glob))
         except (ValueError, NotImplementedError) as error:  # the latter for a pattern that begins at the root
             raise KimiRequestError(f"glob={self._glob!r} is no pattern: {error}") from None
-        return [path for path in found if path.is_file() and self._wanted(path, path.relative_to(folder))]
+        return [path for path in found if path.is_file() and self._wanted(path, path.relative_to(folder), folder)]
 
-    def _wanted(self, path: Path, inside: Path) -> bool:
+    def _wanted(self, path: Path, inside: Path, folder: Path) -> bool:
         hidden = any(part.startswith(".") for part in inside.parts)
         excluded = any(inside.match(pattern) for pattern in self._exclude)
-        return not (hidden or excluded) and (self._suffixes is None or path.suffix.lower() in self._suffixes)
+        if hidden or excluded or not (self._suffixes is None or path.suffix.lower() in self._suffixes):
+            return False
+        if self._follow_symlinks or path.resolve().is_relative_to(folder.resolve()):
+            return True
+        logger.warning("left out %s: a link that leads out of %s; follow_symlinks=True takes it", path, folder)
+        return False
 
     def _shown(self, paths: list[Path]) -> Iterable[Path]:
         return self._progress(paths) if self._progress else paths

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from kimi_wire.endpoints.bodies import parse_object
-from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, parse_request_id
+from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, excerpt, parse_refusal, parse_request_id
 from kimi_wire.json_values import count_or_none
 from kimi_wire.media import Document, FileInput, aread_document, read_document
 from kimi_wire.transport import KimiConnection, hiding_secrets
@@ -187,19 +187,17 @@ class KimiFiles:
             id: The file's id, with or without `ms://`.
 
         Returns:
-            The bytes of the server's answer.
+            The bytes of the server's answer, whatever they are.
 
         Raises:
             KimiNotFoundError: There is no such file.
             KimiError: Whatever else goes wrong.
         """
-        response = self._connection.request("get", _path(id, "/content"))
-        return bytes(response.content)
+        return bytes(self._connection.request("get", _path(id, "/content")).content)
 
     async def acontent(self, id: str) -> bytes:
         """The asynchronous twin of `content`."""
-        response = await self._connection.arequest("get", _path(id, "/content"))
-        return bytes(response.content)
+        return bytes((await self._connection.arequest("get", _path(id, "/content"))).content)
 
     def text(self, id: str) -> str:
         """Fetch the text of a file uploaded for extraction.
@@ -212,13 +210,14 @@ class KimiFiles:
 
         Raises:
             KimiNotFoundError: There is no such file.
+            KimiResponseError: The answer is an error or a gateway's page, and no document's text.
             KimiError: Whatever else goes wrong.
         """
-        return parse_text(self.content(id))
+        return parse_text(self._connection.request("get", _path(id, "/content")))
 
     async def atext(self, id: str) -> str:
         """The asynchronous twin of `text`."""
-        return parse_text(await self.acontent(id))
+        return parse_text(await self._connection.arequest("get", _path(id, "/content")))
 
     def extract(self, file: FileInput | Document, name: str | None = None) -> str:
         """Extract the text of a document: upload it, fetch the text, delete it again, whatever happens.
@@ -396,16 +395,31 @@ def _file_info(raw: Any, response: Any) -> FileInfo:
     )
 
 
-def parse_text(content: bytes) -> str:
+def parse_text(response: Any) -> str:
     """Read extracted text: a JSON object with `content` beside `filename`, `file_type`, `title` and `type`.
 
-    Anything else is taken as the text itself.
+    Anything else is taken as the text itself, but for what is sent in place of a file: nothing, an error, a page.
+
+    Raises:
+        KimiResponseError: It is such a thing.
     """
-    text = content.decode("utf-8", "replace")
+    text = bytes(response.content).decode("utf-8", "replace")
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
-        return text
+        parsed = None
     if isinstance(parsed, dict) and isinstance(parsed.get("content"), str) and "file_type" in parsed:
         return str(parsed["content"])
+    if not text or _is_page(text, response) or (isinstance(parsed, dict) and parsed.get("error")):
+        said = excerpt(parse_refusal(200, {}, text).text.encode("utf-8", "replace"))
+        raise KimiResponseError(
+            f"The server sent no text of the file: {said}. Check the base_url; `content` has all that was sent.",
+            request_id=parse_request_id(response.headers),
+        )
     return text
+
+
+def _is_page(text: str, response: Any) -> bool:
+    """Whether a gateway answered with a page of its own. The text of the user's pages comes as JSON, like any other."""
+    declared = (response.headers.get("content-type") or "").lower().startswith("text/html")
+    return declared or text[:200].lstrip("\ufeff \t\r\n").lower().startswith(("<!doctype html", "<html"))

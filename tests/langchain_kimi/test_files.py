@@ -117,6 +117,29 @@ def test_files_and_folders_together(folder: Path, make: Any, load: Any) -> None:
     assert names == ["sun.html", "facts.json", "planets.csv", ".hidden.txt"]
 
 
+@pytest.mark.parametrize("follow", [False, True])
+def test_links_out_of_a_folder_are_not_followed_unless_told_to(
+    follow: bool, tmp_path: Path, make: Any, load: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever may write into the folder could have any file of the machine uploaded."""
+    outside, folder = tmp_path / "outside", tmp_path / "folder"
+    for place, name in [(outside, "key.txt"), (folder, "mine.txt"), (folder / "sub", "also.txt")]:
+        place.mkdir(exist_ok=True)
+        (place / name).write_text(name)
+    (folder / "a.txt").symlink_to(outside / "key.txt")
+    (folder / "b").symlink_to(outside)
+    (folder / "c.txt").symlink_to(folder / "mine.txt")
+    (folder / "d.txt").symlink_to(folder / "missing.txt")
+    (tmp_path / "way").symlink_to(folder)
+    documents = load(make([tmp_path / "way", folder / "a.txt"], glob="**/*.txt", follow_symlinks=follow))
+    names = [document.metadata["file_name"] for document in documents]
+    assert names == [*["a.txt"] * follow, "c.txt", "mine.txt", "also.txt", "a.txt"]  # the last was named
+    warned = [record.getMessage() for record in caplog.records if "follow_symlinks=True" in record.getMessage()]
+    assert [Path(text.split(": ")[0]).name for text in warned] == ([] if follow else ["a.txt"])
+    beyond = load(make(folder, glob="b/*.txt", follow_symlinks=follow))
+    assert [document.metadata["file_name"] for document in beyond] == ["key.txt"] * follow
+
+
 def test_a_pattern_that_is_none_is_a_clear_error(folder: Path, make: Any, load: Any) -> None:
     with pytest.raises(KimiRequestError, match="glob='' is no pattern"):
         load(make(folder, glob=""))

@@ -382,7 +382,7 @@ def test_what_a_server_leaves_out_of_a_file_is_none() -> None:
     ],
 )
 def test_text_is_read_in_every_form(content: bytes, text: str) -> None:
-    assert parse_text(content) == text
+    assert parse_text(response(content)) == text
 
 
 def test_hints_are_for_errors_of_files_alone() -> None:
