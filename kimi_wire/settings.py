@@ -21,7 +21,6 @@ DEFAULT_MODEL = "kimi-k3"
 _NOT_KIMI: Mapping[str, str] = {
     "seed": "Kimi has no reproducible sampling.",
     "user": "Use safety_identifier.",
-    "parallel_tool_calls": "Kimi decides how many tools it calls at once.",
     "logit_bias": "The server refuses it.",
     "functions": "Use tools.",
     "function_call": "Use tool_choice.",
@@ -76,6 +75,7 @@ class Settings:
         stop: Up to 5 strings of at most 32 bytes.
         tools: Tool declarations in the API's form.
         tool_choice: See `kimi_wire.requests.tools.parse_tool_choice`.
+        parallel_tool_calls: Whether an answer may have several tool calls, for hosts that keep to it (vLLM, SGLang).
         response_format: `{"type": "json_object"}`, or `json_schema` with its schema.
         prompt_cache_key: Steers requests of one session to the same cache.
         safety_identifier: A stable, hashed id of the end user.
@@ -109,6 +109,7 @@ class Settings:
     stop: str | Sequence[str] | None = None
     tools: Sequence[Mapping[str, Any]] | None = None
     tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
     response_format: Mapping[str, Any] | None = None
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
@@ -122,7 +123,7 @@ SETTINGS = tuple(item.name for item in fields(Settings))
 """Names of all settings. An adapter's constructor has a field for each but those of a single call, of the same type and
 default, with a docstring; tests/test_both_adapters.py compares them, and the README's table, with this one."""
 
-OF_A_CALL = frozenset({"prefix", "prefix_name", "tools", "tool_choice", "response_format"})
+OF_A_CALL = frozenset({"prefix", "prefix_name", "tools", "tool_choice", "parallel_tool_calls", "response_format"})
 """The settings that single calls have, and no model object."""
 
 _KINDS: Mapping[str, Kind] = {
@@ -197,8 +198,7 @@ def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Se
         if name in SETTINGS:
             merged[name] = value
         elif name in _NOT_KIMI:
-            if not (name == "parallel_tool_calls" and value is True):  # what the server does anyway
-                notices.append(Notice(name, f"{name} is left out of the request. {_NOT_KIMI[name]}".rstrip()))
+            notices.append(Notice(name, f"{name} is left out of the request. {_NOT_KIMI[name]}".rstrip()))
         elif name in _OF_THE_OBJECT:
             raise KimiRequestError(f"{given!r} cannot be given with a call. It belongs to the model object.")
         else:

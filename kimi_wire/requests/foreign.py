@@ -47,6 +47,7 @@ def render_foreign(
         **render_limits(settings, "max_tokens"),  # others' hosts may know only this name
         **render_sampling(settings, stream),
         **plan.fields,
+        **({} if settings.parallel_tool_calls is None else {"parallel_tool_calls": settings.parallel_tool_calls}),
     }
     if settings.response_format:
         body["response_format"] = dict(settings.response_format)

@@ -21,6 +21,7 @@ from kimi_wire.requests.thinking import render_thinking
 from kimi_wire.requests.tools import (
     ToolPlan,
     check_together,
+    is_builtin,
     parse_tool_choice,
     plan_tools,
     render_schema,
@@ -130,6 +131,7 @@ def _render_kimi(
 ) -> tuple[JSON, ToolPlan]:
     """The body for one of Kimi's models, and the plan for its tools."""
     tools = render_tools(settings.tools or (), profile)
+    _check_builtin(tools, host)
     web = ("http://", "https://") if settings.remote_images == "download" else ()
     conversation = render_messages(
         messages,
@@ -155,10 +157,29 @@ def _render_kimi(
         **limits,
         **render_family_sampling(settings, profile, thinks, stream, notices),
         **plan.fields,
+        **_render_parallel(settings, host, notices),
     }
     if response_format:
         body["response_format"] = response_format
     return body, plan
+
+
+def _check_builtin(tools: Sequence[JSON], host: Host) -> None:
+    if not host.builtin_tools and (found := [name for tool in tools if is_builtin(name := tool["function"]["name"])]):
+        raise KimiRequestError(
+            f"{found[0]} runs in Moonshot's own server, and {host.name} has no such tool; give the model one of yours."
+        )
+
+
+def _render_parallel(settings: Settings, host: Host, notices: list[Notice]) -> JSON:
+    """`parallel_tool_calls`, where it has an effect: elsewhere Kimi decides how many tools it calls at once."""
+    asked = settings.parallel_tool_calls
+    if asked is not None and host.parallel_choice and settings.tools:
+        return {"parallel_tool_calls": asked}
+    if asked is False:
+        message = "parallel_tool_calls=False is left out: Kimi decides how many tools it calls at once."
+        notices.append(Notice("parallel_tool_calls", message))
+    return {}
 
 
 def _plan_tools(

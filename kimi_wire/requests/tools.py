@@ -12,7 +12,7 @@ from typing import Any
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import JSON
 from kimi_wire.kinds import shown
-from kimi_wire.profiles import ForcedChoice, Profile
+from kimi_wire.profiles import ForcedChoice, Profile, Thinking
 from kimi_wire.schema import normalise_schema
 
 MAX_TOOLS = 128  # https://platform.kimi.ai/docs/api/chat: "tools ... at most 128 functions"
@@ -115,6 +115,11 @@ def render_dynamic_tools(message: Mapping[str, Any], index: int, profile: Profil
     tools = message_tools(message, index)
     if not tools:
         return []
+    if not profile.dynamic_tools and profile.thinking is Thinking.EFFORT:
+        raise KimiRequestError(
+            f"Message {index} brings tools along, which this host does not carry; Moonshot's platform, vLLM and SGLang "
+            "do. Give the tools to the request instead (bind_tools, chat_with_tools)."
+        )
     if not profile.dynamic_tools:
         raise KimiRequestError(
             f"Message {index} brings tools along, which models of the kimi-k3 family take, and {profile.family} does "

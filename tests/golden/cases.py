@@ -161,7 +161,8 @@ PAGES = {
             settings("Thinking switched off", "Only some families have a switch.", "thinking=False"),
             settings("Thinking switched on", "Families that think anyway need no word.", "thinking=True"),
             settings("Effort", "For the kimi-k3 family, which has it in place of a switch.", 'reasoning_effort="low"'),
-            settings("An effort that there is not", "Refused before anything is sent.", 'reasoning_effort="medium"'),
+            settings("An effort that there is not", "Refused before anything is sent.", 'reasoning_effort="xhigh"'),
+            settings("An effort without documentation", "The server takes it; a warning says so.", 'reasoning_effort="medium"'),
             settings("Thinking of earlier turns preserved", "A switch of kimi-k2.6 alone.", "preserve_thinking=True"),
             settings("Thinking of earlier turns not preserved", "Some families always do.", "preserve_thinking=False"),
             history(
