@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
@@ -57,3 +58,21 @@ def _read_halves(body: bytes) -> Any:
         return from_json(_HALF.sub("\ufffd", text).encode())
     except (ValueError, RecursionError):
         return None
+
+
+def write_json(value: Any) -> str:
+    """JSON text of whatever a tool gave back; Python's own text where there is none, as of a circle.
+
+    Args:
+        value: The value. Objects in it are written as text, and bytes as their number.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, default=_show)
+    except (TypeError, ValueError):
+        return str(value)
+    except RecursionError:
+        return reprlib.repr(value)
+
+
+def _show(value: Any) -> str:
+    return f"({len(value)} bytes)" if isinstance(value, (bytes, bytearray)) else str(value)

@@ -96,10 +96,20 @@ def prepare(
     return request, options
 
 
-def explain(completion: Completion) -> None:
-    """Warn about what is wrong with an answer that came with success."""
+def explain(completion: Completion, *, has_all: bool = False) -> None:
+    """Warn about what is wrong with an answer that came with success.
+
+    Args:
+        completion: The answer.
+        has_all: Whether the caller gets all answers, where the server sent several.
+    """
     for explanation in explain_answer(completion.choice):
         warn(explanation)
+    if len(completion.choices) > 1 and not has_all:
+        warn(
+            f"The server sent {len(completion.choices)} answers (n), and the first is given: a stream has one, and so "
+            "has a response of LlamaIndex. `ChatKimi.generate` gives all."
+        )
 
 
 def client_of(model: Any, key_field: str, url_field: str) -> KimiClient:

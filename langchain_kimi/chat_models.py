@@ -33,7 +33,7 @@ from kimi_wire.settings import DEFAULT_MODEL, suggest
 from kimi_wire.structured import OutputForm
 from kimi_wire.transport import DEFAULT_MAX_RETRIES, HiddenText, resolve_api_key, resolve_base_url, resolve_headers
 from langchain_kimi.adapt import adapted
-from langchain_kimi.messages import render_message
+from langchain_kimi.messages import render_messages
 from langchain_kimi.profiles import model_profile
 from langchain_kimi.responses import parse_completion, parse_delta, parse_stream_end
 from langchain_kimi.structured import KimiOutputParser, describe_schema, read_schema, with_raw
@@ -404,7 +404,7 @@ class ChatKimi(BaseChatModel):
             completion = self._client.complete(request, options)
         except KimiError as error:
             raise adapted(error) from error
-        explain(completion)
+        explain(completion, has_all=True)
         return parse_completion(completion)
 
     async def _agenerate(
@@ -419,7 +419,7 @@ class ChatKimi(BaseChatModel):
             completion = await self._client.acomplete(request, options)
         except KimiError as error:
             raise adapted(error) from error
-        explain(completion)
+        explain(completion, has_all=True)
         return parse_completion(completion)
 
     def _stream(
@@ -466,7 +466,7 @@ class ChatKimi(BaseChatModel):
         """Render the request of a call, and its options for the client."""
         call = {**kwargs, "stop": stop}
         call.pop("stream", None)  # LangChain's word for the way it calls, not a setting
-        rendered = [render_message(message) for message in messages]
+        rendered = render_messages(messages)
         own, base_url = self._settings(), self.base_url
         return prepare(own, call, rendered, stream=stream, base_url=base_url, warned=self._warned)
 
@@ -536,7 +536,7 @@ class ChatKimi(BaseChatModel):
             KimiError: A message has no form in the API, or the server was asked, and something went wrong.
         """
         try:
-            rendered = [render_message(message) for message in messages]
+            rendered = render_messages(messages)
         except KimiError as error:
             raise adapted(error) from error
         declared = [render_tool(tool) for tool in tools or ()]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kimi_wire.errors import KimiRequestError
 from kimi_wire.media import render_attachment
 
-# Anthropic says document, the Responses API input_*, and MCP's servers resource.
+# Anthropic says document, the Responses API input_*, MCP's servers resource, and Google media.
 _FILES = {
     "image": "image",
     "video": "video",
@@ -19,13 +18,23 @@ _FILES = {
     "input_audio": "audio",
     "input_file": "file",
     "resource": "file",
+    "media": "file",
 }
 
 
 def unwrap_block(block: Any) -> Any:
-    """The block inside of a `non_standard` one: `.content_blocks` wraps what LangChain has no name for, `video_url`."""
-    if isinstance(block, Mapping) and block.get("type") == "non_standard" and isinstance(block.get("value"), Mapping):
-        return block["value"]
+    """The block inside of another.
+
+    `.content_blocks` wraps what LangChain has no name for, `video_url`, in a `non_standard` block; Bedrock's Converse
+    API writes `{"image": {...}}` without a type.
+    """
+    if not isinstance(block, dict):
+        return block
+    if block.get("type") == "non_standard" and isinstance(block.get("value"), dict):
+        return unwrap_block(block["value"])
+    kind = next(iter(block)) if len(block) == 1 else None
+    if kind in ("image", "video", "document") and isinstance(block[kind], Mapping) and "source" in block[kind]:
+        return {**block[kind], "type": kind}
     return block
 
 
@@ -42,12 +51,27 @@ def render_block(block: Any) -> Any:
     if isinstance(block, str):
         return {"type": "text", "text": block}
     kind = block.get("type")
+    if not isinstance(kind, str):
+        return block
+    if kind == "search_result":
+        return _render_search_result(block)
     if kind == "input_text":
         return {"type": "text", "text": block.get("text")}
     if kind == "input_image":
         image = {"image_url": block["image_url"]} if block.get("image_url") else {"file_id": block.get("file_id")}
         return render_attachment("image", url=image.get("image_url"), file_id=image.get("file_id"))
     return _render_file(_FILES[kind], block) if kind in _FILES else block
+
+
+def _render_search_result(block: Mapping[str, Any]) -> Any:
+    """Anthropic's block of a page that was found, as a text with its title and address."""
+    title, source, content = (block.get(key) for key in ("title", "source", "content"))
+    parts = content if isinstance(content, list) else [content]
+    texts = [part.get("text") if isinstance(part, Mapping) else part for part in parts]
+    said = [text for text in texts if isinstance(text, str)]
+    if len(said) < len(texts) or not isinstance(title, str) or not isinstance(source, str):
+        return block
+    return render_attachment("file", text="\n".join(said), title=title, source=source)
 
 
 def _render_file(kind: str, block: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,20 +81,15 @@ def _render_file(kind: str, block: Mapping[str, Any]) -> dict[str, Any]:
     text = _find(places, "text")
     if text is None and block.get("type") == "document" and places[-1].get("type") == "text":
         text = _find(places, "data")  # Anthropic's
-    url, file_id = _find(places, "url", "file_url"), _find(places, "file_id")
+    url, file_id = _find(places, "url", "file_url", "file_uri"), _find(places, "file_id")
     if block.get("source_type") == "id":
         file_id = block.get("id")
-    data = None if text is not None else _find(places, "base64", "data", "blob", "file_data")
+    data = None if text is not None else _find(places, "base64", "data", "blob", "file_data", "bytes")
     if isinstance(data, str) and data[:5].lower() == "data:":
         url, data = data, None
     title = _find([*places, *extras], "filename", "title", "name", "uri")
-    if text is not None and (context := _find(places, "context")):
+    if isinstance(text, str) and (context := _find(places, "context")):
         text = f"{context}\n\n{text}"
-    for name, value in (("url", url), ("file_id", file_id), ("text", text)):
-        if value is not None and not isinstance(value, str):
-            raise KimiRequestError(f"The {name} of a {block['type']} block is {type(value).__name__}, not text.")
-    if data is not None and not isinstance(data, (str, bytes)):
-        raise KimiRequestError(f"The data of a {block['type']} block is {type(data).__name__}, not base64.")
     return render_attachment(
         kind,
         data=data,

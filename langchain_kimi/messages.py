@@ -7,7 +7,7 @@ would go out in silence.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from langchain_core.messages import (
@@ -24,6 +24,7 @@ from langchain_core.messages import (
 from kimi_wire.answers import PROVIDER
 from kimi_wire.arguments import parse_arguments, render_arguments
 from kimi_wire.errors import KimiRequestError
+from kimi_wire.media import describe_file
 from kimi_wire.profiles import profile_for
 from langchain_kimi.media import render_block, unwrap_block
 from langchain_kimi.tools import render_tool
@@ -37,17 +38,36 @@ the same bytes: arguments written with other white space or number forms, and bu
 REASONING_DETAILS = "reasoning_details"
 """Key in `additional_kwargs`: the thinking as OpenRouter sent it, which goes back there as it came."""
 
-# Blocks of an assistant message that are carried by its fields, or are other vendors' reasoning.
-_NOT_CONTENT = {
-    "reasoning",
-    "thinking",
-    "redacted_thinking",
-    "tool_call",
-    "tool_call_chunk",
-    "invalid_tool_call",
-    "tool_use",
-    "function_call",
-}
+# Blocks that are carried by a message's fields.
+_CARRIED = frozenset({"reasoning", "tool_call", "tool_call_chunk", "invalid_tool_call", "tool_use", "function_call"})
+
+# What only other vendors' servers can read, in their reasoning.
+_SEALED = frozenset({"signature", "thought_signature", "encrypted_content", "redacted_content"})
+
+
+def render_messages(messages: Iterable[BaseMessage]) -> list[dict[str, Any]]:
+    """Render a conversation; see `render_message`.
+
+    The answers to tool calls that a user's message holds in Anthropic's way, as blocks, become messages of their own.
+    """
+    rendered: list[dict[str, Any]] = []
+    for message in messages:
+        if isinstance(message, HumanMessage) and isinstance(message.content, list):
+            rendered += map(render_message, _split_results(message))
+        else:
+            rendered.append(render_message(message))
+    return rendered
+
+
+def _split_results(message: HumanMessage) -> Iterable[BaseMessage]:
+    results = [block for block in message.content if isinstance(block, dict) and _kind(block) == "tool_result"]
+    if not results:
+        return [message]
+    others = [block for block in message.content if _kind(block) != "tool_result"]
+    answers = [
+        ToolMessage(block.get("content") or "", tool_call_id=block.get("tool_use_id") or "") for block in results
+    ]
+    return [*answers, message.model_copy(update={"content": others})] if others else answers
 
 
 def render_message(message: BaseMessage) -> dict[str, Any]:
@@ -63,13 +83,17 @@ def render_message(message: BaseMessage) -> dict[str, Any]:
     if isinstance(message, AIMessage):
         return _render_ai_message(message)
     if isinstance(message, ToolMessage):
-        rendered = {"role": "tool", "tool_call_id": message.tool_call_id, "content": _render_content(message.content)}
+        rendered = {
+            "role": "tool",
+            "tool_call_id": message.tool_call_id,
+            "content": _render_content(message.content, "tool"),
+        }
     elif isinstance(message, HumanMessage):
-        rendered = {"role": "user", "content": _render_content(message.content)}
+        rendered = {"role": "user", "content": _render_content(message.content, "user")}
     elif isinstance(message, SystemMessage):
-        rendered = {"role": "system", "content": _render_content(message.content)}
+        rendered = {"role": "system", "content": _render_content(message.content, "system")}
     elif isinstance(message, ChatMessage):
-        rendered = {"role": message.role, "content": _render_content(message.content)}
+        rendered = {"role": message.role, "content": _render_content(message.content, message.role)}
     else:
         raise KimiRequestError(f"A {type(message).__name__} has no form in Kimi's API.")
     if message.name:
@@ -91,7 +115,7 @@ def _render_dynamic_tools(tools: Any, content: Any) -> dict[str, Any]:
 
 
 def _render_ai_message(message: AIMessage) -> dict[str, Any]:
-    rendered: dict[str, Any] = {"role": "assistant", "content": _render_content(message.content)}
+    rendered: dict[str, Any] = {"role": "assistant", "content": _render_said(message)}
     if message.name:
         rendered["name"] = message.name
     reasoning = _find_reasoning(message)
@@ -102,6 +126,8 @@ def _render_ai_message(message: AIMessage) -> dict[str, Any]:
         rendered["reasoning_details"] = details
     if message.tool_calls or message.invalid_tool_calls:
         rendered["tool_calls"] = [*_render_calls(message), *map(_render_invalid_call, message.invalid_tool_calls)]
+    elif isinstance(message.content, list) and (calls := _find_calls(message.content)):
+        rendered["tool_calls"] = calls
     if message.additional_kwargs.get("partial"):
         rendered["partial"] = True
     return rendered
@@ -118,8 +144,17 @@ def _find_reasoning(message: AIMessage) -> str | None:
     if isinstance(message.content, str):
         return None
     blocks = [block for block in message.content if isinstance(block, dict) and block.get("type") == "reasoning"]
+    if any(_is_sealed(block) for block in blocks):
+        logger.debug("left out reasoning that is signed or encrypted, which is another vendor's")
+        return None
     texts = [block["reasoning"] for block in blocks if isinstance(block.get("reasoning"), str)]
     return "".join(texts) if texts else None
+
+
+def _is_sealed(block: Mapping[str, Any]) -> bool:
+    """Whether a standard block of reasoning is another vendor's, by what LangChain keeps of it for that vendor."""
+    extras = block.get("extras")
+    return not _SEALED.isdisjoint(block) or (isinstance(extras, Mapping) and not _SEALED.isdisjoint(extras))
 
 
 def _is_kimis(metadata: Mapping[str, Any]) -> bool:
@@ -160,14 +195,70 @@ def _render_invalid_call(call: InvalidToolCall) -> dict[str, Any]:
     return {"id": call["id"], "type": "function", "function": function}
 
 
-def _render_content(content: str | list[Any]) -> str | list[Any]:
+def _find_calls(content: list[Any]) -> list[dict[str, Any]]:
+    """The calls of a message that has them as blocks alone: a history in the form of Anthropic's API."""
+    blocks = [block for block in content if _kind(block) == "tool_use" and isinstance(block.get("id"), str)]
+    return [
+        {
+            "id": block.get("id"),
+            "type": "function",
+            "function": {
+                "name": block.get("name") or "",
+                "arguments": render_arguments(block["input"] if isinstance(block.get("input"), dict) else {}),
+            },
+        }
+        for block in blocks
+    ]
+
+
+def _render_said(message: AIMessage) -> str | list[Any]:
+    """What a message says, with what its vendor has beside the content: a refusal, the words of an answer in sound."""
+    content = _render_content(message.content, "assistant")
+    extra, details = message.additional_kwargs, message.response_metadata.get("stop_details")
+    if details is None and "refusal" not in extra and "audio" not in extra:
+        return content
+    audio = extra.get("audio")
+    beside = [
+        extra.get("refusal"),  # OpenAI's
+        details.get("explanation") if isinstance(details, Mapping) else None,  # Anthropic's
+        audio.get("transcript") if isinstance(audio, Mapping) and not content else None,
+    ]
+    texts = [text for text in beside if isinstance(text, str) and text]
+    if not texts or any(_kind(block) == "refusal" for block in content):
+        return content
+    said = [content] if isinstance(content, str) else content
+    return [*(block for block in said if block), *({"type": "text", "text": text} for text in texts)]
+
+
+def _render_content(content: str | list[Any], role: str) -> str | list[Any]:
+    """Content as parts; those without a form stay what they are, and `kimi_wire` knows what becomes of them."""
     if isinstance(content, str):
         return content
-    return [render_block(block) for block in map(unwrap_block, content) if not _is_carried_elsewhere(block)]
+    return [_render_block(block, role) for block in content if role == "tool" or not _is_carried_elsewhere(block)]
+
+
+def _render_block(block: Any, role: str) -> Any:
+    """A block; what another model left in its answer, or a tool gave back, is not refused for having no form."""
+    if _kind(block) == "text":
+        return block
+    block = unwrap_block(block)
+    try:
+        return render_block(block)
+    except KimiRequestError as error:
+        if role not in ("assistant", "tool"):
+            raise
+        logger.debug("a block of type %r cannot be sent: %s", block.get("type"), error)
+        return describe_file(block) if role == "tool" else block
 
 
 def _is_carried_elsewhere(block: Any) -> bool:
-    kind = block.get("type") if isinstance(block, dict) else None
+    kind = _kind(block)
     if kind in ("thinking", "redacted_thinking"):
         logger.debug("left out a block of type %r, which is another vendor's", kind)
-    return kind in _NOT_CONTENT
+        return True
+    return kind in _CARRIED
+
+
+def _kind(block: Any) -> str | None:
+    kind = block.get("type") if isinstance(block, dict) else None
+    return kind if isinstance(kind, str) else None

@@ -10,14 +10,18 @@ from typing import Any
 from llama_index.core.base.llms.types import (
     AudioBlock,
     ChatMessage,
+    CitableBlock,
+    CitationBlock,
     ContentBlock,
     DocumentBlock,
     ImageBlock,
+    TextBlock,
     VideoBlock,
 )
 
 from kimi_wire import KimiRequestError
-from kimi_wire.media import render_attachment
+from kimi_wire.json_values import JSON
+from kimi_wire.media import describe_file, render_attachment
 
 MEDIA_BLOCKS = (ImageBlock, VideoBlock, DocumentBlock, AudioBlock)
 
@@ -42,6 +46,28 @@ def render_media_block(block: ImageBlock | VideoBlock | DocumentBlock | AudioBlo
         return render_attachment("audio")
     title = block.title if block.title != _NO_TITLE else block.path and Path(block.path).name
     return _render("file", block.data, block.path, block.url, block.document_mimetype, title)
+
+
+def render_source_block(block: CitableBlock | CitationBlock) -> list[JSON]:
+    """Render what can be cited, or was: a text with its title and source, and the pictures in it.
+
+    Raises:
+        KimiRequestError: A document in it is no text, or cannot be read.
+    """
+    nested = list(map(_render_nested, block.nested_blocks))
+    text = "\n".join(part["text"] for part in nested if part["type"] == "text")
+    source = render_attachment("file", text=text, title=block.title, source=block.source)
+    return [source, *(part for part in nested if part["type"] != "text")]
+
+
+def _render_nested(block: Any) -> JSON:
+    return {"type": "text", "text": block.text} if isinstance(block, TextBlock) else render_media_block(block)
+
+
+def describe_block(block: ContentBlock) -> JSON:
+    """A block that cannot be sent, as a text that says what it is, without its content."""
+    described = block.model_dump(exclude={"block_type", "image", "video", "audio", "data"}, exclude_none=True)
+    return describe_file({"type": block.block_type, **described})
 
 
 def message_blocks(message: ChatMessage) -> list[ContentBlock]:

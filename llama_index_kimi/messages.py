@@ -13,6 +13,8 @@ from typing import Any
 from llama_index.core.base.llms.types import (
     CachePoint,
     ChatMessage,
+    CitableBlock,
+    CitationBlock,
     ContentBlock,
     MessageRole,
     TextBlock,
@@ -24,7 +26,13 @@ from kimi_wire import KimiRequestError
 from kimi_wire.answers import PROVIDER
 from kimi_wire.arguments import render_arguments
 from kimi_wire.json_values import JSON
-from llama_index_kimi.media import MEDIA_BLOCKS, message_blocks, render_media_block
+from llama_index_kimi.media import (
+    MEDIA_BLOCKS,
+    describe_block,
+    message_blocks,
+    render_media_block,
+    render_source_block,
+)
 from llama_index_kimi.tools import render_tool
 
 logger = logging.getLogger("llama_index_kimi")
@@ -56,13 +64,13 @@ def render_message(message: ChatMessage) -> JSON:
         The message for `kimi_wire`, which checks it further.
 
     Raises:
-        KimiRequestError: A block that cannot be sent: audio, documents that are not text, citations, a file that cannot
-            be read, thinking or tool calls outside assistant messages.
+        KimiRequestError: A block of a user's or a system's message that cannot be sent: audio, documents that are not
+            text, a file that cannot be read, thinking or tool calls.
     """
     role = _ROLES[message.role]
     extra = message.additional_kwargs
     rendered: JSON = {"role": role}
-    parts = [part for block in message_blocks(message) if (part := _render_block(block, role)) is not None]
+    parts = [part for block in message_blocks(message) for part in _render_block(block, role)]
     if parts or role != "assistant":
         rendered["content"] = _render_content(parts)
     if role == "assistant":
@@ -93,16 +101,30 @@ def _render_content(parts: list[JSON]) -> str | list[JSON]:
     return str(parts[0]["text"]) if len(parts) == 1 and parts[0]["type"] == "text" else parts
 
 
-def _render_block(block: ContentBlock, role: str) -> JSON | None:
-    """A block as a content part; None for blocks that have another place in the message, or none."""
+def _render_block(block: ContentBlock, role: str) -> list[JSON]:
+    """A block as content parts; none for blocks that have another place in the message, or no place at Kimi's.
+
+    Neither what another model left in its answer nor what a tool gave back ends the conversation it is in.
+    """
     if isinstance(block, TextBlock):
-        return {"type": "text", "text": block.text}
+        return [{"type": "text", "text": block.text}]
     if role == "assistant" and isinstance(block, (ThinkingBlock, ToolCallBlock)):
-        return None
-    if isinstance(block, MEDIA_BLOCKS):
-        return render_media_block(block)
+        return []
     if isinstance(block, CachePoint):
-        return None  # Kimi caches prefixes on its own
+        return []  # Kimi caches prefixes on its own
+    if role == "assistant" and isinstance(block, CitationBlock):
+        logger.debug("left out a citation: the text that cites is a block of its own")
+        return []
+    try:
+        if isinstance(block, MEDIA_BLOCKS):
+            return [render_media_block(block)]
+        if isinstance(block, (CitableBlock, CitationBlock)):
+            return render_source_block(block)
+    except KimiRequestError as error:
+        if role not in ("assistant", "tool"):
+            raise
+        logger.debug("a %s cannot be sent: %s", type(block).__name__, error)
+        return [describe_block(block)] if role == "tool" else []
     raise KimiRequestError(f"A {type(block).__name__} in a message of role {role!r} cannot be sent to Kimi.")
 
 
@@ -138,7 +160,7 @@ def _render_calls(message: ChatMessage) -> list[JSON]:
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     if not blocks:
         # Histories from before ToolCallBlock hold the calls themselves here; ours only says that there are some.
-        return [dict(call) for call in listed if call.get("function")]
+        return [written for call in listed if (written := _render_listed(call))]
     return [
         {
             "id": block.tool_call_id,
@@ -147,6 +169,17 @@ def _render_calls(message: ChatMessage) -> list[JSON]:
         }
         for block in blocks
     ]
+
+
+def _render_listed(call: Mapping[str, Any]) -> JSON | None:
+    """A call in the API's form, or in Anthropic's, the Responses API's or Converse's, as their integrations kept it."""
+    if call.get("function"):
+        return dict(call)
+    call_id = next((call[key] for key in ("call_id", "toolUseId", "id") if call.get(key)), None)
+    given: Any = next((call[key] for key in ("input", "arguments") if call.get(key) is not None), {})
+    if call_id is None or not isinstance(call.get("name"), str) or not isinstance(given, (dict, str)):
+        return None
+    return {"id": call_id, "type": "function", "function": {"name": call["name"], "arguments": _arguments(given)}}
 
 
 def _arguments(given: dict[str, Any] | str) -> str:

@@ -10,16 +10,20 @@ import argparse
 import contextlib
 import json
 import random
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from kimi_wire.answers.response import Completion, explain_answer, parse_completion, parse_constrained_call
+from kimi_wire.answers import Answer
+from kimi_wire.answers.response import Choice, Completion, explain_answer, parse_completion, parse_constrained_call
 from kimi_wire.answers.stream import Delta, StreamState
 from kimi_wire.arguments import parse_arguments, replay_arguments
-from kimi_wire.errors import KimiError, KimiRequestError, StreamedError
+from kimi_wire.errors import KimiError, KimiRequestError, KimiStreamError, StreamedError
 from kimi_wire.json_text import strip_fence
-from kimi_wire.requests import ToolNames, ToolPlan
+from kimi_wire.requests import Request, ToolNames, ToolPlan
 from kimi_wire.schema import normalise_schema
 
 PLANS = (
@@ -61,6 +65,34 @@ BODY = json.dumps(
             }
         ],
         "usage": _USAGE,
+    }
+).encode()
+
+# What hosts of all kinds send: arguments as objects, a list that is none, names in pieces, answers out of order or with
+# an error, text in other places, counts that are none.
+ODD_EVENTS: tuple[dict[str, object], ...] = (
+    _chunk({"content": ["Zwei ", {"type": "text", "text": "Teile "}]}),
+    _chunk({"tool_calls": {"id": "look:0", "function": {"name": "lo", "arguments": {"city": "Zürich"}}}}),
+    _chunk({"tool_calls": [None, {}, {"index": 1, "id": "x"}, {"index": 0, "function": {"name": "ok"}}]}),
+    {"choices": [{"index": 1, "delta": {"content": "b"}}, {"index": 0, "delta": {"content": "a"}, "error": None}]},
+    {"choices": [{"index": 0, "message": {"content": "whole"}, "finish_reason": "length"}, {"text": "c"}]},
+    {"choices": [{"index": 0, "delta": {}, "finish_reason": "error", "error": {"message": "lost", "code": 502}}]},
+    {"choices": [], "usage": {"prompt_tokens": 1.5, "completion_tokens": "4", "total_tokens": None}, "error": "late"},
+    _chunk({"content": "\ud83d"}, "stop"),
+    _chunk({"reasoning_details": [_DETAIL, 5]}, "abort"),
+)
+ODD_STREAM = b"".join(
+    (b"event: error\n" if at == 6 else b"") + b"data: " + json.dumps(event).encode() + b"\n\n"
+    for at, event in enumerate(ODD_EVENTS)
+)
+ODD_BODY = json.dumps(
+    {
+        "choices": [
+            {"index": 1, "message": {"content": [{"text": "b"}], "tool_calls": {"function": {"name": "find"}}}},
+            {"index": 0, "delta": {"content": "a", "tool_calls": [None, {"function": {"name": "x", "arguments": {}}}]}},
+        ],
+        "usage": {"prompt_tokens": 1.0, "total_tokens": "7"},
+        "error": None,
     }
 ).encode()
 
@@ -166,7 +198,64 @@ def read_stream(chunks: Iterator[bytes] | Sequence[bytes], plan: ToolPlan) -> li
 
 
 def fuzz_stream(data: bytes, rng: random.Random) -> None:
-    read_stream(split(data, rng), rng.choice(PLANS))
+    """In whatever pieces a stream comes, its deltas add up to the same whole."""
+    plan = rng.choice(PLANS)
+    whole, pieces = _outcome([data], plan), _outcome(split(data, rng), plan)
+    assert whole == pieces, f"{whole} in one piece, {pieces} in several"
+
+
+def _outcome(chunks: Iterator[bytes] | Sequence[bytes], plan: ToolPlan) -> object:
+    try:
+        *deltas, completion = read_stream(chunks, plan)
+    except (KimiError, StreamedError) as error:
+        return type(error).__name__
+    assert isinstance(completion, Completion)
+    _check_sum(deltas, completion.choice)
+    return re.sub("call_[0-9a-f]{24}", "(an id that was made)", repr(completion))
+
+
+def _check_sum(items: Sequence[Delta | Completion], choice: Choice) -> None:
+    deltas = [item for item in items if isinstance(item, Delta)]
+    assert "".join(delta.content for delta in deltas) == choice.content
+    assert "".join(delta.reasoning or "" for delta in deltas) == (choice.reasoning or "")
+
+
+def fuzz_continuation(streams: list[bytes], rng: random.Random) -> None:
+    """An answer over several streams, some of which break off: nothing is lost or doubled on the way."""
+    body = {"model": "kimi-k2.5", "messages": [{"role": "user", "content": "hi"}]}
+    answer = Answer(Request(body, PLANS[0], continuable=True, continue_on_length=2, resume_streams=2))
+    given: list[Delta | Completion] = []
+    rest = iter(streams)
+    try:
+        while answer.request is not None:
+            state, failure = StreamState({}, PLANS[0]), None
+            read = answer.reading(state)
+            try:
+                for chunk in split(next(rest, b""), rng):
+                    given += read(chunk)
+            except (KimiError, StreamedError) as error:
+                failure = KimiStreamError(str(error), partial=state.partial())
+            given += answer.end_stream(state, failure)
+    except KimiStreamError as error:
+        came = error.partial
+    else:
+        came = answer.completion.choice
+    assert isinstance(came, Choice)
+    _check_sum(given, came)
+
+
+def make_streams(rng: random.Random) -> list[bytes]:
+    """Streams of an answer that is told in pieces, with repetitions, and cut anywhere."""
+    text = "".join(rng.choice(("one two three ", "four five ", "ha ", "\n| a | b |", "Zürich 🌧 ")) for _ in range(12))
+    streams, at = [], 0
+    for _ in range(rng.randint(1, 5)):
+        begun = max(0, at - rng.choice((0, 0, 7, 15, 40, 1000)))
+        at = rng.randint(at, len(text))
+        kind = rng.choice(("content", "content", "content", "reasoning_content"))
+        events = [_chunk({kind: text[start : start + 5]}) for start in range(begun, at, 5)]
+        stream = write_stream([*events, _chunk({}, rng.choice(("stop", "length", "error", None)))])
+        streams.append(stream if rng.random() < 0.5 else stream[: rng.randint(0, len(stream))])
+    return streams
 
 
 def fuzz_completion(data: bytes, rng: random.Random) -> None:
@@ -202,37 +291,80 @@ SCHEMA = json.dumps(
     }
 ).encode()
 
-TARGETS: dict[str, tuple[Callable[[bytes, random.Random], None], tuple[bytes, ...]]] = {
-    "stream": (fuzz_stream, (STREAM, STREAM.replace(b"\n", b"\r\n"), STREAM.replace(b"\n", b"\r"))),
-    "completion": (fuzz_completion, (BODY,)),
-    "arguments": (fuzz_arguments, (b'{"city": "Z\xc3\xbcrich", "n": [1, {"a": null}]}', b'```json\n{"a": 1}\n```')),
-    "schema": (fuzz_schema, (SCHEMA,)),
+
+@dataclass(frozen=True)
+class Target:
+    """What is tried, and with what.
+
+    Attributes:
+        try_one: Takes an input, and more of chance; what it raises but this project's errors is a fault.
+        make: Makes an input.
+    """
+
+    try_one: Callable[[Any, random.Random], None]
+    make: Callable[[random.Random], Any]
+
+
+def _damaged(*seeds: bytes, document: object = None) -> Callable[[random.Random], bytes]:
+    """Makes random bytes, and damaged answers; of a document also such that have other values in it."""
+
+    def make(rng: random.Random) -> bytes:
+        if document is None or rng.random() >= 0.3:
+            return make_input(rng, seeds)
+        warped = warp(document, rng)
+        return write_stream(warped) if isinstance(document, tuple) else json.dumps(warped).encode()
+
+    return make
+
+
+_CRLF, _CR = STREAM.replace(b"\n", b"\r\n"), STREAM.replace(b"\n", b"\r")
+
+TARGETS: dict[str, Target] = {
+    "stream": Target(fuzz_stream, _damaged(STREAM, _CRLF, _CR, ODD_STREAM, document=(*EVENTS, *ODD_EVENTS))),
+    "odd stream": Target(fuzz_stream, _damaged(ODD_STREAM, document=ODD_EVENTS[:5])),
+    "continuation": Target(fuzz_continuation, make_streams),
+    "completion": Target(fuzz_completion, _damaged(BODY, ODD_BODY, document=json.loads(BODY))),
+    "odd completion": Target(fuzz_completion, _damaged(ODD_BODY, document=json.loads(ODD_BODY))),
+    "arguments": Target(
+        fuzz_arguments, _damaged(b'{"city": "Z\xc3\xbcrich", "n": [1, {"a": null}]}', b'```json\n{"a": 1}\n```')
+    ),
+    "schema": Target(fuzz_schema, _damaged(SCHEMA, document=json.loads(SCHEMA))),
 }
 
 
-_DOCUMENTS: dict[str, object] = {"stream": EVENTS, "completion": json.loads(BODY), "schema": json.loads(SCHEMA)}
+def all_targets() -> dict[str, Target]:
+    """The targets here, and whole calls through both adapters."""
+    from tests import fuzz_calls
+
+    return {
+        **TARGETS,
+        "served": Target(fuzz_calls.try_served, fuzz_calls.make_served),
+        "settings": Target(fuzz_calls.try_settings, fuzz_calls.make_settings),
+        "history": Target(fuzz_calls.try_history, fuzz_calls.make_history),
+    }
 
 
-def run(target: str, seed: int) -> None:
+def run(target: str, seed: int, targets: Mapping[str, Target] = TARGETS) -> None:
     """Try one input.
 
     Raises:
         AssertionError: Something else than an error of this project's came of it; the message has the input.
     """
-    function, seeds = TARGETS[target]
     rng = random.Random(f"{target} {seed}")
-    document = _DOCUMENTS.get(target)
-    if document is not None and rng.random() < 0.3:
-        warped = warp(document, rng)
-        data = write_stream(warped) if target == "stream" else json.dumps(warped).encode()
-    else:
-        data = make_input(rng, seeds)
+    data = targets[target].make(rng)
     try:
-        function(data, rng)
+        targets[target].try_one(data, rng)
     except (KimiError, StreamedError):
         pass
     except Exception as error:
-        raise AssertionError(f"{target} {seed}: {type(error).__name__}: {error}: {data!r}") from error
+        raise AssertionError(f"{target} {seed}: {type(error).__name__}: {error}: {_shown(data)}") from error
+
+
+def _shown(data: object) -> str:
+    try:
+        return repr(data)
+    except Exception as error:  # too deep, or a number of more digits than Python writes
+        return f"(an input without a repr: {error})"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -240,14 +372,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz_wire")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--go-on", action="store_true", help="print faults and go on")
     options = parser.parse_args(arguments)
-    until, seed = time.monotonic() + options.seconds, options.seed
+    until, seed, faults = time.monotonic() + options.seconds, options.seed, 0
+    targets = all_targets()
     while time.monotonic() < until:
-        for target in TARGETS:
-            run(target, seed)
+        for target in targets:
+            try:
+                run(target, seed, targets)
+            except AssertionError as error:
+                if not options.go_on:
+                    raise
+                faults += 1
+                print(str(error)[:2000], flush=True)
         seed += 1
-    print(f"{seed - options.seed} inputs for each of {', '.join(TARGETS)}; seeds {options.seed} to {seed - 1}")
-    return 0
+    last = f"seeds {options.seed} to {seed - 1}; {faults} faults"
+    print(f"{seed - options.seed} inputs for each of {', '.join(targets)}; {last}")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

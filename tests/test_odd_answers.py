@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ThinkingBlock
 
 from kimi_emulator import Failure, KimiEmulator, Reply
+from kimi_wire import KimiWarning
 from kimi_wire.endpoints.chat import KimiClient
 from kimi_wire.errors import KimiError, KimiResponseError
 from kimi_wire.requests import Request, ToolPlan
@@ -354,11 +356,21 @@ async def test_answers_are_told_apart(kimi: KimiEmulator, adapter: str, way: str
             "[DONE]",
         ],
     )
-    assert (
-        (await hear(kimi, adapter, way, model="moonshot-v1-8k", extra_body={"n": 2})).text
-        == f"{first} {first}"
-        != second
-    )
+    said = contextlib.nullcontext()
+    if "stream" in way or adapter == "llama_index":
+        said = pytest.warns(KimiWarning, match="sent 2 answers")
+    with said:
+        heard = await hear(kimi, adapter, way, model="moonshot-v1-8k", extra_body={"n": 2})
+    assert heard.text == f"{first} {first}" != second
+
+
+@everywhere
+@IN_STREAMS
+async def test_one_of_several_answers_is_not_continued(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    """The continuation would be of the first one, and the others would be gone."""
+    kimi.script(Reply(events=[several(one_of(0, content="one"), one_of(1, content="two"))], done=False))
+    error = await fail(kimi, adapter, way, model="moonshot-v1-8k", extra_body={"n": 2}, resume_streams=2)
+    assert (error.partial.content, len(kimi.requests)) == ("one", 1)
 
 
 @in_all_ways
@@ -478,3 +490,58 @@ async def test_an_error_in_the_continuation_has_both_parts(kimi: KimiEmulator, a
     )
     error = await fail(kimi, adapter, way, model="kimi-k2.5", thinking=False, resume_streams=1)
     assert error.partial.content == "One, two"
+
+
+SAID = "The quick brown fox jumps"
+
+
+@everywhere
+@IN_STREAMS
+@pytest.mark.parametrize(
+    "pieces", [["fox jumps over it."], ["fo", "x jum", "ps", " over it."], list("fox jumps over it.")]
+)
+async def test_what_a_continuation_repeats_is_not_doubled(
+    kimi: KimiEmulator, adapter: str, way: str, pieces: list[str]
+) -> None:
+    kimi.script(
+        Reply(
+            events=[chunk({"reasoning_content": "Think of a fox."}), chunk({"content": SAID + " and the"})], done=False
+        ),
+        Reply(
+            events=[
+                chunk({"reasoning_content": "Think of "}),
+                chunk({"reasoning_content": "a fox. More."}),
+                *(chunk({"content": piece}) for piece in ["jumps and the ", *pieces]),
+                chunk({}, "stop"),
+                "[DONE]",
+            ]
+        ),
+    )
+    heard = await hear(kimi, adapter, way, model="kimi-k2.5", resume_streams=1)
+    assert (heard.text, heard.thinking) == (SAID + " and the fox jumps over it.", "Think of a fox. More.")
+
+
+@everywhere
+@in_all_ways
+async def test_what_is_repeated_is_not_sent_on_either(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    kimi.script(
+        Reply(SAID, finish_reason="length"),
+        Reply("brown fox jumps over", finish_reason="length"),
+        Reply("fox jumps over it.", finish_reason="stop"),
+    )
+    heard = await hear(kimi, adapter, way, model="kimi-k2.5", thinking=False, continue_on_length=3)
+    assert heard.text == SAID + " over it."
+    assert [request.body["messages"][-1]["content"] for request in kimi.requests[1:]] == [SAID, SAID + " over"]
+
+
+@everywhere
+@IN_STREAMS
+async def test_what_is_held_back_is_part_of_what_came(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    """The stream breaks again while it may still be a repetition."""
+    kimi.script(
+        Reply(events=[chunk({"content": SAID})], done=False),
+        Reply(events=[chunk({"content": "quick brow"})], done=False),
+        Reply(events=[chunk({"content": "n."}), chunk({}, "stop"), "[DONE]"]),
+    )
+    heard = await hear(kimi, adapter, way, model="kimi-k2.5", thinking=False, resume_streams=2)
+    assert heard.text == SAID + "quick brown."

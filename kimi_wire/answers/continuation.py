@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from kimi_wire.answers.repeats import FreshDeltas, without_repetition
 from kimi_wire.answers.response import INTERRUPTED, Choice, Completion, Usage
 from kimi_wire.answers.stream import Delta, StreamState
 from kimi_wire.errors import KimiError, KimiStreamError, attempt_of, mask_all
@@ -58,6 +59,7 @@ class Answer:
         self._attempts = 0
         self._whole: Completion | None = None
         self._names = request.plan.known.names
+        self._fresh: FreshDeltas | None = None
         self._continues, self._resumes = request.continue_on_length, request.resume_streams
 
     @property
@@ -89,10 +91,22 @@ class Answer:
 
     def take(self, completion: Completion) -> None:
         """Take the answer to `request`, and go on where it was cut by its token limit."""
+        completion = self._without_repetition(completion)
         sent = self._add(completion)
         if completion.choice.finish_reason == "length" and self._continues and len(completion.choices) == 1:
             self._continues -= 1
             self.request = continue_request(sent, completion.choice)
+
+    def reading(self, state: StreamState) -> Callable[[bytes], Iterator[Delta]]:
+        """How to read the stream that answers `request`: from bytes to the deltas of what is new."""
+        self._fresh = None if self._whole is None else FreshDeltas(self._whole.choice)
+        return state.feed if self._fresh is None else lambda chunk: self._read(state, chunk)
+
+    def _read(self, state: StreamState, chunk: bytes) -> Iterator[Delta]:
+        assert self._fresh is not None
+        for delta in state.feed(chunk):
+            if (fresh := self._fresh.take(delta)) is not None:
+                yield fresh
 
     def end_stream(self, state: StreamState, failure: Exception | None) -> Iterator[Delta | Completion]:
         """Take a stream that has ended, well or not, and go on where it broke off.
@@ -103,6 +117,8 @@ class Answer:
         Raises:
             KimiError: The stream broke off and cannot be resumed, or may not be any more; the error has what had come.
         """
+        if self._fresh is not None and (held := self._fresh.end()) is not None:
+            yield held
         try:
             if failure is not None:
                 raise failure
@@ -111,7 +127,8 @@ class Answer:
             self._resume(error, state.so_far())
             return
         except KimiError as error:
-            raise self._with_partial(error, _partial_of(error)) from error.__cause__
+            came = _partial_of(error)
+            raise self._with_partial(error, came and self._without_repetition(_only(came)).choice) from error.__cause__
         yield from late
         assert isinstance(completion, Completion)
         self.take(completion)
@@ -119,6 +136,7 @@ class Answer:
             yield self.completion
 
     def _resume(self, error: KimiStreamError, came: Completion) -> None:
+        came = self._without_repetition(came)
         sent, partial = self.request, came.choice
         nothing_came = not (partial.content or partial.reasoning or partial.tool_calls)
         following = sent if nothing_came or sent is None else continue_request(sent, partial)
@@ -137,6 +155,13 @@ class Answer:
             came = self._whole if partial is None else join_completions(self._whole, _only(partial))
             error.__dict__["partial"] = came.choice
         return self._with_own_names(error)
+
+    def _without_repetition(self, completion: Completion) -> Completion:
+        """What came without what it repeats of the end of what had come before."""
+        if self._whole is None:
+            return completion
+        first, *others = completion.choices
+        return replace(completion, choices=[without_repetition(self._whole.choice, first), *others])
 
     def _add(self, completion: Completion) -> Request:
         sent, self.request = self.request, None

@@ -282,6 +282,20 @@ def _whole_delta(choice: Choice) -> Delta:
     return Delta(choice.content, choice.reasoning, tuple(pieces), choice.logprobs)
 
 
+def _join(first: Delta, second: Delta | None) -> Delta:
+    """One delta of two, where an event has an answer twice."""
+    if second is None:
+        return first
+    thoughts = [text for text in (first.reasoning, second.reasoning) if text is not None]
+    tokens = [token for one in (first, second) if one.logprobs is not None for token in one.logprobs["content"]]
+    return Delta(
+        first.content + second.content,
+        "".join(thoughts) if thoughts else None,
+        (*first.tool_calls, *second.tool_calls),
+        {"content": tokens} if tokens else None,
+    )
+
+
 _GIVEN = 0
 """The index of the answer whose deltas are given. The others are in the whole: mixed, they would be none."""
 
@@ -324,9 +338,9 @@ class StreamState:
             KimiStreamError: An event is not JSON.
             StreamedError: The server reports an error inside the stream.
         """
+        if self.done:
+            return
         for data in self._decoder.feed(chunk):
-            if self.done:
-                return
             if data.startswith(_DONE):
                 self.done = True
                 return
@@ -425,7 +439,7 @@ class StreamState:
                 self._choice_usage = choice["usage"]
             delta = opened.add(choice)
             if index == _GIVEN:
-                given = delta
+                given = delta if given is None else _join(given, delta)
             error = error or choice.get("error")
         if error:  # what the event has of the answer is part of what had arrived
             raise StreamedError(error)

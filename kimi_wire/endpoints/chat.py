@@ -82,9 +82,10 @@ class KimiClient:
             with errors.translated(answer.fail):
                 response = answer.sent(whole(client.post(**_arguments(answer.request, options, stream=True))))
             state, broken = StreamState(response.headers, request.plan, answer.request.prefix), None
+            read = answer.reading(state)
             try:
                 for chunk in response.iter_bytes():
-                    for delta in state.feed(chunk):
+                    for delta in read(chunk):
                         yield delta
             except (asyncio.CancelledError, KeyboardInterrupt) as error:
                 raise errors.bare(error) from None
@@ -105,9 +106,10 @@ class KimiClient:
             with errors.translated(answer.fail):
                 response = answer.sent(whole(await client.post(**_arguments(answer.request, options, stream=True))))
             state, broken = StreamState(response.headers, request.plan, answer.request.prefix), None
+            read = answer.reading(state)
             try:
                 async for chunk in response.aiter_bytes():
-                    for delta in state.feed(chunk):
+                    for delta in read(chunk):
                         yield delta
             except (asyncio.CancelledError, KeyboardInterrupt) as error:
                 raise errors.bare(error) from None

@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 
 from kimi_wire.errors import KimiRequestError, public_url
 from kimi_wire.hosts import MEDIA_URLS
-from kimi_wire.json_values import JSON
+from kimi_wire.json_values import JSON, write_json
 from kimi_wire.media.types import ACCEPTED, DOCUMENTS, HEAD, explain_refusal, is_text, sniff
 from kimi_wire.profiles import Profile
 
@@ -25,11 +25,14 @@ logger = logging.getLogger("kimi_wire")
 KINDS = {"image_url": "image", "video_url": "video"}
 """Types of parts, and what they hold: a key of `ACCEPTED`, and the purpose of an upload."""
 
+_CONTENT = frozenset({"base64", "data", "blob", "file_data", "bytes"})
+"""Keys of frameworks' blocks with the content of a file."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _URL_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _WHITE = b" \t\r\n\f\v"
+_FOREIGN = bytes(set(range(256)) - set(_ALPHABET) - set(b"-_"))
 
 
 def render_attachment(
@@ -41,6 +44,7 @@ def render_attachment(
     text: str | None = None,
     media_type: str | None = None,
     title: str | None = None,
+    source: str | None = None,
 ) -> JSON:
     """Render a file of a framework's message as a part. `render_media` then checks it against the model.
 
@@ -52,6 +56,7 @@ def render_attachment(
         text: The content of a text file.
         media_type: What the file is said to be. Content that says otherwise has its way.
         title: The file's name.
+        source: Where a text is from.
 
     Returns:
         A part: `image_url`, `video_url` or `text`.
@@ -59,12 +64,15 @@ def render_attachment(
     Raises:
         KimiRequestError: The file cannot be part of a chat, or its content is missing.
     """
+    _check_words(kind, url=url, file_id=file_id, text=text, media_type=media_type, title=title, source=source)
+    if data is not None and not isinstance(data, (str, bytes)):
+        raise KimiRequestError(f"The data of a {kind} block is {type(data).__name__}, not base64.")
     article = "An" if kind[0] in "ai" else "A"
     name = f"The {kind} {title!r}" if title else f"{article} {kind} block"
     if kind == "audio":
         raise KimiRequestError(f"{name} cannot be sent: Kimi does not take audio. Transcribe it, and send the text.")
     if text is not None:
-        return _render_text(text, title)
+        return _render_text(text, title, source)
     if url is None and file_id is not None:
         url = file_id if file_id.startswith("ms://") else f"ms://{file_id}"
     if kind == "file" and url is not None and _scheme(url) == "data":
@@ -87,6 +95,12 @@ def render_attachment(
     return {"type": f"{kind}_url", f"{kind}_url": {"url": url}}
 
 
+def _check_words(kind: str, **words: Any) -> None:
+    for name, value in words.items():
+        if value is not None and not isinstance(value, str):
+            raise KimiRequestError(f"The {name} of a {kind} block is {type(value).__name__}, not text.")
+
+
 def _render_file(data: str, found: str | None, media_type: str | None, title: str | None, name: str) -> JSON:
     """A file of any kind, by its content; where that says nothing, it may be text."""
     for kind, accepted in ACCEPTED.items():
@@ -106,11 +120,33 @@ def _render_file(data: str, found: str | None, media_type: str | None, title: st
     raise KimiRequestError(f"{name} is of type {media_type or 'unknown'}. {DOCUMENTS}")
 
 
-def _render_text(text: str, title: str | None) -> JSON:
+def _render_text(text: str, title: str | None, source: str | None = None) -> JSON:
     """A text file, with its name where it has one: Kimi's own file questions are asked over plain text as well."""
-    if title:
-        text = f'<document title="{html.escape(title)}">\n{text}\n</document>'
+    known = {"title": title, "source": source}
+    attributes = [f'{name}="{html.escape(value)}"' for name, value in known.items() if value]
+    if attributes:
+        text = f"<document {' '.join(attributes)}>\n{text}\n</document>"
     return {"type": "text", "text": text}
+
+
+def describe_file(block: Mapping[str, Any]) -> JSON:
+    """A file that cannot be sent, as a text that says what it is: its block as JSON, the content left out.
+
+    Args:
+        block: A framework's block, or a part; not changed.
+    """
+    return {"type": "text", "text": write_json(_without_content(block))}
+
+
+def _without_content(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: f"({len(inner)} characters)" if key in _CONTENT and isinstance(inner, str) else _without_content(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_without_content(item) for item in value]
+    return show_url(value) if isinstance(value, str) and _scheme(value) == "data" else value
 
 
 def _as_base64(data: str | bytes) -> str:
@@ -205,9 +241,8 @@ def with_url(part: Mapping[str, Any], url: str) -> JSON:
 
 def decode_head(data: str) -> bytes:
     """The first bytes of what is written in base64; fewer where it is not."""
-    start = data[: 2 * HEAD].encode("ascii", "ignore").translate(_URL_ALPHABET, _WHITE)
-    start = start[: HEAD // 3 * 4].rstrip(b"=")
-    return base64.b64decode(start[: len(start) // 4 * 4] + _padded(start[len(start) // 4 * 4 :]))
+    start = data[: 2 * HEAD].encode("ascii", "ignore").translate(_URL_ALPHABET, _FOREIGN)[: HEAD // 3 * 4]
+    return base64.b64decode(_padded(start[:-1] if len(start) % 4 == 1 else start))
 
 
 def split_data_url(url: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 `request.render_request` is the one place where a body is put together; `foreign` does the same for other vendors'
 models, in a few lines. A conversation goes through it in this order:
 
-1. `messages.render_each`: each message is copied into the API's form, its media and the tools it brings along too.
+1. `messages.render_each`: each message is copied into the API's form, its `parts` and the tools it brings along too.
 2. `messages.render_messages`: calls and answers find each other, and ids that were given twice a number of their own.
 3. `messages.fill_missing_reasoning`, once `tools` and `thinking` know whether the model will think.
 4. `host_form.render_for_host`: what the host has other words for.

@@ -8,18 +8,18 @@ the end changes nothing before it, so that the server's prefix cache goes on hit
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kimi_wire.arguments import replay_arguments
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import MEDIA_URLS
 from kimi_wire.json_values import JSON
-from kimi_wire.media import KINDS, render_media
 from kimi_wire.profiles import Profile
 from kimi_wire.requests.call_ids import CallIds
 from kimi_wire.requests.known import Known
 from kimi_wire.requests.names import ToolNames, is_builtin
+from kimi_wire.requests.parts import render_parts
 from kimi_wire.requests.tools import render_dynamic_tools
 
 logger = logging.getLogger("kimi_wire")
@@ -113,7 +113,7 @@ def _render_message(
         rendered |= message
     rendered["role"] = role
     if isinstance(content := rendered.get("content"), list):
-        rendered["content"] = _render_parts(content, index, role, profile, media_urls)
+        rendered["content"] = render_parts(content, index, role, profile, media_urls)
     if rendered.pop("tools", None):
         rendered["tools"] = render_dynamic_tools(message, index, profile, names)
         rendered.pop("content", None)  # the documented form has no such key; nothing but "" gets here
@@ -151,29 +151,6 @@ def _render_call(call: Mapping[str, Any], names: ToolNames) -> JSON:
         "type": call.get("type") or "function",
         "function": {"name": names.sent(function["name"]), "arguments": arguments},
     }
-
-
-def _render_parts(
-    parts: Iterable[Any], index: int, role: str, profile: Profile, media_urls: tuple[str, ...]
-) -> str | list[JSON]:
-    """Content parts without empty texts ("text content is empty"), as plain text where there is nothing else."""
-    kept: list[JSON] = []
-    for part in parts:
-        part = {"type": "text", "text": part} if isinstance(part, str) else part
-        if part.get("type") == "text":
-            if part.get("text"):
-                kept.append({"type": "text", "text": part["text"]})
-            else:
-                logger.debug("message %d: left out an empty text part", index)
-        elif part.get("type") in KINDS:
-            kept.append(render_media(part, f"Message {index}", role, profile, media_urls))
-        else:
-            raise KimiRequestError(
-                f"Message {index} has a content part of type {part.get('type')!r}; Kimi takes {['text', *KINDS]}."
-            )
-    if len(kept) == 1 and kept[0]["type"] == "text":
-        return str(kept[0]["text"])
-    return kept or ""
 
 
 def _is_blank(content: Any) -> bool:

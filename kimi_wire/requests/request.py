@@ -112,7 +112,7 @@ def render_request(
         replace(plan, json_answer=_is_json(body.get("response_format"))),
         tuple(found),
         prefix=settings.prefix or "",
-        continuable=continuable,
+        continuable=continuable and body.get("n") in (None, 1),  # a continuation would go on with the first answer
         continue_on_length=settings.continue_on_length,
         resume_streams=settings.resume_streams,
         media=media,

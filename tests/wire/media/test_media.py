@@ -123,10 +123,9 @@ def test_what_the_server_would_refuse_is_refused_here(part: Any, words: str) -> 
     assert "Message 0" in str(caught.value)
 
 
-@pytest.mark.parametrize("role", ["system", "assistant"])
-def test_media_go_in_user_messages_and_tool_results_only(role: str) -> None:
+def test_media_go_in_user_messages_and_tool_results_only() -> None:
     with pytest.raises(KimiRequestError, match="images and videos go in user messages"):
-        ask(image(PNG_URL), role=role)
+        ask(image(PNG_URL), role="system")
 
 
 def test_families_without_vision_or_video_are_named() -> None:
@@ -300,3 +299,11 @@ def test_tool_results_with_media_keep_their_order_among_results() -> None:
     rendered = render_messages(messages, profile_for("kimi-k3"))
     assert [message["role"] for message in rendered[2:]] == ["tool", "tool", "user"]
     assert rendered[4]["content"][1] == image(PNG_URL)
+
+
+@pytest.mark.parametrize("data", ["A", "AAAAA", "AB*C", "a" * 9, "é", "====", "%PNG", "\n-_\n"])
+def test_what_is_no_base64_is_refused_with_a_type(data: str) -> None:
+    with pytest.raises(KimiRequestError):
+        ask(render_attachment("image", data=data))
+    with pytest.raises(KimiRequestError):
+        ask(render_attachment("file", data=data, media_type="application/pdf"))
