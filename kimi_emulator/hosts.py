@@ -219,6 +219,27 @@ def _read_gateway(request: ChatRequest) -> ChatRequest:
     return request
 
 
+def _read_litellm(request: ChatRequest) -> ChatRequest:
+    """LiteLLM 1.108.7 before Moonshot's platform, by its llms/moonshot/chat/transformation.py; tried on loopback."""
+    allowed = request.body.get("allowed_openai_params") or ()
+    if request.body.get("thinking") is not None and "thinking" not in allowed:
+        model = request.model.removeprefix("moonshot/")
+        raise Rejected(
+            "litellm.UnsupportedParamsError: moonshot does not support parameters: ['thinking'], for model="
+            f"{model}. To drop these, set `litellm.drop_params=True`",
+            type="None",
+        )
+    thinks = request.family.thinking != "never"
+    body = _without(request, "allowed_openai_params", *(("temperature",) if thinks else ()))
+    if "max_completion_tokens" in body:
+        body["max_tokens"] = body.pop("max_completion_tokens")
+    if body.get("tool_choice") == "required":
+        del body["tool_choice"]
+        asked = {"role": "user", "content": "Please select a tool to handle the current issue."}
+        body["messages"] = [*request.messages, asked]
+    return _changed(request, body)
+
+
 MOONSHOT = Host("moonshot")
 
 HOSTS: dict[str, Host] = {
@@ -233,6 +254,7 @@ HOSTS: dict[str, Host] = {
         Host("openrouter", _read_openrouter, frozenset({"media_is_inline_or_uploaded"}), "reasoning", details=True,
              nulls=True, usage="last", id="gen-"),
         Host("gateway", _read_gateway, usage="last"),
+        Host("litellm", _read_litellm, nulls=True, usage="last"),
         Host("strict", _read_strict, _PLATFORM_RULES, call_id="call_{random}", usage="finish"),
     )
 }  # fmt: skip

@@ -33,11 +33,12 @@ KINDS = {
     "vllm k3": ("vllm", "moonshotai/kimi-k3"),
     "sglang": ("sglang", "moonshotai/Kimi-K2.6"),
     "openrouter": ("openrouter", "moonshotai/kimi-k3"),
+    "litellm": ("litellm", "kimi-k2.6"),
     "gateway": ("auto", "kimi-k3"),
     "gateway k2.7": ("auto", "kimi-k2.7-code"),
     "strict": ("fireworks", "accounts/fireworks/models/kimi-k3"),
 }
-HOSTS_WITH_PREFIX = {"moonshot", "gateway", "gateway k2.7", "vllm", "vllm k3", "sglang"}
+HOSTS_WITH_PREFIX = {"moonshot", "gateway", "gateway k2.7", "vllm", "vllm k3", "sglang", "litellm"}
 THOUGHT = "I look «it» up.\n"
 CALLS = Reply(reasoning=THOUGHT, tool_calls=[ToolCall("get_weather", {"city": "Paris"})])
 KEYS = {"vllm": "reasoning", "vllm k3": "reasoning", "openrouter": "reasoning_details"}

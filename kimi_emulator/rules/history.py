@@ -183,7 +183,9 @@ def preserved_reasoning_is_whole(request: ChatRequest) -> None:
     """
     setting = request.body.get("thinking")
     asked = isinstance(setting, Mapping) and setting.get("keep") == "all"
-    if not (request.family.takes_keep and request.thinking and (asked or request.family.thinking == "always")):
+    family = request.family
+    keeps = family.takes_keep and (asked or family.thinking == "always")
+    if not (family.replays_reasoning and request.thinking and keeps):
         return
     for at, message in by_role(request, "assistant"):
         if message.get("reasoning_content") is None and message is not request.partial:

@@ -288,7 +288,7 @@ def test_bad_arguments_are_named(make: Any) -> None:
     with pytest.raises(ValidationError, match="reasoning_effort is for the kimi-k3 family"):
         make("kimi-k2.6", reasoning_effort="low")
     with pytest.raises(ValidationError, match="low, high, max"):
-        make(reasoning_effort="medium")
+        make(reasoning_effort="xhigh")
     with pytest.raises(ValidationError, match="thinking=False is left out"):
         make(thinking=False, strict=True)
     with pytest.raises(ValidationError, match="is not a URL"):

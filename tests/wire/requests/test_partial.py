@@ -119,7 +119,7 @@ def test_a_beginning_is_one_text(content: Any) -> None:
         (HELLO, {"prefix": "a", "model": "gpt-5"}, "has no Partial Mode"),
         (HELLO, {"prefix": "a", "model": "kimi-k2.7-code", "tools": [TOOL], "tool_choice": "any"}, "ask for one"),
         (HELLO, {"continue_on_length": -1}, "continue_on_length=-1 must be"),
-        (HELLO, {"resume_streams": True}, "resume_streams=True must be"),
+        (HELLO, {"resume_streams": True}, "resume_streams=True is not a whole number"),
     ],
 )
 def test_where_it_cannot_work_it_is_refused(messages: Any, settings: Any, message: str) -> None:
