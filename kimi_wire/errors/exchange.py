@@ -13,8 +13,9 @@ _REQUEST_ID_HEADERS = ("msh-request-id", "x-request-id", "x-msh-trace-id", "x-tr
 
 
 def parse_request_id(headers: Mapping[str, str]) -> str | None:
-    """The server's id of a request, from a response's headers."""
-    return next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
+    """The server's id of a request, from a response's headers; a proxy may echo anything in one, a key too."""
+    found = next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
+    return mask(found[:1000])[:200] if found else None
 
 
 def attempt_of(request: Any) -> int:
