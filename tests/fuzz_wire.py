@@ -340,6 +340,8 @@ def all_targets() -> dict[str, Target]:
     return {
         **TARGETS,
         "served": Target(fuzz_calls.try_served, fuzz_calls.make_served),
+        "packed": Target(fuzz_calls.try_packed, fuzz_calls.make_packed),
+        "repeated ids": Target(fuzz_calls.try_repeated_ids, fuzz_calls.make_repeated_ids),
         "settings": Target(fuzz_calls.try_settings, fuzz_calls.make_settings),
         "history": Target(fuzz_calls.try_history, fuzz_calls.make_history),
     }

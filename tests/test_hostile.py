@@ -81,6 +81,13 @@ def test_damaged_answers_are_answers_or_errors(target: str, seed: int) -> None:
     fuzz_wire.run(target, seed)
 
 
+@pytest.mark.parametrize("target", ["served", "packed", "repeated ids"])
+def test_whole_calls_end_in_answers_or_errors(target: str) -> None:
+    targets = fuzz_wire.all_targets()
+    for seed in range(40):
+        fuzz_wire.run(target, seed, targets)
+
+
 def test_the_script_reports_what_it_ran(capsys: pytest.CaptureFixture[str]) -> None:
     assert fuzz_wire.main(["--seconds", "0.01", "--seed", "7"]) == 0
     assert "seeds 7 to" in capsys.readouterr().out
