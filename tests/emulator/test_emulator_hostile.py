@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import socket
+import time
+import tracemalloc
+import zipfile
+import zlib
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +18,8 @@ import pytest
 
 from kimi_emulator import KimiEmulator, RecordedRequest
 from kimi_emulator.scripting import RequestLog
+from kimi_emulator.services import extraction
+from kimi_emulator.services.extraction import extract
 
 Send = Callable[..., Any]
 HELLO = json.dumps({"model": "kimi-k3", "messages": [{"role": "user", "content": "Hello"}]}).encode()
@@ -109,3 +116,72 @@ def test_the_log_forgets_the_oldest() -> None:
     log.clear()
     log.add(RecordedRequest("GET", "/", {}, None, b""))
     assert len(log) == 1
+
+
+# --- documents ---
+
+
+def zipped(name: str, data: bytes, packing: int = zipfile.ZIP_DEFLATED) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", packing) as archive:
+        archive.writestr(name, data)
+    return target.getvalue()
+
+
+def pdf(content: bytes, head: bytes = b"") -> bytes:
+    return b"<<" + head + b">>stream\n" + content + b"\nendstream"
+
+
+STEEP = {
+    "tag.html": b"<a " * 27_000,
+    "quote.html": b"<a ='" * 20_000,
+    "comment.html": b"<!--" * 20_000,
+    "silent.html": b"<head></script>" * 10_000,
+    "number.html": b"<p>&#" + b"9" * 5000,
+    "heads.pdf": b"<<" * 20_000,
+    "streams.pdf": b"<<>>stream\n" * 4000,
+    "open.pdf": pdf(b"BT " + b"(" * 20_000),
+    "escaped.pdf": pdf(b"BT " + rb"(\(" * 20_000),
+    "nested.docx": zipped("word/document.xml", b'<w xmlns="u">' + b"<p>" * 20_000 + b"</p>" * 20_000 + b"</w>"),
+}
+
+
+@pytest.mark.parametrize("filename", STEEP)
+def test_a_document_is_read_once_over(filename: str) -> None:
+    """Each took 20 seconds and more, in which nobody else was answered."""
+    begun = time.thread_time()
+    extract(filename, STEEP[filename])
+    assert time.thread_time() - begun < 2.0
+
+
+BOMBS = {
+    "one.docx": zipped("word/document.xml", b"<w>" + b" " * 300_000 + b"</w>"),
+    "one.epub": zipped("a.html", b"<p>x</p>" + b" " * 300_000),
+    "one.pdf": pdf(zlib.compress(b"BT (x) ET" + b" " * 300_000), b"/FlateDecode"),
+    "many.pdf": pdf(zlib.compress(b"BT (x) ET" + b" " * 90_000), b"/FlateDecode") * 3,
+    "one.html": b"<p>x</p>" + b" " * 300_000,
+    "odd.docx": zipped("word/document.xml", b'<w xmlns="u"><t>x</t></w>', zipfile.ZIP_LZMA),
+}
+
+
+@pytest.mark.parametrize("filename", BOMBS)
+def test_what_unpacks_to_too_much_has_no_text(filename: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extraction, "MAX_UNPACKED", 200_000)
+    assert extract(filename, BOMBS[filename]) == ("", "")
+
+
+def test_what_is_unpacked_is_not_kept() -> None:
+    bomb = pdf(zlib.compress(b"BT" + b" " * 60_000_000), b"/FlateDecode")
+    tracemalloc.start()
+    try:
+        extract("a.pdf", bomb)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * extraction.MAX_UNPACKED
+
+
+def test_ends_that_are_missing_lose_no_text() -> None:
+    assert extract("a.html", b"<p>one<br/>two<i title='a>b'>three</i><a href=\"x") == ("one\ntwothree", "")
+    assert extract("b.html", b"a < b <3 &lt; c<script>if (a<b) x()</script>d<!-- > -->e") == ("a < b <3 < cde", "")
+    assert extract("a.pdf", pdf(b"BT (one) Tj T* (two"))[0] == "one\ntwo"
