@@ -94,7 +94,7 @@ class KimiEmulator:
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """Every request received, in order."""
+        """The requests received, in order; beyond 128 MB of them the oldest are forgotten."""
         return self.state.requests
 
     @property

@@ -287,7 +287,7 @@ def test_a_key_of_the_environment_is_looked_up_with_each_call(
     for key in ("sk-first-0123456789abcdef", "sk-second-0123456789abcdef"):
         monkeypatch.setenv("MOONSHOT_API_KEY", key)
         _ = model.invoke("hi") if framework == "langchain" else model.complete("hi")
-        assert kimi.requests[-1].headers["authorization"] == f"Bearer {key}"
+        assert kimi.requests[-1].had_key(key)
         assert (model.kimi_api_key if framework == "langchain" else model.api_key) is None
         dumped = dumps(model) if framework == "langchain" else model.to_json()
         assert key.encode() not in pickle.dumps(model) + dumped.encode() + repr(model).encode()

@@ -47,10 +47,10 @@ async def hear_from(base_url: str, adapter: str, way: str, **settings: Any) -> H
         return _of_llama_index(await _ask_llama_index(Kimi(**settings), way))
     if adapter == "langchain v1":
         settings["output_version"] = "v1"
-    return _of_langchain(await _ask_langchain(ChatKimi(**settings), way))
+    return _of_langchain(await ask_langchain(ChatKimi(**settings), way))
 
 
-async def _ask_langchain(chat: ChatKimi, way: str) -> AIMessage:
+async def ask_langchain(chat: ChatKimi, way: str) -> AIMessage:
     if way == "whole":
         return chat.invoke("hi")
     if way == "awhole":

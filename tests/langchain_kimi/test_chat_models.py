@@ -314,7 +314,7 @@ async def test_bad_calls_raise_before_anything_is_sent(kimi: KimiEmulator, make:
     bad: list[tuple[Any, dict[str, Any], str]] = [
         ([], {}, "no messages"),
         ("hi", {"temprature": 1}, "Did you mean"),
-        ("hi", {"tools": [{"type": "function", "function": {"name": "a.b"}}]}, "tool name"),
+        ("hi", {"tools": [{"type": "function", "function": {"name": ""}}]}, "every tool needs one"),
         ([HumanMessage("hi"), ToolMessage("x", tool_call_id="nobody")], {}, "'nobody'"),
         (
             [HumanMessage("hi"), AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "f:0"}])],
@@ -413,7 +413,7 @@ def test_nothing_of_openais_environment_is_sent(kimi: KimiEmulator, make: Any, m
     asyncio.run(model.ainvoke("hi"))
     for request in kimi.requests:
         assert "leak" not in str(request.headers)
-        assert request.headers["authorization"] == f"Bearer {SECRET}"
+        assert request.had_key(SECRET)
 
 
 def test_profiles_tell_agents_the_truth(make: Any) -> None:
