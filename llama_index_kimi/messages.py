@@ -24,7 +24,7 @@ from llama_index.core.base.llms.types import (
 
 from kimi_wire import KimiRequestError
 from kimi_wire.answers import PROVIDER
-from kimi_wire.arguments import render_arguments
+from kimi_wire.arguments import is_reading_of, parse_arguments, render_arguments
 from kimi_wire.json_values import JSON
 from llama_index_kimi.media import (
     MEDIA_BLOCKS,
@@ -33,7 +33,7 @@ from llama_index_kimi.media import (
     render_media_block,
     render_source_block,
 )
-from llama_index_kimi.tools import render_tool
+from llama_index_kimi.tools import WRITTEN, render_tool
 
 logger = logging.getLogger("llama_index_kimi")
 
@@ -156,19 +156,28 @@ def _is_own(block: ThinkingBlock) -> bool:
 
 def _render_calls(message: ChatMessage) -> list[JSON]:
     listed = [_as_dict(call) for call in message.additional_kwargs.get("tool_calls") or ()]
-    types = {call.get("id"): call.get("type") for call in listed}
+    marks = {call.get("id"): call for call in listed}
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     if not blocks:
         # Histories from before ToolCallBlock hold the calls themselves here; ours only says that there are some.
         return [written for call in listed if (written := _render_listed(call))]
-    return [
-        {
-            "id": block.tool_call_id,
-            "type": types.get(block.tool_call_id) or "function",
-            "function": {"name": block.tool_name, "arguments": _arguments(block.tool_kwargs)},
-        }
-        for block in blocks
-    ]
+    return [_render_call(block, marks.get(block.tool_call_id) or {}) for block in blocks]
+
+
+def _render_call(block: ToolCallBlock, mark: Mapping[str, Any]) -> JSON:
+    """A call, its arguments in the model's own text as long as that still says what the block says."""
+    arguments, written = _arguments(block.tool_kwargs), mark.get(WRITTEN)
+    if isinstance(written, str) and _is_reading_of(arguments, written):
+        arguments = written
+    function = {"name": block.tool_name, "arguments": arguments}
+    return {"id": block.tool_call_id, "type": mark.get("type") or "function", "function": function}
+
+
+def _is_reading_of(arguments: str, written: str) -> bool:
+    try:
+        return is_reading_of(parse_arguments(arguments), parse_arguments(written))
+    except ValueError:
+        return False
 
 
 def _render_listed(call: Mapping[str, Any]) -> JSON | None:

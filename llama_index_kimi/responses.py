@@ -23,9 +23,10 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms.llm import ToolSelection
 
-from kimi_wire.answers import PROVIDER, Choice, Completion, Delta, ToolCallDelta, Usage
+from kimi_wire.answers import PROVIDER, Choice, Completion, Delta, ToolCall, ToolCallDelta, Usage
 from kimi_wire.arguments import parse_arguments
 from kimi_wire.json_values import JSON
+from llama_index_kimi.tools import WRITTEN
 
 
 def parse_response(completion: Completion, *, delta: str | None = None) -> ChatResponse:
@@ -59,7 +60,13 @@ def parse_message(choice: Choice, usage: Usage | None) -> ChatMessage:
     if choice.content:
         blocks.append(TextBlock(text=choice.content))
     blocks += [_call_block(call.id, call.name, call.arguments) for call in choice.tool_calls]
-    return _message(blocks, [{"id": call.id, "type": call.type} for call in choice.tool_calls])
+    return _message(blocks, [_mark(call) for call in choice.tool_calls])
+
+
+def _mark(call: ToolCall) -> JSON:
+    """What a call's block has no place for: its type, and the model's own text where it was read otherwise."""
+    written = {} if call.written is None else {WRITTEN: call.written}
+    return {"id": call.id, "type": call.type, **written}
 
 
 def _thinking_block(content: str | None, num_tokens: int | None = None) -> ThinkingBlock:
@@ -80,7 +87,7 @@ def _message(blocks: Sequence[ContentBlock], calls: list[JSON]) -> ChatMessage:
 
     Core's programs look for calls in `additional_kwargs["tool_calls"]` before they read blocks. The list is kept short,
     since memories count its text as tokens and chat engines print it into prompts; it has what the blocks have no place
-    for: the type of the call.
+    for (`_mark`).
     """
     return _EMPTY_MESSAGE.model_copy(
         update={"blocks": list(blocks), "additional_kwargs": {"tool_calls": calls} if calls else {}}
