@@ -92,7 +92,7 @@ class Settings:
     reasoning_effort: str | None = None
     preserve_thinking: bool | None = None
     missing_reasoning: Literal["placeholder", "omit", "error"] = "placeholder"
-    unanswered_tool_calls: Literal["error", "repair"] = "error"
+    unanswered_tool_calls: Literal["warn", "error", "repair"] = "warn"
     dialect: str = "auto"
     prefix: str | None = None
     prefix_name: str | None = None

@@ -204,8 +204,9 @@ class ChatKimi(BaseChatModel):
     """What to do about a message with tool calls that has lost its thinking, where the model has refused such messages:
     send a space in its place, nothing, or raise."""
 
-    unanswered_tool_calls: Literal["error", "repair"] = "error"
-    """What to do about a tool call in the history that nobody answered: raise, or answer it with an error."""
+    unanswered_tool_calls: Literal["warn", "error", "repair"] = "warn"
+    """What to do about a tool call in the history that nobody answered, as frameworks drop those with broken arguments
+    and people change the subject: answer it with an error and say so once, raise, or answer it in silence."""
 
     dialect: str = "auto"
     """What the host speaks: `moonshot`, `vllm`, `sglang`, `openrouter`, or `openai` for one that refuses all fields but

@@ -96,8 +96,8 @@ class Kimi(FunctionCallingLLM):
         preserve_thinking: Whether the model sees its thinking of earlier turns, for models with that switch.
         missing_reasoning: What to do about a message with tool calls whose thinking is lost, where the model needs it:
             "placeholder" sends a space, "omit" nothing, "error" raises. Defaults to "placeholder".
-        unanswered_tool_calls: What to do about a tool call in the history without an answer: "error" raises, "repair"
-            answers it with an error. Defaults to "error".
+        unanswered_tool_calls: What to do about a tool call in the history without an answer: "repair" answers it with
+            an error, "warn" says so once, "error" raises. Defaults to "warn".
         dialect: What the host speaks: "moonshot", "vllm", "sglang", "openrouter", or "openai" for one that refuses all
             fields but OpenAI's. Defaults to "auto": Moonshot's, but for hosts that are known by their address.
         continue_on_length: How often an answer cut by its token limit is continued in Partial Mode. Defaults to 0.
@@ -197,7 +197,7 @@ class Kimi(FunctionCallingLLM):
     reasoning_effort: str | None = Field(default=None, description="low, high or max; kimi-k3 family only.")
     preserve_thinking: bool | None = Field(default=None, description="Whether the model sees its earlier thinking.")
     missing_reasoning: str = Field(default="placeholder", description="placeholder, omit or error.")
-    unanswered_tool_calls: str = Field(default="error", description="error or repair.")
+    unanswered_tool_calls: str = Field(default="warn", description="warn, error or repair.")
     dialect: str = Field(default="auto", description="What the host speaks; auto goes by its address.")
     continue_on_length: int = Field(default=0, description="How often a cut answer is continued in Partial Mode.")
     resume_streams: int = Field(default=0, description="How often a broken stream is resumed in Partial Mode.")

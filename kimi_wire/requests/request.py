@@ -142,6 +142,7 @@ def _render_kimi(
         unanswered_tool_calls=settings.unanswered_tool_calls,
         media_urls=(*host.media_urls, *web),
         known=known,
+        notices=notices,
     )
     plan = _plan_tools(settings, tools, conversation, profile, known, notices)
     thinking, thinks = render_thinking(settings, profile, host, off=plan.thinking_off, notices=notices)
