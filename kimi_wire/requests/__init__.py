@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from kimi_wire.requests.host_form import is_begun, place_beginning, render_reasoning
 from kimi_wire.requests.messages import render_each
+from kimi_wire.requests.parts import read_parts
 from kimi_wire.requests.request import Request, check_settings, render_request
 from kimi_wire.requests.tools import WEB_SEARCH, WEB_SEARCH_DESCRIPTION, ToolPlan, web_search_tool
 
@@ -32,6 +33,7 @@ __all__ = [
     "check_settings",
     "is_begun",
     "place_beginning",
+    "read_parts",
     "render_each",
     "render_reasoning",
     "render_request",
