@@ -19,6 +19,7 @@ from kimi_wire.answers import PROVIDER, Completion
 from kimi_wire.endpoints import KimiClient, KimiPlatform, estimate_messages, estimate_text, estimate_tools
 from kimi_wire.errors import KimiError
 from kimi_wire.model_object import (
+    check_fields,
     client_of,
     explain,
     fill_state,
@@ -28,7 +29,7 @@ from kimi_wire.model_object import (
     profile_asked,
     without_secrets,
 )
-from kimi_wire.requests import Request, check_settings
+from kimi_wire.requests import Request
 from kimi_wire.settings import DEFAULT_MODEL, suggest
 from kimi_wire.structured import OutputForm
 from kimi_wire.transport import (
@@ -337,7 +338,7 @@ class ChatKimi(BaseChatModel):
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
         """Refuse at construction what every request would be refused for."""
-        check_settings(self._settings(), self.base_url)
+        check_fields(self, self._settings(), self.base_url)
         return self
 
     @model_validator(mode="after")
@@ -639,8 +640,8 @@ class ChatKimi(BaseChatModel):
         parser = KimiOutputParser(output=output, from_tool=method == "function_calling")
         # LangSmith shows the schema beside the trace; langchain-core takes the argument out before it calls the model.
         if output is not None:
-            # It cannot convert other types than classes on Python 3.13.
-            traced = schema if get_origin(schema) is None else output.form.tool
+            # It converts classes; of other types and schemas not all: "'list' object has no attribute 'startswith'".
+            traced = schema if isinstance(schema, type) and get_origin(schema) is None else output.form.tool
             kwargs["ls_structured_output_format"] = {"kwargs": {"method": method, "strict": strict}, "schema": traced}
         llm = self._bind_output(None if output is None else output.form, method, strict, kwargs)
         return with_raw(llm, parser) if include_raw else llm | parser
