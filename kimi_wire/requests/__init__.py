@@ -24,6 +24,7 @@ from kimi_wire.requests.host_form import is_begun, place_beginning, render_reaso
 from kimi_wire.requests.known import Known
 from kimi_wire.requests.messages import render_each
 from kimi_wire.requests.names import ToolNames
+from kimi_wire.requests.parts import read_parts
 from kimi_wire.requests.request import Request, check_settings, render_request
 from kimi_wire.requests.tools import WEB_SEARCH, WEB_SEARCH_DESCRIPTION, ToolPlan, web_search_tool
 
@@ -38,6 +39,7 @@ __all__ = [
     "check_settings",
     "is_begun",
     "place_beginning",
+    "read_parts",
     "render_each",
     "render_reasoning",
     "render_request",

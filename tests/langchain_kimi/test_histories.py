@@ -80,7 +80,7 @@ def test_what_is_left_out_is_logged(make: Any, caplog: pytest.LogCaptureFixture)
     assert "message 1: left out a part of type 'server_tool_use'" in caplog.text
     assert "left out a part of type 'executable_code'" in caplog.text
     warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert warned == ["message 3: left out a part of type 'image_url', which Kimi has no form for there"]
+    assert warned == ["message 3: left out a part of type 'image_url'; Kimi takes those of users and tools"]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -166,6 +166,13 @@ def test_signed_reasoning_is_nobodys_but_its_vendors(kimi: KimiEmulator, make: A
     assert kimi.requests[-1].body["messages"][1] == {"role": "assistant", "content": "Four."}
 
 
+def test_what_is_not_sent_is_not_counted(make: Any) -> None:
+    model = make()
+    for message, said in ANSWERS.values():
+        plain = AIMessage([{"type": "text", "text": text} for text in said])
+        assert model.get_num_tokens_from_messages([message]) == model.get_num_tokens_from_messages([plain])
+
+
 RESULTS: list[tuple[Any, str]] = [
     ([{"a": 1}, {"b": "é"}], '[{"a": 1}, {"b": "é"}]'),
     ([{"type": "json", "json": {"a": 1}}], '{"type": "json", "json": {"a": 1}}'),
@@ -196,8 +203,12 @@ RESULTS: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("content", "sent"), RESULTS, ids=[str(number) for number in range(len(RESULTS))])
 async def test_a_tools_result_reaches_the_model(kimi: KimiEmulator, make: Any, content: Any, sent: str) -> None:
-    await ask(make(), "invoke", HumanMessage("?"), CALL, ToolMessage(content, tool_call_id="toolu_1"))
+    message = ToolMessage(content, tool_call_id="toolu_1")
+    await ask(make(), "invoke", HumanMessage("?"), CALL, message)
     assert result(kimi) == sent
+    if "image_url" not in sent:
+        counted = make().get_num_tokens_from_messages([message])
+        assert abs(counted - make().get_num_tokens_from_messages([ToolMessage(sent, tool_call_id="toolu_1")])) <= 5
 
 
 @pytest.mark.parametrize("wrong", [5, True, {}, ["a"], b"a"], ids=lambda wrong: type(wrong).__name__)
