@@ -58,6 +58,12 @@ def _by_thinking(wish: Wish) -> JSON:
     return {**rendered, "thinking": {"type": "enabled"}} if wish.on else rendered
 
 
+def _by_allowed_thinking(wish: Wish) -> JSON:
+    """Moonshot's words, and LiteLLM's leave to pass on what it does not know of Moonshot's models."""
+    rendered = _by_thinking(wish)
+    return {**rendered, "allowed_openai_params": ["thinking"]} if "thinking" in rendered else rendered
+
+
 def _by_type(wish: Wish) -> JSON:
     return _by_thinking(replace(wish, keep=False))
 
@@ -114,6 +120,8 @@ class Host:
             `functions.{name}:{index}` are sent just that.
         fixed_sampling: The models' sampling parameters have one value each, as on Moonshot's platform.
         native_choice: Takes any forced tool choice, thinking or not.
+        required_choice: Hands on the choice `required`.
+        parallel_choice: Takes `parallel_tool_calls`, and keeps to it.
         needs_reasoning: Has refused tool calls without their reasoning, as Moonshot's platform has.
         effort_can_stop: Models with a `reasoning_effort` can be told not to think at all.
         media_urls: How the URLs of images and videos begin that it takes.
@@ -122,6 +130,7 @@ class Host:
         left_out: Settings that it refuses.
         tool_names: Takes a `name` on tool messages.
         dynamic_tools: Takes tools in system messages, from models that do.
+        builtin_tools: Has the functions of Moonshot's server, such as `$web_search`.
         sources: Field name -> where the fact comes from, for what differs from Moonshot's.
     """
 
@@ -134,6 +143,8 @@ class Host:
     native_ids: bool = False
     fixed_sampling: bool = True
     native_choice: bool = False
+    required_choice: bool = True
+    parallel_choice: bool = False
     needs_reasoning: bool = True
     effort_can_stop: bool = False
     media_urls: tuple[str, ...] = MEDIA_URLS
@@ -142,6 +153,7 @@ class Host:
     left_out: frozenset[str] = frozenset()
     tool_names: bool = True
     dynamic_tools: bool = True
+    builtin_tools: bool = True
     sources: Mapping[str, Source] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
 
@@ -151,6 +163,9 @@ _VLLM_REASONING = Source("vllm-project/vllm#38488", date(2026, 3, 29), "live")
 _SGLANG_PROTOCOL = Source("sgl-project/sglang: entrypoints/openai/protocol.py", date(2026, 2, 1), "3p")
 _VLLM_PROTOCOL = Source("vllm-project/vllm: entrypoints/openai/chat_completion/protocol.py", date(2026, 9, 1), "3p")
 _NATIVE_IDS = Source("MoonshotAI/Kimi-K2: docs/tool_call_guidance.md", date(2026, 8, 13), "doc")
+_VLLM_REQUEST = Source("vllm-project/vllm 0.33: its request models", date(2026, 11, 26), "3p")
+_SGLANG_REQUEST = Source("sgl-project/sglang 0.5.23: its request models", date(2026, 11, 26), "3p")
+_LITELLM = Source("BerriAI/litellm 1.108.7: llms/moonshot/chat/transformation.py", date(2026, 11, 26), "live")
 _OPEN_WEIGHTS = Source("vllm-project/vllm#43155", date(2026, 5, 20), "3p")
 _CHUTES = Source("chutesai/chutes#22", date(2025, 9, 1), "live")
 _MAX_TOKENS = Source("1Panel-dev/MaxKB#2912", date(2025, 4, 17), "live")
@@ -183,8 +198,9 @@ MOONSHOT = Host("moonshot", ("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com
 """Moonshot's own platform, and whatever says nothing else."""
 
 # What holds everywhere but on Moonshot's platform. `max_completion_tokens` has been refused by older servers
-# ("Extra inputs are not permitted"), `max_tokens` by none. `ms://` ids are of Moonshot's file store. Partial Mode and
-# dynamic tools are Moonshot's own inventions, and a mark that is dropped on the way gives an answer that begins anew.
+# ("Extra inputs are not permitted"), `max_tokens` by none. `ms://` ids are of Moonshot's file store, and builtin
+# functions run in its server. Partial Mode and dynamic tools are Moonshot's own inventions, and a mark that is dropped
+# on the way gives an answer that begins anew.
 _ELSEWHERE = _like(
     MOONSHOT,
     "(elsewhere)",
@@ -192,6 +208,7 @@ _ELSEWHERE = _like(
     cap=("max_tokens", _MAX_TOKENS),
     beginning=(Beginning.NONE, _PREFILL),
     dynamic_tools=(False, _DECIDED),
+    builtin_tools=(False, _VLLM_REQUEST),
 )
 # Whoever runs the open weights has their own engine under them: no parameter is locked to a value, and "tool_choice
 # 'required' is incompatible with thinking enabled" is said by Moonshot's platform alone.
@@ -212,6 +229,8 @@ _VLLM = _like(
     native_ids=(True, _NATIVE_IDS),
     effort_can_stop=(True, _K3_PARSER),
     media_urls=(_WEB, _VLLM_PROTOCOL),
+    parallel_choice=(True, _VLLM_REQUEST),
+    dynamic_tools=(True, _VLLM_REQUEST),
 )
 _SGLANG = _like(
     _VLLM,
@@ -219,6 +238,8 @@ _SGLANG = _like(
     reasoning_key=("reasoning_content", _SGLANG_PROTOCOL),  # it did not follow vLLM's rename
     beginning=(Beginning.TEMPLATE, _SGLANG_PROTOCOL),
     fixed_sampling=(False, _SGLANG_PROTOCOL),
+    parallel_choice=(True, _SGLANG_REQUEST),
+    dynamic_tools=(True, _SGLANG_REQUEST),
 )
 # A strict host of OpenAI's fields alone. Sending too little is refused nowhere.
 _OPENAI_FIELDS = _like(
@@ -242,6 +263,16 @@ _ROWS = (
         reasoning_key=("reasoning", _OPENROUTER),
         reasoning_details=(True, _OPENROUTER),
         cap=("max_tokens", _OPENROUTER_K3),
+    ),
+    # Its proxy before Moonshot's platform, which everything but these goes through to. "moonshot does not support
+    # parameters: ['thinking']" unless it is allowed. In place of the choice `required` it puts a user's message,
+    # "Please select a tool to handle the current issue."
+    _like(
+        MOONSHOT,
+        "litellm",
+        thinking=(_by_allowed_thinking, _LITELLM),
+        required_choice=(False, _LITELLM),
+        cap=("max_tokens", _LITELLM),
     ),
     _OPENAI_FIELDS,
     _like(
@@ -321,10 +352,13 @@ def profile_at(profile: Profile, host: Host) -> Profile:
     """A family's facts as they are on a host; those of other vendors' models are nowhere different."""
     if host is MOONSHOT or not profile.is_kimi:
         return profile
+    choice = ForcedChoice.NATIVE if host.native_choice else profile.forced_choice
+    if not host.required_choice and choice is not ForcedChoice.ASK:
+        choice = ForcedChoice.CONSTRAINED if profile.json_schema else ForcedChoice.ASK
     return replace(
         profile,
         fixed_sampling=profile.fixed_sampling if host.fixed_sampling else MappingProxyType({}),
-        forced_choice=ForcedChoice.NATIVE if host.native_choice else profile.forced_choice,
+        forced_choice=choice,
         needs_reasoning=profile.needs_reasoning and host.needs_reasoning,
         partial=profile.partial and host.beginning is not Beginning.NONE,
         dynamic_tools=profile.dynamic_tools and host.dynamic_tools,

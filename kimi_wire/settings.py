@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from kimi_wire.errors import KimiRequestError
+from kimi_wire.kinds import COUNT, NUMBER, OBJECT, OBJECTS, SWITCH, TEXT, TEXTS, Kind, check_kind, check_options
 
 DEFAULT_MODEL = "kimi-k3"
 
@@ -20,7 +21,6 @@ DEFAULT_MODEL = "kimi-k3"
 _NOT_KIMI: Mapping[str, str] = {
     "seed": "Kimi has no reproducible sampling.",
     "user": "Use safety_identifier.",
-    "parallel_tool_calls": "Kimi decides how many tools it calls at once.",
     "logit_bias": "The server refuses it.",
     "functions": "Use tools.",
     "function_call": "Use tool_choice.",
@@ -77,6 +77,7 @@ class Settings:
         stop: Up to 5 strings of at most 32 bytes.
         tools: Tool declarations in the API's form.
         tool_choice: See `kimi_wire.requests.tools.parse_tool_choice`.
+        parallel_tool_calls: Whether an answer may have several tool calls, for hosts that keep to it (vLLM, SGLang).
         response_format: `{"type": "json_object"}`, or `json_schema` with its schema.
         prompt_cache_key: Steers requests of one session to the same cache.
         safety_identifier: A stable, hashed id of the end user.
@@ -111,6 +112,7 @@ class Settings:
     stop: str | Sequence[str] | None = None
     tools: Sequence[Mapping[str, Any]] | None = None
     tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
     response_format: Mapping[str, Any] | None = None
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
@@ -124,8 +126,21 @@ SETTINGS = tuple(item.name for item in fields(Settings))
 """Names of all settings. An adapter's constructor has a field for each but those of a single call, of the same type and
 default, with a docstring; tests/test_both_adapters.py compares them, and the README's table, with this one."""
 
-OF_A_CALL = frozenset({"prefix", "prefix_name", "tools", "tool_choice", "response_format"})
+OF_A_CALL = frozenset({"prefix", "prefix_name", "tools", "tool_choice", "parallel_tool_calls", "response_format"})
 """The settings that single calls have, and no model object."""
+
+_KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(("model", "missing_reasoning", "unanswered_tool_calls", "dialect"), TEXT),
+    **dict.fromkeys(("prefix", "prefix_name", "prompt_cache_key", "safety_identifier", "remote_images"), TEXT),
+    **dict.fromkeys(("thinking", "preserve_thinking", "logprobs", "strict"), SWITCH),
+    **dict.fromkeys(("continue_on_length", "resume_streams"), COUNT),
+    **dict.fromkeys(("max_tokens", "n", "top_logprobs", "upload_media_over"), COUNT),
+    **dict.fromkeys(("temperature", "top_p", "presence_penalty", "frequency_penalty"), NUMBER),
+    **dict.fromkeys(("response_format", "extra_body"), OBJECT),
+    "stop": TEXTS,
+    "tools": OBJECTS,
+}
+"""Of each setting but `tool_choice`, which has many forms: `kimi_wire.requests.tools.parse_tool_choice` reads them."""
 
 _ALIASES = {"max_completion_tokens": "max_tokens", "model_name": "model"}
 
@@ -156,11 +171,9 @@ def split_options(call: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
     """Part what one call gives into options for the SDK (`timeout`, `max_retries`, `headers`) and settings.
 
     Raises:
-        KimiRequestError: `max_retries` is less than 0.
+        KimiRequestError: A timeout or a number of retries is none.
     """
-    retries = call.get("max_retries")
-    if isinstance(retries, int) and retries < 0:  # the SDK would raise a bare `ValueError`
-        raise KimiRequestError(f"max_retries={retries} is no number of retries; 0 sends each request once.")
+    check_options(call)
     options = {name: call[given] for given, name in _CALL_OPTIONS.items() if call.get(given) is not None}
     return options, {name: value for name, value in call.items() if name not in _CALL_OPTIONS}
 
@@ -176,7 +189,8 @@ def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Se
         The settings, and a notice for each one that is not Kimi's.
 
     Raises:
-        KimiRequestError: A name that is nobody's, most likely mistyped, or one of the model object's alone.
+        KimiRequestError: A name that is nobody's, most likely mistyped, or one of the model object's alone; a value of
+            another kind than the setting has.
     """
     merged = dict(base)
     notices = []
@@ -187,12 +201,14 @@ def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Se
         if name in SETTINGS:
             merged[name] = value
         elif name in _NOT_KIMI:
-            if not (name == "parallel_tool_calls" and value is True):  # what the server does anyway
-                notices.append(Notice(name, f"{name} is left out of the request. {_NOT_KIMI[name]}".rstrip()))
+            notices.append(Notice(name, f"{name} is left out of the request. {_NOT_KIMI[name]}".rstrip()))
         elif name in _OF_THE_OBJECT:
             raise KimiRequestError(f"{given!r} cannot be given with a call. It belongs to the model object.")
         else:
             raise KimiRequestError(f"{given!r} is not a setting. {suggest(given, (*SETTINGS, *_ALIASES))}")
+    for name, kind in _KINDS.items():
+        if (value := merged.get(name)) is not None:
+            check_kind(name, value, kind)
     return Settings(**merged), notices
 
 

@@ -33,9 +33,10 @@ KINDS = {
     "vllm k3": ("vllm", "moonshotai/kimi-k3"),
     "sglang": ("sglang", "moonshotai/Kimi-K2.6"),
     "openrouter": ("openrouter", "moonshotai/kimi-k3"),
+    "litellm": ("litellm", "kimi-k2.6"),
     "strict": ("fireworks", "accounts/fireworks/models/kimi-k3"),
 }
-HOSTS_WITH_PREFIX = {"moonshot", "vllm", "vllm k3", "sglang"}
+HOSTS_WITH_PREFIX = {"moonshot", "vllm", "vllm k3", "sglang", "litellm"}
 THOUGHT = "I look «it» up.\n"
 CALLS = Reply(reasoning=THOUGHT, tool_calls=[ToolCall("get_weather", {"city": "Paris"})])
 KEYS = {"vllm": "reasoning", "vllm k3": "reasoning", "openrouter": "reasoning_details"}

@@ -16,6 +16,7 @@ from kimi_wire.errors import (
     KimiStreamError,
     StreamedError,
     attempt_of,
+    mask_all,
     translate_stream_error,
 )
 from kimi_wire.json_values import JSON
@@ -69,6 +70,7 @@ class Answer:
         self._response: Any = None
         self._whole: Completion | None = None
         self._dropped: Choice | None = None  # what had come of an attempt that was begun anew
+        self._names = request.plan.known.names
         self._fresh: FreshDeltas | None = None
         self._thinking: HeldThinking | None = None
         self._continues, self._resumes = request.continue_on_length, request.resume_streams
@@ -94,6 +96,14 @@ class Answer:
             error.__dict__["partial"] = came
         if hasattr(error, "attempts"):
             error.attempts += self._attempts
+        return self._with_own_names(error)
+
+    def _with_own_names(self, error: Exception) -> Exception:
+        """An error whose words, which are the server's, have the tools' own names."""
+        if self._names:
+            error.args = tuple(mask_all(list(error.args), self._names.in_text))
+            for part in vars(error).keys() & {"message", "body"}:
+                error.__dict__[part] = mask_all(error.__dict__[part], self._names.in_text)
         return error
 
     def take(self, completion: Completion) -> None:
@@ -223,7 +233,7 @@ class Answer:
         """An error with all that had come of the answer."""
         if self._whole is not None:
             error.__dict__["partial"] = join_completions(self._whole, _only(partial)).choice
-        return error
+        return self._with_own_names(error)
 
     def _without_repetition(self, completion: Completion) -> Completion:
         """What came without what it repeats of the end of what had come before."""

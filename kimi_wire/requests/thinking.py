@@ -13,6 +13,7 @@ from dataclasses import replace
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import Host, Wish
 from kimi_wire.json_values import JSON
+from kimi_wire.kinds import shown
 from kimi_wire.profiles import Preserve, Profile, Thinking
 from kimi_wire.settings import Notice, Settings
 
@@ -44,7 +45,7 @@ def render_thinking(
 
 def _wish(settings: Settings, profile: Profile, host: Host, off: bool, notices: list[Notice]) -> Wish:
     """What is asked of the thinking, as far as the family goes along with it."""
-    effort = None if settings.reasoning_effort is None else _check_effort(settings, profile)
+    effort = None if settings.reasoning_effort is None else _check_effort(settings, profile, notices)
     on, preserve = None, profile.preserve
     stops_effort = profile.thinking is Thinking.EFFORT and host.effort_can_stop
     if profile.thinking is Thinking.SWITCHABLE or stops_effort:
@@ -64,15 +65,21 @@ def _wish(settings: Settings, profile: Profile, host: Host, off: bool, notices: 
     return Wish(on, keep, always=preserve is Preserve.ALWAYS, effort=effort)
 
 
-def _check_effort(settings: Settings, profile: Profile) -> str:
+def _check_effort(settings: Settings, profile: Profile, notices: list[Notice]) -> str | None:
+    """The effort that is sent, if any. A word that the server takes though no documentation has it is no error."""
     effort = settings.reasoning_effort
+    if effort in profile.efforts_taken:
+        said = f"it is sent; documented are {', '.join(profile.efforts)}." if profile.efforts else "it is left out."
+        message = f"The documentation of {settings.model} has no reasoning_effort={effort!r}; {said}"
+        notices.append(Notice("reasoning_effort", message))
+        return effort if profile.efforts else None
     if not profile.efforts:
         raise KimiRequestError(
             f"reasoning_effort is for the kimi-k3 family; {settings.model} has "
             + ("thinking=True or False." if profile.thinking is Thinking.SWITCHABLE else "no such setting.")
         )
     if effort not in profile.efforts:
-        raise KimiRequestError(f"reasoning_effort={effort!r} is not one of {', '.join(profile.efforts)}.")
+        raise KimiRequestError(f"reasoning_effort={shown(effort)} is not one of {', '.join(profile.efforts)}.")
     return effort
 
 

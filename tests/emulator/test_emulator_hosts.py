@@ -206,3 +206,20 @@ def test_whatever_comes_is_answered(http_send: Send, kind: str, body: Any) -> No
     more = {"continue_final_message": True, "add_generation_prompt": False} if kind == "vllm" else {}
     with KimiEmulator(host_kind=kind) as emulator:
         assert http_send(emulator, {**body, **more} if body else body).status == 400
+
+
+def test_litellm_refuses_thinking_unless_it_is_allowed(http_send: Send) -> None:
+    off = {"thinking": {"type": "disabled"}}
+    refused = ask(http_send, "litellm", **off)
+    assert refused.status == 400
+    assert refused.error.startswith(
+        "litellm.UnsupportedParamsError: moonshot does not support parameters: ['thinking']"
+    )
+    allowed = ask(http_send, "litellm", **off, allowed_openai_params=["thinking"])
+    assert "reasoning_content" not in {key for key, value in allowed.message.items() if value}
+
+
+def test_litellm_asks_for_a_tool_in_place_of_forcing_one(http_send: Send) -> None:
+    with KimiEmulator(host_kind="litellm") as emulator:
+        body = {"model": K26, "messages": HELLO, "tools": [TOOL], "tool_choice": "required", "temperature": 0.3}
+        assert http_send(emulator, body).status == 200  # Moonshot's platform would refuse both while it thinks

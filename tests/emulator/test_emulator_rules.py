@@ -313,11 +313,15 @@ CASES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
         body(reasoning_effort="high"),
     ),
     (
-        body(reasoning_effort="high", thinking={"type": "enabled"}),
+        body("kimi-k2.6", reasoning_effort="medium", thinking={"type": "enabled"}),
         "cannot specify both 'thinking' and 'reasoning_effort'",
-        body(reasoning_effort="high", thinking=None),
+        body("kimi-k3", reasoning_effort="high", thinking={"type": "enabled", "keep": "all", "effort": "low"}),
     ),
-    (body(thinking={"type": "enabled"}), "thinking is not supported by model kimi-k3", body()),
+    (
+        body(thinking=OFF),
+        "invalid thinking: only type=enabled is allowed for this model",
+        body(thinking={"type": "enabled", "keep": "all"}),
+    ),
     (
         body("moonshot-v1-8k", thinking=OFF),
         "thinking is not supported by model moonshot-v1-8k",
@@ -348,11 +352,16 @@ CASES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
         body(reasoning_effort="none"),
         "Unsupported value: 'reasoning_effort' does not support 'none' with this model. "
         "Supported values are: 'low', 'high', and 'max'.",
-        body(reasoning_effort="low"),
+        body(reasoning_effort="medium"),
     ),
     (
         body("kimi-k2.6", reasoning_effort="high"),
         "reasoning_effort is not supported by model kimi-k2.6",
+        body("kimi-k2.6", reasoning_effort="medium"),
+    ),
+    (
+        body("kimi-k2.7-code", reasoning_effort="medium"),
+        "reasoning_effort is not supported by model kimi-k2.7-code",
         body("kimi-k3.1-pro", reasoning_effort="max"),
     ),
     # history
