@@ -63,7 +63,9 @@ class Settings:
         prefix: The beginning of the answer, which goes on from there (Partial Mode); the answer has it at its front.
         prefix_name: Who speaks, for role play: a name for the answer's beginning.
         continue_on_length: How often an answer cut by its token limit is continued in Partial Mode.
-        resume_streams: How often a stream that broke off is resumed in Partial Mode.
+        resume_streams: How often a stream that broke off is resumed in Partial Mode; before its text, it is begun anew.
+        empty_answers: What to do about an answer with neither text nor a tool call, such as one that is only thinking:
+            `warn`; `retry` asks again, up to `max_retries` times, and then raises; `error` raises at once.
         max_tokens: Cap on the answer, thinking included, in tokens.
         temperature: Sampling temperature.
         top_p: Nucleus sampling.
@@ -98,6 +100,7 @@ class Settings:
     prefix_name: str | None = None
     continue_on_length: int = 0
     resume_streams: int = 0
+    empty_answers: Literal["warn", "retry", "error"] = "warn"
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None

@@ -216,7 +216,13 @@ class ChatKimi(BaseChatModel):
     """How often an answer cut by its token limit is continued in Partial Mode; it comes back as one answer."""
 
     resume_streams: int = 0
-    """How often a stream that broke off is resumed in Partial Mode, where it stopped."""
+    """How often a stream that broke off is resumed in Partial Mode, where it stopped; before its text begins, it is
+    begun anew. While that may happen, thinking is given when the text begins, so that it is that of one attempt."""
+
+    empty_answers: Literal["warn", "retry", "error"] = "warn"
+    """What to do about an answer with neither text nor a tool call, such as one that is only thinking: warn, ask again
+    up to `max_retries` times and then raise, or raise a `KimiEmptyAnswerError`. `retry` holds thinking back as
+    `resume_streams` does."""
 
     max_tokens: int | None = Field(default=None, alias="max_completion_tokens")
     """Cap on the answer in tokens, thinking included."""

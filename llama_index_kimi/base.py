@@ -101,7 +101,11 @@ class Kimi(FunctionCallingLLM):
         dialect: What the host speaks: "moonshot", "vllm", "sglang", "openrouter", or "openai" for one that refuses all
             fields but OpenAI's. Defaults to "auto": Moonshot's, but for hosts that are known by their address.
         continue_on_length: How often an answer cut by its token limit is continued in Partial Mode. Defaults to 0.
-        resume_streams: How often a stream that broke off is resumed in Partial Mode. Defaults to 0.
+        resume_streams: How often a stream that broke off is resumed in Partial Mode; before its text, it is begun anew.
+            While that may happen, thinking is given when the text begins. Defaults to 0.
+        empty_answers: What to do about an answer with neither text nor a tool call, such as one that is only thinking:
+            "warn"; "retry" asks again up to `max_retries` times, and then raises; "error" raises a
+            `KimiEmptyAnswerError`. Defaults to "warn".
         max_tokens: Cap on the answer in tokens, thinking included. Defaults to None: the model's own.
         temperature: Sampling temperature. Like the next four without a default: most models take one value only.
         top_p: Nucleus sampling.
@@ -201,6 +205,7 @@ class Kimi(FunctionCallingLLM):
     dialect: str = Field(default="auto", description="What the host speaks; auto goes by its address.")
     continue_on_length: int = Field(default=0, description="How often a cut answer is continued in Partial Mode.")
     resume_streams: int = Field(default=0, description="How often a broken stream is resumed in Partial Mode.")
+    empty_answers: str = Field(default="warn", description="warn, retry or error.")
     max_tokens: int | None = Field(default=None, description="Cap on the answer in tokens, thinking included.")
     temperature: float | None = Field(default=None, description="Sampling temperature.")
     top_p: float | None = Field(default=None, description="Nucleus sampling.")

@@ -227,7 +227,8 @@ def parse_tool_calls(response: ChatResponse) -> list[ToolSelection]:
     call of an unknown tool with "Tool <name> not found. Please select a tool that is available.", so that the model
     reads its mistake and can call again.
     """
-    streaming = response.delta is not None and "finish_reason" not in response.additional_kwargs
+    # Some hosts end a stream without a finish_reason; what the server said of the answer is there at its end alone.
+    streaming = response.delta is not None and not (response.raw or "finish_reason" in response.additional_kwargs)
     blocks = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
     return [_parse_partial_call(block) if streaming else _parse_call(block) for block in blocks]
 

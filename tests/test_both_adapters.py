@@ -32,6 +32,7 @@ from kimi_wire import KimiWarning
 from kimi_wire.media import REMOTE_IMAGES
 from kimi_wire.model_object import CONNECTION
 from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED
+from kimi_wire.requests.request import EMPTY_ANSWERS
 from kimi_wire.settings import OF_A_CALL, SETTINGS, Settings
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi, KimiStructuredOutputError
@@ -125,6 +126,7 @@ def test_the_ways_to_the_server_have_one_default(name: str) -> None:
         ("remote_images", REMOTE_IMAGES),
         ("missing_reasoning", MISSING_REASONING),
         ("unanswered_tool_calls", UNANSWERED),
+        ("empty_answers", EMPTY_ANSWERS),
     ],
 )
 def test_the_choices_are_those_of_the_request(name: str, choices: Sequence[str]) -> None:

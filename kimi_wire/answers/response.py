@@ -171,6 +171,11 @@ openrouter.ai/docs/api-reference/errors); the last: api-docs.deepseek.com/api/cr
 """
 
 
+FILTERED = "content_filter"
+"""What servers say in `finish_reason` where their content filter stopped the answer. It is never asked for again
+(MoonshotAI/kimi-code#3101). Moonshot's own refuses with a 400; its documents have it that answers are filtered too."""
+
+
 def explain_interruption(finish_reason: str | None) -> str:
     """Say that the server broke an answer off."""
     return f"The server broke the answer off (finish_reason {finish_reason!r}): it is not whole. Try again."
@@ -266,6 +271,8 @@ def finish_choice(choice: Choice, plan: ToolPlan, request_id: str | None) -> Non
     if choice.tool_calls and choice.finish_reason == "stop":
         # vLLM says "stop" beside forced calls (vllm-project/vllm#43155); agent loops that believe it end early.
         choice.finish_reason = "tool_calls"
+    if choice.finish_reason == FILTERED:
+        return
     if plan.expected and not any(call.name in plan.expected for call in choice.tool_calls):
         raise KimiToolChoiceError(_missing_call_message(choice, plan.expected), request_id=request_id, partial=choice)
 
@@ -315,10 +322,15 @@ _TOKENS = ("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_a
 
 
 def explain_answer(choice: Choice) -> Iterator[str]:
-    """Say what is wrong with an answer that came with success, where that needs saying."""
-    for explanation in (explain_empty(choice), explain_markers(choice)):
-        if explanation is not None:
-            yield explanation
+    """Say what is wrong with an answer that came with success, where that needs saying.
+
+    One that is empty since its server does not read the model's marks is so again when it is asked for again.
+    """
+    empty, marked = explain_empty(choice), explain_markers(choice)
+    if empty is not None and (marked is None or choice.finish_reason == "length"):
+        yield empty
+    if marked is not None:
+        yield marked
 
 
 def explain_markers(choice: Choice) -> str | None:
@@ -342,13 +354,26 @@ def explain_markers(choice: Choice) -> str | None:
     )
 
 
+def is_empty(choice: Choice) -> bool:
+    """Whether an answer has neither text nor a call; thinking alone is no answer."""
+    return not (choice.content.strip() or choice.tool_calls)
+
+
 def explain_empty(choice: Choice) -> str | None:
     """Say why an answer has no text and no calls, where that needs saying.
 
-    Reasoning and answer share one budget: a small cap gives HTTP 200, empty content and `finish_reason` "length".
+    Reasoning and answer share one budget: a small cap gives HTTP 200, empty content and `finish_reason` "length". And
+    models end after their thinking, more often after tool calls (MoonshotAI/kimi-code#520, #3149): Moonshot's own
+    clients take that for an error, and ask again (MoonshotAI/kimi-cli#1801).
     """
-    if choice.content or choice.tool_calls or choice.finish_reason != "length":
+    if not is_empty(choice):
         return None
+    if choice.finish_reason != "length":
+        did = "only thought" if choice.reasoning else "said nothing"
+        return (
+            f"The answer is empty: the model {did}, and ended without text or a tool call (finish_reason "
+            f"{choice.finish_reason!r}). Ask again: empty_answers='retry' does, and empty_answers='error' raises."
+        )
     spent = "thinking" if choice.reasoning else "nothing visible"
     return (
         f"The answer is empty: its whole token limit was spent on {spent} (finish_reason 'length'). "

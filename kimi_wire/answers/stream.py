@@ -312,6 +312,7 @@ class StreamState:
     Feed it the response's bytes; take the deltas; call `finish` at the end. Whatever happens before `[DONE]` is not an
     answer: "If you have not received `data: [DONE]`, do not consider the transmission complete even if
     `finish_reason=stop` was received" (platform.kimi.ai/docs/guide/utilize-the-streaming-output-feature-of-kimi-api).
+    With it an answer is whole, though OpenRouter and other gateways may leave its `finish_reason` out.
 
     Args:
         headers: The response's headers.
@@ -369,8 +370,8 @@ class StreamState:
         """
         last = list(self._decoder.flush())
         self.done = self.done or any(data.startswith(_DONE) for data in last)
-        reasons = [choice.finish_reason for choice in self._choices.values()] or [None]
-        if not self.done or None in reasons or not INTERRUPTED.isdisjoint(reasons):
+        reasons = [choice.finish_reason for choice in self._choices.values()]
+        if not (self.done and self._choices) or not INTERRUPTED.isdisjoint(reasons):
             raise self._broken_off(reasons, bytes(self._decoder.unread) or b"\n".join(last))
         choices: list[Choice] = []
         for index in sorted(self._choices):
@@ -408,7 +409,7 @@ class StreamState:
         if interruption is not None:
             broken = explain_interruption(interruption)
         else:
-            missing = "[DONE]" if not self.done else "a finish_reason"
+            missing = "[DONE]" if not self.done else "an answer"
             broken = f"The stream broke off without {missing}: what had arrived is not a whole answer. Try again."
         broken += f" The server said: {said}" if said and not self.done else ""
         return KimiStreamError(broken, request_id=self.request_id, partial=self.partial())

@@ -31,12 +31,15 @@ from kimi_wire.requests.tools import (
 )
 from kimi_wire.settings import Notice, Settings, merge_settings
 
+EMPTY_ANSWERS = ("warn", "retry", "error")
+
 _WORDS = {
     "remote_images": REMOTE_IMAGES,
     "missing_reasoning": MISSING_REASONING,
     "unanswered_tool_calls": UNANSWERED,
+    "empty_answers": EMPTY_ANSWERS,
 }
-"""What a setting may be that says how a conversation is treated."""
+"""What a setting may be that says how a conversation, or its answer, is treated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class Request:
         continuable: An answer that stopped early can be taken up in Partial Mode.
         continue_on_length: How often that may happen to an answer cut by its token limit.
         resume_streams: How often that may happen to a stream that broke off.
+        empty_answers: What to do about an answer with neither text nor a tool call.
         media: What is to be fetched and uploaded before it is sent; None where there is nothing.
         host: Where it goes; what goes on with it is rendered alike.
     """
@@ -62,6 +66,7 @@ class Request:
     continuable: bool = False
     continue_on_length: int = 0
     resume_streams: int = 0
+    empty_answers: str = "warn"
     media: MediaPlan | None = None
     host: Host = MOONSHOT
 
@@ -118,6 +123,7 @@ def render_request(
         continuable=continuable and body.get("n") in (None, 1),  # a continuation would go on with the first answer
         continue_on_length=settings.continue_on_length,
         resume_streams=settings.resume_streams,
+        empty_answers=settings.empty_answers,
         media=media,
         host=host,
     )

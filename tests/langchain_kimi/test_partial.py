@@ -112,7 +112,7 @@ def test_calls_cut_in_the_middle_are_not_guessed(kimi: KimiEmulator, make: Any) 
             first, *rest = model.stream("hi")
             message = sum(rest, start=first)
         assert message.tool_calls == []
-        assert message.invalid_tool_calls[0]["args"].startswith('{"a": "b')
+        assert message.invalid_tool_calls[0]["args"] == '{"a": "b'
         assert message.response_metadata["finish_reason"] == "length"
 
 
