@@ -57,7 +57,8 @@ class Settings:
         thinking: Whether to think; None is the model's default.
         reasoning_effort: `low`, `high` or `max`; kimi-k3 family only.
         preserve_thinking: Whether the model sees its reasoning of earlier turns (`thinking.keep`).
-        missing_reasoning: See `kimi_wire.requests.messages.fill_missing_reasoning`.
+        missing_reasoning: See `kimi_wire.requests.messages.fill_missing_reasoning`; None is `placeholder` for
+            models and hosts that have refused to go on without, and else `omit`.
         unanswered_tool_calls: See `kimi_wire.requests.messages.render_messages`.
         dialect: What the host speaks: `auto`, or a name of `kimi_wire.hosts.HOSTS`.
         prefix: The beginning of the answer, which goes on from there (Partial Mode); the answer has it at its front.
@@ -93,7 +94,7 @@ class Settings:
     thinking: bool | None = None
     reasoning_effort: str | None = None
     preserve_thinking: bool | None = None
-    missing_reasoning: Literal["placeholder", "omit", "error"] = "placeholder"
+    missing_reasoning: Literal["placeholder", "omit", "error"] | None = None
     unanswered_tool_calls: Literal["warn", "error", "repair"] = "warn"
     dialect: str = "auto"
     prefix: str | None = None

@@ -200,9 +200,10 @@ class ChatKimi(BaseChatModel):
     preserve_thinking: bool | None = None
     """Whether the model sees its thinking of earlier turns again (`thinking.keep`). A choice on kimi-k2.6 only."""
 
-    missing_reasoning: Literal["placeholder", "omit", "error"] = "placeholder"
-    """What to do about a message with tool calls that has lost its thinking, where the model has refused such messages:
-    send a space in its place, nothing, or raise."""
+    missing_reasoning: Literal["placeholder", "omit", "error"] | None = None
+    """What to do about an assistant message that has lost its thinking: send a space in its place, nothing, or raise.
+    That is about messages with tool calls, and about every one where the model is shown its earlier thinking. None
+    sends the space to models that have refused to go on without, and nothing to others."""
 
     unanswered_tool_calls: Literal["warn", "error", "repair"] = "warn"
     """What to do about a tool call in the history that nobody answered, as frameworks drop those with broken arguments

@@ -104,12 +104,22 @@ def render_each(
         KimiRequestError: A role or a part that the server would refuse.
     """
     names = ToolNames() if names is None else names
-    rendered = [_render_message(message, index, profile, media_urls, names) for index, message in enumerate(messages)]
+    last = len(messages) - 1
+    rendered = [
+        _render_message(message, index, profile, media_urls, names, is_last=index == last)
+        for index, message in enumerate(messages)
+    ]
     return [message for index, message in enumerate(rendered) if not _is_left_out(message, index)]
 
 
 def _render_message(
-    message: Mapping[str, Any], index: int, profile: Profile, media_urls: tuple[str, ...], names: ToolNames
+    message: Mapping[str, Any],
+    index: int,
+    profile: Profile,
+    media_urls: tuple[str, ...],
+    names: ToolNames,
+    *,
+    is_last: bool,
 ) -> JSON:
     role = _ROLES.get(message.get("role", ""))
     if role is None:
@@ -126,6 +136,8 @@ def _render_message(
         rendered["tools"] = render_dynamic_tools(message, index, profile, names)
         rendered.pop("content", None)  # the documented form has no such key; nothing but "" gets here
     if role == "assistant":
+        if "partial" in rendered:
+            _render_beginning(rendered, index, is_last)
         _render_assistant(rendered, index, names)
     elif role == "tool":
         # Leaving the key out is refused where "" is taken (EYHN/kwwk#142).
@@ -133,6 +145,15 @@ def _render_message(
         if isinstance(name := rendered.get("name"), str):
             rendered["name"] = names.sent(name)
     return rendered
+
+
+def _render_beginning(message: JSON, index: int, is_last: bool) -> None:
+    """Write the beginning of an answer as one text, and take the mark off one that the conversation went on after."""
+    if message["partial"] and is_last:
+        content = message.get("content") or ""
+        message["content"] = content if isinstance(content, str) else "".join(part["text"] for part in content)
+    elif message.pop("partial"):
+        logger.debug("message %d: took the mark `partial` off an answer that is not the last message", index)
 
 
 def _render_assistant(message: JSON, index: int, names: ToolNames) -> None:
@@ -143,7 +164,7 @@ def _render_assistant(message: JSON, index: int, names: ToolNames) -> None:
     if (calls or content is None) and _is_blank(content):
         blank = message.pop("content", None)
         # 400 "text content is empty" for an empty part beside tool calls (BerriAI/litellm#42186); reports on `""`
-        # contradict each other (MoonshotAI/kimi-cli#2621), leaving the key out was never refused.
+        # contradict each other (MoonshotAI/kimi-cli#2621). Whether the key is left out or null is the host's.
         if blank is not None:
             logger.debug("message %d: left out the blank text beside its tool calls", index)
 
@@ -294,13 +315,19 @@ def _made_up_answer(call: JSON) -> JSON:
     return answer
 
 
-def fill_missing_reasoning(messages: list[JSON], policy: str) -> list[JSON]:
-    """Make up for reasoning that is lost, in a conversation with a family that has refused to go on without.
+def fill_missing_reasoning(messages: list[JSON], policy: str, *, preserved: bool) -> list[JSON]:
+    """Make up for reasoning that is lost, in a conversation with a model that thinks.
+
+    "preserved thinking (thinking.keep=all) requires reasoning_content on every assistant message, but assistant message
+    at index 6 is missing reasoning_content" (MoonshotAI/kimi-cli PR2498): examples, summaries and memories have none.
+    Where earlier thinking is not shown to the model, plain answers never needed theirs.
 
     Args:
         messages: (Copied) messages.
-        policy: What to do about an assistant message with tool calls and no reasoning: `placeholder` sends a space,
+        policy: What to do about an assistant message without the reasoning that it needs: `placeholder` sends a space,
             `omit` sends nothing, `error` raises.
+        preserved: Every assistant message needs it, and not only those with tool calls; but for the beginning of an
+            answer, which the model still thinks about only where it has none (the guide to Partial Mode).
 
     Returns:
         The same messages, none of them without.
@@ -311,12 +338,16 @@ def fill_missing_reasoning(messages: list[JSON], policy: str) -> list[JSON]:
     if policy == "omit":
         return messages
     for index, message in enumerate(messages):
-        if message.get("tool_calls") and message.get("reasoning_content") is None:
+        if message["role"] != "assistant" or message.get("reasoning_content") is not None:
+            continue
+        calls = message.get("tool_calls")
+        if calls or (preserved and not message.get("partial")):
+            what = "calls tools" if calls else "is an assistant's"
             if policy == "error":
                 raise KimiRequestError(
-                    f"Message {index} calls tools but has lost its reasoning_content; keep the assistant message as it "
+                    f"Message {index} {what} but has lost its reasoning_content; keep the assistant message as it "
                     "came, or set missing_reasoning='placeholder'."
                 )
-            logger.debug("message %d calls tools without its reasoning: sent a placeholder", index)
+            logger.debug("message %d %s without its reasoning: sent a placeholder", index, what)
             message["reasoning_content"] = PLACEHOLDER
     return messages

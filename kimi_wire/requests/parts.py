@@ -96,6 +96,37 @@ def read_parts(parts: Sequence[Any], index: int, role: str) -> list[Any]:
     return read
 
 
+def describe_unseen(
+    messages: Sequence[Mapping[str, Any]], profile: Profile
+) -> tuple[Sequence[Mapping[str, Any]], list[str]]:
+    """Put words in the place of old pictures and videos that a family does not take.
+
+    Old is what stands before the user's last message: a model without eyes took over a conversation, which can go on. A
+    picture that is asked about now cannot be left out; `render_parts` refuses it.
+
+    Args:
+        messages: Messages in the API's form; not changed.
+        profile: The family they go to.
+
+    Returns:
+        The messages, those without such parts as they are; and where such parts were, in words.
+    """
+    unseen = {kind for kind, takes in (("image_url", profile.images), ("video_url", profile.video)) if not takes}
+    if not unseen:
+        return messages, []
+    last = max((index for index, message in enumerate(messages) if message.get("role") == "user"), default=0)
+    described, places = list(messages), []
+    for index, message in enumerate(messages[:last]):
+        content = message.get("content")
+        if message.get("role") == "user" and isinstance(content, list):
+            found = [KINDS[part["type"]] for part in content if _kind(part) in unseen]
+            places += [f"the {kind} in message {index}" for kind in found]
+            if found:
+                parts = [describe_file(part) if _kind(part) in unseen else part for part in content]
+                described[index] = {**message, "content": parts}
+    return described, places
+
+
 def _kind(part: Any) -> str | None:
     kind = part.get("type") if isinstance(part, (dict, Mapping)) else None  # a dict is told ten times faster
     return kind if isinstance(kind, str) else None
