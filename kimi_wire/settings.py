@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from kimi_wire.borrowed import WORDS, read_words
 from kimi_wire.errors import KimiRequestError
 
 DEFAULT_MODEL = "kimi-k3"
@@ -125,12 +126,22 @@ default, with a docstring; tests/test_both_adapters.py compares them, and the RE
 OF_A_CALL = frozenset({"prefix", "prefix_name", "tools", "tool_choice", "parallel_tool_calls", "response_format"})
 """The settings that single calls have, and no model object."""
 
-_ALIASES = {"max_completion_tokens": "max_tokens", "model_name": "model"}
+# A call's own options for the SDK: the caller's name, the SDK's name.
+_CALL_OPTIONS = {"timeout": "timeout", "max_retries": "max_retries", "extra_headers": "headers"}
+
+_NAMES = frozenset((*SETTINGS, *_CALL_OPTIONS, *_OF_THE_OBJECT))
+"""What a call can give, or is told where it belongs."""
+
+_ALIASES = {name: word.here for name, word in WORDS.items() if word.here in SETTINGS and not word.advice}
 
 
 def rename_settings(call: Mapping[str, Any]) -> dict[str, Any]:
-    """What one call gives, with the settings under their own names."""
-    return {_ALIASES.get(name, name): value for name, value in call.items()}
+    """What one call gives, with the settings under their own names.
+
+    Raises:
+        KimiRequestError: A word of another class that means nothing here.
+    """
+    return read_words(call, _NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +157,28 @@ class Notice:
     message: str
 
 
-# A call's own options for the SDK: the caller's name, the SDK's name.
-_CALL_OPTIONS = {"timeout": "timeout", "max_retries": "max_retries", "extra_headers": "headers"}
+def check_timeout(timeout: Any) -> Any:
+    """The timeout, if it is one: seconds, what the SDK has for several kinds of them, or None.
+
+    Raises:
+        KimiRequestError: It is none.
+    """
+    parts = timeout if isinstance(timeout, tuple) else [timeout]
+    if hasattr(timeout, "connect"):
+        parts = [getattr(timeout, part, None) for part in ("connect", "read", "write", "pool")]
+    for part in parts:
+        if part is not None and (isinstance(part, bool) or not isinstance(part, (int, float)) or not part > 0):
+            raise KimiRequestError(f"timeout={timeout!r} is no time to wait; give seconds, or an openai.Timeout.")
+    return timeout
 
 
 def split_options(call: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Part what one call gives into options for the SDK (`timeout`, `max_retries`, `headers`) and settings.
 
     Raises:
-        KimiRequestError: `max_retries` is less than 0.
+        KimiRequestError: `max_retries` is less than 0, or `timeout` is none.
     """
+    check_timeout(call.get("timeout"))
     retries = call.get("max_retries")
     if isinstance(retries, int) and retries < 0:  # the SDK would raise a bare `ValueError`
         raise KimiRequestError(f"max_retries={retries} is no number of retries; 0 sends each request once.")

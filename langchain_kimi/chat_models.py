@@ -16,6 +16,7 @@ from typing_extensions import Self
 
 from kimi_wire import __version__
 from kimi_wire.answers import PROVIDER, Completion
+from kimi_wire.borrowed import ADDRESSES, SECRET, read_words
 from kimi_wire.endpoints import KimiClient, KimiPlatform, estimate_messages, estimate_text, estimate_tools
 from kimi_wire.errors import KimiError
 from kimi_wire.model_object import (
@@ -29,7 +30,7 @@ from kimi_wire.model_object import (
     without_secrets,
 )
 from kimi_wire.requests import Request, check_settings
-from kimi_wire.settings import DEFAULT_MODEL, suggest
+from kimi_wire.settings import DEFAULT_MODEL, check_timeout, suggest
 from kimi_wire.structured import OutputForm
 from kimi_wire.transport import DEFAULT_MAX_RETRIES, HiddenText, resolve_api_key, resolve_base_url, resolve_headers
 from langchain_kimi.adapt import adapted
@@ -296,11 +297,12 @@ class ChatKimi(BaseChatModel):
             Args:
                 **kwargs: The arguments of the class.
             """
-            for name in ("api_key", "kimi_api_key"):  # a traceback may be printed with its variables
+            for name in ("api_key", "kimi_api_key", *SECRET):  # a traceback may be printed with its variables
                 if isinstance(kwargs.get(name), str):
                     kwargs[name] = SecretStr(kwargs[name])
-            if isinstance(kwargs.get("base_url"), str):
-                kwargs["base_url"] = HiddenText(kwargs["base_url"])
+            for name in ("base_url", *ADDRESSES):
+                if isinstance(kwargs.get(name), str):
+                    kwargs[name] = HiddenText(kwargs[name])
             if kwargs.get("default_headers") is not None:
                 kwargs["default_headers"] = resolve_headers(kwargs.pop("default_headers"))
             super().__init__(**kwargs)
@@ -309,10 +311,11 @@ class ChatKimi(BaseChatModel):
     @classmethod
     def _refuse_unknown_arguments(cls, values: Any) -> Any:
         known = {name for field, info in cls.model_fields.items() for name in (field, info.alias) if name}
-        for name in values if isinstance(values, dict) else ():
+        read = read_words(values, known) if isinstance(values, dict) else values
+        for name in read if isinstance(read, dict) else ():
             if name not in known:
                 raise ValueError(f"{name!r} is not an argument of {cls.__name__}. {suggest(name, known)}")
-        return values
+        return read
 
     @field_validator("kimi_api_key", mode="before")
     @classmethod
@@ -326,6 +329,11 @@ class ChatKimi(BaseChatModel):
     @classmethod
     def _resolve_base_url(cls, value: str | None) -> str:
         return resolve_base_url(value)
+
+    @field_validator("timeout")
+    @classmethod
+    def _check_timeout(cls, value: Any) -> Any:
+        return check_timeout(value)
 
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
