@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from kimi_wire.errors import KimiRequestError
+from kimi_wire.kinds import shown
 
 
 class Word(NamedTuple):
@@ -109,14 +110,14 @@ def _read_word(name: str, value: Any, known: Collection[str]) -> dict[str, Any]:
         if isinstance(value, Mapping) and {*value} <= {"effort", "summary"} and value.get("summary") is None:
             return {"reasoning_effort": value["effort"]} if value.get("effort") is not None else {}
         raise KimiRequestError(
-            f"reasoning={value!r} means nothing here. Write reasoning_effort='low', 'high' or 'max'."
+            f"reasoning={shown(value)} means nothing here. Write reasoning_effort='low', 'high' or 'max'."
         )
     if word.here:
         return {word.here: value}
     if word.only is None:
         raise KimiRequestError(f"{name} is a word of {word.of}. {word.advice}")
     if value is not word.only:
-        raise KimiRequestError(f"{name}={value!r} means nothing here. {word.advice}")
+        raise KimiRequestError(f"{name}={shown(value)} means nothing here. {word.advice}")
     return {}
 
 

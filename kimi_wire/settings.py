@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from kimi_wire.borrowed import WORDS, read_words
 from kimi_wire.errors import KimiRequestError
+from kimi_wire.kinds import COUNT, NUMBER, OBJECT, OBJECTS, SWITCH, TEXT, TEXTS, Kind, check_kind, check_options
 
 DEFAULT_MODEL = "kimi-k3"
 
@@ -134,6 +135,19 @@ _NAMES = frozenset((*SETTINGS, *_CALL_OPTIONS, *_OF_THE_OBJECT))
 
 _ALIASES = {name: word.here for name, word in WORDS.items() if word.here in SETTINGS and not word.advice}
 
+_KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(("model", "missing_reasoning", "unanswered_tool_calls", "dialect"), TEXT),
+    **dict.fromkeys(("prefix", "prefix_name", "prompt_cache_key", "safety_identifier", "remote_images"), TEXT),
+    **dict.fromkeys(("thinking", "preserve_thinking", "logprobs", "parallel_tool_calls", "strict"), SWITCH),
+    **dict.fromkeys(("continue_on_length", "resume_streams"), COUNT),
+    **dict.fromkeys(("max_tokens", "n", "top_logprobs", "upload_media_over"), COUNT),
+    **dict.fromkeys(("temperature", "top_p", "presence_penalty", "frequency_penalty"), NUMBER),
+    **dict.fromkeys(("response_format", "extra_body"), OBJECT),
+    "stop": TEXTS,
+    "tools": OBJECTS,
+}
+"""Of each setting but `tool_choice`, which has many forms: `kimi_wire.requests.tools.parse_tool_choice` reads them."""
+
 
 def rename_settings(call: Mapping[str, Any]) -> dict[str, Any]:
     """What one call gives, with the settings under their own names.
@@ -157,31 +171,13 @@ class Notice:
     message: str
 
 
-def check_timeout(timeout: Any) -> Any:
-    """The timeout, if it is one: seconds, what the SDK has for several kinds of them, or None.
-
-    Raises:
-        KimiRequestError: It is none.
-    """
-    parts = timeout if isinstance(timeout, tuple) else [timeout]
-    if hasattr(timeout, "connect"):
-        parts = [getattr(timeout, part, None) for part in ("connect", "read", "write", "pool")]
-    for part in parts:
-        if part is not None and (isinstance(part, bool) or not isinstance(part, (int, float)) or not part > 0):
-            raise KimiRequestError(f"timeout={timeout!r} is no time to wait; give seconds, or an openai.Timeout.")
-    return timeout
-
-
 def split_options(call: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Part what one call gives into options for the SDK (`timeout`, `max_retries`, `headers`) and settings.
 
     Raises:
-        KimiRequestError: `max_retries` is less than 0, or `timeout` is none.
+        KimiRequestError: A timeout or a number of retries is none.
     """
-    check_timeout(call.get("timeout"))
-    retries = call.get("max_retries")
-    if isinstance(retries, int) and retries < 0:  # the SDK would raise a bare `ValueError`
-        raise KimiRequestError(f"max_retries={retries} is no number of retries; 0 sends each request once.")
+    check_options(call)
     options = {name: call[given] for given, name in _CALL_OPTIONS.items() if call.get(given) is not None}
     return options, {name: value for name, value in call.items() if name not in _CALL_OPTIONS}
 
@@ -197,7 +193,8 @@ def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Se
         The settings, and a notice for each one that is not Kimi's.
 
     Raises:
-        KimiRequestError: A name that is nobody's, most likely mistyped, or one of the model object's alone.
+        KimiRequestError: A name that is nobody's, most likely mistyped, or one of the model object's alone; a value of
+            another kind than the setting has.
     """
     merged = dict(base)
     notices = []
@@ -213,6 +210,9 @@ def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Se
             raise KimiRequestError(f"{given!r} cannot be given with a call. It belongs to the model object.")
         else:
             raise KimiRequestError(f"{given!r} is not a setting. {suggest(given, (*SETTINGS, *_ALIASES))}")
+    for name, kind in _KINDS.items():
+        if (value := merged.get(name)) is not None:
+            check_kind(name, value, kind)
     return Settings(**merged), notices
 
 

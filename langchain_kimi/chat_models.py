@@ -20,6 +20,7 @@ from kimi_wire.borrowed import ADDRESSES, SECRET, read_words
 from kimi_wire.endpoints import KimiClient, KimiPlatform, estimate_messages, estimate_text, estimate_tools
 from kimi_wire.errors import KimiError
 from kimi_wire.model_object import (
+    check_fields,
     client_of,
     explain,
     fill_state,
@@ -29,10 +30,17 @@ from kimi_wire.model_object import (
     profile_asked,
     without_secrets,
 )
-from kimi_wire.requests import Request, check_settings
-from kimi_wire.settings import DEFAULT_MODEL, check_timeout, suggest
+from kimi_wire.requests import Request
+from kimi_wire.settings import DEFAULT_MODEL, suggest
 from kimi_wire.structured import OutputForm
-from kimi_wire.transport import DEFAULT_MAX_RETRIES, HiddenText, resolve_api_key, resolve_base_url, resolve_headers
+from kimi_wire.transport import (
+    DEFAULT_BASE_URL,
+    DEFAULT_MAX_RETRIES,
+    HiddenText,
+    resolve_api_key,
+    resolve_base_url,
+    resolve_headers,
+)
 from langchain_kimi.adapt import adapted
 from langchain_kimi.messages import render_messages
 from langchain_kimi.profiles import model_profile
@@ -330,15 +338,10 @@ class ChatKimi(BaseChatModel):
     def _resolve_base_url(cls, value: str | None) -> str:
         return resolve_base_url(value)
 
-    @field_validator("timeout")
-    @classmethod
-    def _check_timeout(cls, value: Any) -> Any:
-        return check_timeout(value)
-
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
         """Refuse at construction what every request would be refused for."""
-        check_settings(self._settings(), self.base_url)
+        check_fields(self, self._settings(), self.base_url)
         return self
 
     @model_validator(mode="after")
@@ -371,8 +374,12 @@ class ChatKimi(BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        given = {name: value for name, value in self._settings().items() if value is not None}
-        return {**given, "base_url": self.base_url}
+        """The model, and what somebody has set: every trace of LangSmith's lists it."""
+        fields = type(self).model_fields
+        settings = {**self._settings(), "base_url": self.base_url}
+        defaults = {name: fields[name].default for name in settings if name in fields}
+        defaults["base_url"] = DEFAULT_BASE_URL
+        return {name: value for name, value in settings.items() if value is not None and value != defaults.get(name)}
 
     @property
     def lc_secrets(self) -> dict[str, str]:
@@ -386,7 +393,13 @@ class ChatKimi(BaseChatModel):
 
     @classmethod
     def get_lc_namespace(cls) -> list[str]:
-        """The importable path of this module; `load` takes it with `allowed_objects=[ChatKimi]`."""
+        """The importable path of this module.
+
+        A model is read with `load(written, allowed_objects=[ChatKimi], valid_namespaces=["langchain_kimi"])`: core
+        wants both, and says "Invalid namespace" without the second. The key is the environment's then, as in
+        `ChatKimi()`; so leave `secrets_from_env` out. With it, core first puts the key where the reference to it was,
+        and then prints all of that in its own error.
+        """
         return ["langchain_kimi", "chat_models"]
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:

@@ -22,7 +22,7 @@ from langchain_core.messages import (
 )
 
 from kimi_wire.answers import PROVIDER
-from kimi_wire.arguments import parse_arguments, render_arguments
+from kimi_wire.arguments import parse_arguments, send_arguments
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.media import describe_file
 from kimi_wire.profiles import profile_for
@@ -171,14 +171,27 @@ def _is_kimis(metadata: Mapping[str, Any]) -> bool:
 
 def _render_calls(message: AIMessage) -> list[dict[str, Any]]:
     """Tool calls, in the model's own bytes as long as they still say what `tool_calls` says (people edit those)."""
-    written = {call.get("id"): call for call in message.additional_kwargs.get(RAW_CALLS) or ()}
+    raw = message.additional_kwargs.get(RAW_CALLS)
+    written = {call["id"]: call for call in raw if _is_whole(call)} if isinstance(raw, list) else {}
     return [_render_call(call, written.get(call["id"])) for call in message.tool_calls]
+
+
+def _is_whole(raw: Any) -> bool:
+    """Whether a call in the model's own bytes came through storage unhurt; what `tool_calls` says is sent otherwise."""
+    function = raw.get("function") if isinstance(raw, dict) else None
+    texts = (
+        (function.get("name"), function.get("arguments"), raw.get("type")) if isinstance(function, dict) else (None,)
+    )
+    if all(isinstance(text, str) for text in texts) and isinstance(raw.get("id"), (str, type(None))):
+        return True
+    logger.debug("%r of a message has something else than a call in it", RAW_CALLS)
+    return False
 
 
 def _render_call(call: ToolCall, raw: Mapping[str, Any] | None) -> dict[str, Any]:
     if raw and raw["function"]["name"] == call["name"] and _same_arguments(raw, call):
         return {key: raw[key] for key in ("id", "type", "function")}
-    function = {"name": call["name"], "arguments": render_arguments(call["args"])}
+    function = {"name": call["name"], "arguments": send_arguments(call["args"], call["name"])}
     return {"id": call["id"], "type": raw["type"] if raw else "function", "function": function}
 
 
@@ -204,7 +217,9 @@ def _find_calls(content: list[Any]) -> list[dict[str, Any]]:
             "type": "function",
             "function": {
                 "name": block.get("name") or "",
-                "arguments": render_arguments(block["input"] if isinstance(block.get("input"), dict) else {}),
+                "arguments": send_arguments(
+                    block["input"] if isinstance(block.get("input"), dict) else {}, block.get("name")
+                ),
             },
         }
         for block in blocks

@@ -31,7 +31,9 @@ from kimi_wire import KimiRequestError, profile_for
 from kimi_wire.answers import Completion
 from kimi_wire.borrowed import SECRET, read_words
 from kimi_wire.endpoints import KimiClient
+from kimi_wire.kinds import shown
 from kimi_wire.model_object import (
+    check_fields,
     client_of,
     explain,
     fill_state,
@@ -42,12 +44,12 @@ from kimi_wire.model_object import (
     without_secrets,
 )
 from kimi_wire.profiles import Profile
-from kimi_wire.requests import Request, check_settings
-from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, check_timeout, suggest
+from kimi_wire.requests import Request
+from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, suggest
 from kimi_wire.structured import can_think_while_forced
 from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url, resolve_headers
 from llama_index_kimi.callbacks import when_observed
-from llama_index_kimi.messages import render_message
+from llama_index_kimi.messages import render_messages
 from llama_index_kimi.prediction import acall_tool, answer_of, call_tool
 from llama_index_kimi.responses import (
     StreamedResponse,
@@ -240,7 +242,6 @@ class Kimi(FunctionCallingLLM):
                     kwargs[name] = SecretStr(kwargs[name])
             kwargs = read_words(kwargs, type(self).model_fields)
             model = kwargs.pop("model", model)
-            check_timeout(kwargs.get("timeout"))
             kwargs["api_base"] = kwargs.get("api_base") or kwargs.get("base_url")
             kwargs.pop("base_url", None)
             if kwargs.get("default_headers") is not None:
@@ -253,7 +254,7 @@ class Kimi(FunctionCallingLLM):
             kwargs["api_key"] = SecretStr(resolve_api_key(plain_secret(kwargs.get("api_key"))))
             kwargs["api_base"] = resolve_base_url(kwargs.pop("api_base"))
             super().__init__(model=model, **kwargs)
-            check_settings(self._settings(), self.api_base or "")
+            check_fields(self, self._settings(), self.api_base or "")
 
     @classmethod
     def class_name(cls) -> str:
@@ -420,7 +421,7 @@ class Kimi(FunctionCallingLLM):
     ) -> tuple[Request, dict[str, Any]]:
         """Render the request of a call, and its options for the client."""
         _check_single(call.get("n"))
-        rendered = [render_message(message) for message in messages]
+        rendered = render_messages(messages)
         own, base_url = self._settings(), self.api_base or ""
         return prepare(own, call, rendered, stream=stream, base_url=base_url, warned=self._warned)
 
@@ -697,6 +698,6 @@ class Kimi(FunctionCallingLLM):
         self.check_prompts()  # type: ignore[operator] # a validator, and a method all the same
 
 
-def _check_single(n: int | None) -> None:
-    if n not in (None, 1):
-        raise KimiRequestError(f"n={n} asks for several answers; a response of LlamaIndex has one.")
+def _check_single(n: Any) -> None:
+    if n is not None and n != 1:
+        raise KimiRequestError(f"n={shown(n)} asks for several answers; a response of LlamaIndex has one.")

@@ -7,7 +7,7 @@ would go out in silence.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -24,8 +24,9 @@ from llama_index.core.base.llms.types import (
 
 from kimi_wire import KimiRequestError
 from kimi_wire.answers import PROVIDER
-from kimi_wire.arguments import render_arguments
-from kimi_wire.json_values import JSON
+from kimi_wire.arguments import send_arguments
+from kimi_wire.json_values import JSON, mapping
+from kimi_wire.kinds import shown
 from llama_index_kimi.media import (
     MEDIA_BLOCKS,
     describe_block,
@@ -50,6 +51,22 @@ _ROLES: Mapping[MessageRole, str] = {
 
 # Anthropic's, Gemini's and OpenAI's reasoning is of use to their own servers only, and signed or encrypted.
 _SIGNATURES = frozenset({"signature", "thought_signature", "encrypted_content"})
+
+
+def render_messages(messages: Sequence[ChatMessage]) -> list[JSON]:
+    """Render a conversation; see `render_message`.
+
+    Chat engines put a text in the place of a message's blocks, and leave the list of its calls (`_set_message_content`
+    of core's chat_engine/types.py). So a call that stands there alone counts where its answer follows.
+    """
+    rendered = [render_message(message) for message in messages]
+    for index, message in enumerate(rendered):
+        if "tool_calls" not in message or any(isinstance(block, ToolCallBlock) for block in messages[index].blocks):
+            continue
+        if index + 1 == len(rendered) or rendered[index + 1]["role"] != "tool":
+            logger.debug("message %d: left out tool calls that no block holds and nobody answered", index)
+            del message["tool_calls"]
+    return rendered
 
 
 def render_message(message: ChatMessage) -> JSON:
@@ -155,37 +172,44 @@ def _is_own(block: ThinkingBlock) -> bool:
 
 
 def _render_calls(message: ChatMessage) -> list[JSON]:
-    listed = [_as_dict(call) for call in message.additional_kwargs.get("tool_calls") or ()]
-    types = {call.get("id"): call.get("type") for call in listed}
+    listed = message.additional_kwargs.get("tool_calls") or ()
+    if not isinstance(listed, (list, tuple)):
+        raise KimiRequestError(
+            f"additional_kwargs['tool_calls'] of a message is {shown(listed)}, and no list of calls."
+        )
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     if not blocks:
-        # Histories from before ToolCallBlock hold the calls themselves here; ours only says that there are some.
-        return [written for call in listed if (written := _render_listed(call))]
+        return [_render_listed(call) for call in listed]
+    builtin = [call.get("id") for call in map(mapping, listed) if call.get("type") == "builtin_function"]
     return [
         {
             "id": block.tool_call_id,
-            "type": types.get(block.tool_call_id) or "function",
-            "function": {"name": block.tool_name, "arguments": _arguments(block.tool_kwargs)},
+            "type": "builtin_function" if block.tool_call_id in builtin else "function",
+            "function": {"name": block.tool_name, "arguments": _arguments(block.tool_kwargs, block.tool_name)},
         }
         for block in blocks
     ]
 
 
-def _render_listed(call: Mapping[str, Any]) -> JSON | None:
+def _render_listed(call: Any) -> JSON:
     """A call in the API's form, or in Anthropic's, the Responses API's or Converse's, as their integrations kept it."""
-    if call.get("function"):
+    call = call.model_dump() if hasattr(call, "model_dump") else call
+    if isinstance(call, Mapping) and call.get("function"):
         return dict(call)
-    call_id = next((call[key] for key in ("call_id", "toolUseId", "id") if call.get(key)), None)
-    given: Any = next((call[key] for key in ("input", "arguments") if call.get(key) is not None), {})
-    if call_id is None or not isinstance(call.get("name"), str) or not isinstance(given, (dict, str)):
-        return None
-    return {"id": call_id, "type": "function", "function": {"name": call["name"], "arguments": _arguments(given)}}
+    known = mapping(call)
+    call_id = next((known[key] for key in ("call_id", "toolUseId", "id") if known.get(key)), None)
+    given: Any = next((known[key] for key in ("input", "arguments") if known.get(key) is not None), {})
+    if not isinstance(known.get("name"), str) or not isinstance(given, (dict, str)):
+        raise KimiRequestError(
+            f"A tool call in additional_kwargs['tool_calls'] of a message has no name or no arguments: {shown(call)}. "
+            "Give {'id': ..., 'function': {'name': ..., 'arguments': ...}}, or a ToolCallBlock."
+        )
+    return {
+        "id": call_id,
+        "type": "function",
+        "function": {"name": known["name"], "arguments": _arguments(given, known["name"])},
+    }
 
 
-def _arguments(given: dict[str, Any] | str) -> str:
-    return given if isinstance(given, str) else render_arguments(given)
-
-
-def _as_dict(call: Any) -> Mapping[str, Any]:
-    dumped = call.model_dump() if hasattr(call, "model_dump") else call
-    return dumped if isinstance(dumped, Mapping) else {}
+def _arguments(given: dict[str, Any] | str, name: str) -> str:
+    return given if isinstance(given, str) else send_arguments(given, name)

@@ -59,7 +59,7 @@ def parse_message(choice: Choice, usage: Usage | None) -> ChatMessage:
     if choice.content:
         blocks.append(TextBlock(text=choice.content))
     blocks += [_call_block(call.id, call.name, call.arguments) for call in choice.tool_calls]
-    return _message(blocks, [{"id": call.id, "type": call.type} for call in choice.tool_calls])
+    return _message(blocks, [call.render() for call in choice.tool_calls])
 
 
 def _thinking_block(content: str | None, num_tokens: int | None = None) -> ThinkingBlock:
@@ -78,9 +78,9 @@ _EMPTY_MESSAGE = ChatMessage(role=MessageRole.ASSISTANT, blocks=[], additional_k
 def _message(blocks: Sequence[ContentBlock], calls: list[JSON]) -> ChatMessage:
     """An assistant message.
 
-    Core's programs look for calls in `additional_kwargs["tool_calls"]` before they read blocks. The list is kept short,
-    since memories count its text as tokens and chat engines print it into prompts; it has what the blocks have no place
-    for: the type of the call.
+    The calls stand in `additional_kwargs["tool_calls"]` too, in the API's form, as llama-index-llms-openai leaves them:
+    core's programs look there before they read blocks, tracers read names and arguments there alone, and memories count
+    the tokens of a call by that text and by no block. It has what the blocks have no place for: the type of the call.
     """
     return _EMPTY_MESSAGE.model_copy(
         update={"blocks": list(blocks), "additional_kwargs": {"tool_calls": calls} if calls else {}}
@@ -153,7 +153,7 @@ class StreamedResponse:
         self._thinking: ThinkingBlock | None = None
         self._text: TextBlock | None = None
         self._calls: list[ToolCallBlock] = []
-        self._marks: list[JSON] = []
+        self._listed: list[JSON] = []
 
     def add(self, item: Delta | Completion) -> ChatResponse:
         """Take what came and give the response so far.
@@ -174,7 +174,7 @@ class StreamedResponse:
             self._add_piece(piece)
         blocks = [block for block in (self._thinking, self._text, *self._calls) if block is not None]
         return ChatResponse(
-            message=_message(blocks, [*self._marks]),
+            message=_message(blocks, [*self._listed]),
             raw={},
             delta=item.content,
             logprobs=parse_logprobs(item.logprobs),
@@ -183,12 +183,15 @@ class StreamedResponse:
 
     def _add_piece(self, piece: ToolCallDelta) -> None:
         if piece.index == len(self._calls):
-            self._calls.append(_call_block(piece.id, piece.name, piece.arguments))
-            self._marks.append({"id": piece.id, "type": piece.type})
+            call, kind = _call_block(piece.id, piece.name, piece.arguments), piece.type
+            self._calls.append(call)
+            self._listed.append({})
         else:
-            known = self._calls[piece.index]
+            known, kind = self._calls[piece.index], self._listed[piece.index]["type"]
             name, arguments = f"{known.tool_name}{piece.name or ''}", f"{known.tool_kwargs}{piece.arguments}"
-            self._calls[piece.index] = _call_block(known.tool_call_id, name, arguments)
+            self._calls[piece.index] = call = _call_block(known.tool_call_id, name, arguments)
+        function = {"name": call.tool_name, "arguments": call.tool_kwargs}
+        self._listed[piece.index] = {"id": call.tool_call_id, "type": kind, "function": function}
 
 
 def _content(block: ThinkingBlock | None) -> str:
@@ -251,7 +254,7 @@ def keep_first_call(response: ChatResponse) -> ChatResponse:
     if len(calls) < 2:
         return response
     kept = [block for block in response.message.blocks if not any(block is call for call in calls[1:])]
-    marks: Sequence[Any] = response.message.additional_kwargs.get("tool_calls") or ()
-    extra = {**response.message.additional_kwargs, "tool_calls": list(marks[:1])}
+    listed: Sequence[Any] = response.message.additional_kwargs.get("tool_calls") or ()
+    extra = {**response.message.additional_kwargs, "tool_calls": list(listed[:1])}
     message = response.message.model_copy(update={"blocks": kept, "additional_kwargs": extra})
     return response.model_copy(update={"message": message})

@@ -214,7 +214,7 @@ def _langchain_history(rng: random.Random) -> list[BaseMessage]:
     kwargs = {name: value for name, value in kwargs.items() if rng.random() < 0.4}
     parts: Any = [
         {"type": "text", "text": _odd(rng, "a")},
-        {"type": _odd(rng, "reasoning"), "reasoning": _odd(rng, "b")},
+        {"type": rng.choice(("reasoning", "x")), "reasoning": _odd(rng, "b")},
     ]
     return [
         SystemMessage(_odd(rng, "s")),

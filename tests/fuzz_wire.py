@@ -13,8 +13,10 @@ import random
 import re
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kimi_wire.answers import Answer
@@ -23,8 +25,7 @@ from kimi_wire.answers.stream import Delta, StreamState
 from kimi_wire.arguments import parse_arguments, replay_arguments
 from kimi_wire.errors import KimiError, KimiRequestError, KimiStreamError, StreamedError
 from kimi_wire.json_text import strip_fence
-from kimi_wire.requests import Request
-from kimi_wire.requests.tools import ToolPlan
+from kimi_wire.requests import Request, ToolNames, ToolPlan
 from kimi_wire.schema import normalise_schema
 
 PLANS = (
@@ -268,7 +269,7 @@ def fuzz_arguments(data: bytes, rng: random.Random) -> None:
     text = data.decode("utf-8", rng.choice(("replace", "surrogateescape")))
     json.loads(replay_arguments(text))
     strip_fence(text)
-    parse_constrained_call(text, ("look", "find"))
+    parse_constrained_call(text, ("look", "find"), ToolNames())
     with contextlib.suppress(ValueError):
         parse_arguments(text)
 
@@ -361,6 +362,13 @@ def run(target: str, seed: int, targets: Mapping[str, Target] = TARGETS) -> None
         raise AssertionError(f"{target} {seed}: {type(error).__name__}: {error}: {_shown(data)}") from error
 
 
+def _place(error: BaseException | None) -> str:
+    """The innermost line of ours that an error came through."""
+    frames = traceback.extract_tb(error.__traceback__ if error else None)
+    ours = [f for f in frames if re.search(r"/(kimi_wire|langchain_kimi|llama_index_kimi)/", f.filename)]
+    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "-"
+
+
 def _shown(data: object) -> str:
     try:
         return repr(data)
@@ -385,7 +393,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if not options.go_on:
                     raise
                 faults += 1
-                print(str(error)[:2000], flush=True)
+                print(f"{_place(error.__cause__)} {str(error)[:2000]}", flush=True)
         seed += 1
     last = f"seeds {options.seed} to {seed - 1}; {faults} faults"
     print(f"{seed - options.seed} inputs for each of {', '.join(targets)}; {last}")

@@ -13,6 +13,7 @@ from typing import Any
 
 from kimi_wire.arguments import parse_arguments, render_arguments
 from kimi_wire.json_values import mapping, text_or_none
+from kimi_wire.requests import CallIds, Known
 
 
 @dataclass(slots=True)
@@ -20,8 +21,9 @@ class ToolCall:
     """One tool call of an answer.
 
     Attributes:
-        id: The server's id, verbatim. Ids repeat between answers (`get_weather:0` comes back every turn).
-        name: The tool's name.
+        id: The server's id, or one like it where the conversation holds that: ids repeat between answers
+            (`get_weather:0` comes back every turn).
+        name: The tool's own name.
         arguments: The arguments as the model wrote them: a JSON object, if all went well.
         type: `function` or `builtin_function`.
     """
@@ -68,9 +70,9 @@ def new_tool_call_id() -> str:
     return f"call_{uuid.uuid4().hex[:24]}"
 
 
-def parse_tool_calls(listed: Any) -> list[ToolCall]:
+def parse_tool_calls(listed: Any, known: Known) -> list[ToolCall]:
     """The calls in `tool_calls` of a whole message."""
-    calls = OpenCalls()
+    calls = OpenCalls(known)
     for raw in _list_calls(listed):
         calls.open(raw)
     return calls.finished()
@@ -115,14 +117,20 @@ class _OpenCall:
         """Whether a piece with this name can be one of this call: its name is complete once arguments have begun."""
         return not self.pieces or self.name in ("", name)
 
-    def finished(self) -> ToolCall:
-        return ToolCall(self.id, self.name, "".join(self.pieces) or "{}", self.type)
+    def finished(self, name: str) -> ToolCall:
+        return ToolCall(self.id, name, "".join(self.pieces) or "{}", self.type)
 
 
 class OpenCalls:
-    """Adds up the pieces of an answer's calls. One without a name is held back until it has one."""
+    """Adds up the pieces of an answer's calls. One is held back until it has a name, of which no more can come.
 
-    def __init__(self) -> None:
+    Args:
+        known: What the request knows.
+    """
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._ids: CallIds | None = None
         self._calls: list[_OpenCall] = []
         self._indexed: dict[int, _OpenCall] = {}  # the last call of each of the server's indices
         self.given = 0
@@ -134,18 +142,22 @@ class OpenCalls:
 
     def end(self) -> tuple[ToolCallDelta, ...]:
         """Give what was held back and is more than nothing: arguments without a name."""
-        return tuple(self._give(call) for call in self._calls if call.position is None and _has_arguments(call))
+        return tuple([self._give(call) for call in self._calls if call.position is None and _is_something(call)])
 
     def finished(self) -> list[ToolCall]:
         """The calls, in the order in which they are given out."""
         given = sorted((call for call in self._calls if call.position is not None), key=lambda call: call.position or 0)
-        held = [call for call in self._calls if call.position is None and _has_arguments(call)]
-        return [call.finished() for call in (*given, *held)]
+        held = [call for call in self._calls if call.position is None and _is_something(call)]
+        return [call.finished(self._known.names.own(call.name)) for call in (*given, *held)]
 
     def open(self, raw: Mapping[str, Any]) -> ToolCallDelta | None:
         """Take a call that begins; gives it, if it has a name."""
         call_id = text_or_none(raw.get("id")) or None
-        call = _OpenCall(call_id or new_tool_call_id(), text_or_none(raw.get("type")) or "function", call_id)
+        call = _OpenCall(
+            self._claim(call_id) if call_id else new_tool_call_id(),
+            text_or_none(raw.get("type")) or "function",
+            call_id,
+        )
         self._calls.append(call)
         if isinstance(index := raw.get("index"), int):
             self._indexed[index] = call
@@ -168,7 +180,7 @@ class OpenCalls:
         if known is None or (name and not known.takes(name)):
             return self.open(raw)
         if call_id is not None and known.position is None:
-            known.id = known.server_id = call_id
+            known.id, known.server_id = self._claim(call_id), call_id
         arguments = function.get("arguments")
         return self._go_on(known, name, arguments if isinstance(arguments, str) else _read_arguments(arguments))
 
@@ -190,14 +202,22 @@ class OpenCalls:
             call.pieces.append(arguments)
         if call.position is not None:
             return ToolCallDelta(call.position, None, added or None, arguments, call.type)
-        return self._give(call) if call.name else None
+        is_named = call.name and (arguments or not self._known.names.may_grow(call.name))
+        return self._give(call) if is_named else None
+
+    def _claim(self, call_id: str) -> str:
+        """The id of a call that came with one (see `kimi_wire.requests.call_ids`)."""
+        if self._ids is None:
+            self._ids = self._known.ids.copy()
+        return self._ids.claim(call_id)
 
     def _give(self, call: _OpenCall) -> ToolCallDelta:
         """Give a call out, with all that it has so far."""
         call.position = self.given
         self.given += 1
-        return ToolCallDelta(call.position, call.id, call.name or None, "".join(call.pieces), call.type)
+        name = self._known.names.own(call.name) or None
+        return ToolCallDelta(call.position, call.id, name, "".join(call.pieces), call.type)
 
 
-def _has_arguments(call: _OpenCall) -> bool:
-    return "".join(call.pieces).strip() not in ("", "{}")
+def _is_something(call: _OpenCall) -> bool:
+    return bool(call.name) or "".join(call.pieces).strip() not in ("", "{}")

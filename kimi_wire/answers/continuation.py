@@ -9,7 +9,7 @@ from typing import Any
 from kimi_wire.answers.repeats import FreshDeltas, without_repetition
 from kimi_wire.answers.response import INTERRUPTED, Choice, Completion, Usage
 from kimi_wire.answers.stream import Delta, StreamState
-from kimi_wire.errors import KimiError, KimiStreamError, attempt_of
+from kimi_wire.errors import KimiError, KimiStreamError, attempt_of, mask_all
 from kimi_wire.json_values import JSON
 from kimi_wire.requests import Request, is_begun, place_beginning, render_reasoning
 
@@ -58,6 +58,7 @@ class Answer:
         self.request: Request | None = request
         self._attempts = 0
         self._whole: Completion | None = None
+        self._names = request.plan.known.names
         self._fresh: FreshDeltas | None = None
         self._continues, self._resumes = request.continue_on_length, request.resume_streams
 
@@ -78,6 +79,14 @@ class Answer:
             error.__dict__["partial"] = self._whole.choice
         if hasattr(error, "attempts"):
             error.attempts += self._attempts
+        return self._with_own_names(error)
+
+    def _with_own_names(self, error: Exception) -> Exception:
+        """An error whose words, which are the server's, have the tools' own names."""
+        if self._names:
+            error.args = tuple(mask_all(list(error.args), self._names.in_text))
+            for part in vars(error).keys() & {"message", "body"}:
+                error.__dict__[part] = mask_all(error.__dict__[part], self._names.in_text)
         return error
 
     def take(self, completion: Completion) -> None:
@@ -145,7 +154,7 @@ class Answer:
         if self._whole is not None:
             came = self._whole if partial is None else join_completions(self._whole, _only(partial))
             error.__dict__["partial"] = came.choice
-        return error
+        return self._with_own_names(error)
 
     def _without_repetition(self, completion: Completion) -> Completion:
         """What came without what it repeats of the end of what had come before."""

@@ -11,7 +11,7 @@ from kimi_wire.arguments import parse_arguments, render_arguments
 from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, excerpt, parse_refusal, parse_request_id
 from kimi_wire.json_text import iter_json_texts, strip_fence
 from kimi_wire.json_values import count_or_none, is_whole, mapping, read_object, text_or_none
-from kimi_wire.requests import ToolPlan
+from kimi_wire.requests import Known, ToolNames, ToolPlan
 
 PROVIDER = "moonshot"
 """The provider's name in the frameworks' metadata and traces."""
@@ -140,7 +140,7 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, pr
     if not (isinstance(found, list) and found and all(find_message(mapping(one)) is not None for one in found)):
         raise KimiResponseError(f"The server's answer is not a chat completion: {excerpt(body)}", request_id=request_id)
     found = _in_order(found)
-    choices = [_parse_choice(choice) for choice in found]
+    choices = [_parse_choice(choice, plan.known) for choice in found]
     raw_usage = payload.get("usage")
     completion = Completion(
         id=text_or_none(payload.get("id")),
@@ -156,7 +156,7 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, pr
         if plan.json_answer:
             choice.content = strip_fence(choice.content)
         choice.content = prefix + choice.content
-    _refuse_errors(payload.get("error"), found, completion)
+    _refuse_errors(payload.get("error"), found, completion, plan.known.names)
     for choice in choices:
         finish_choice(choice, plan, request_id)
     return completion
@@ -175,13 +175,13 @@ def explain_interruption(finish_reason: str | None) -> str:
     return f"The server broke the answer off (finish_reason {finish_reason!r}): it is not whole. Try again."
 
 
-def _refuse_errors(error: Any, found: Sequence[Mapping[str, Any]], completion: Completion) -> None:
+def _refuse_errors(error: Any, found: Sequence[Mapping[str, Any]], completion: Completion, names: ToolNames) -> None:
     """Raise where an answer comes with an error, beside its choices or in one of them, or was broken off."""
     errors = [error, *(choice.get("error") for choice in found)]
     partials = [completion.choice, *completion.choices]
     for error, partial in zip(errors, partials, strict=True):
         if error:
-            said = excerpt(parse_refusal(200, {}, error).text.encode("utf-8", "replace"))
+            said = names.in_text(excerpt(parse_refusal(200, {}, error).text.encode("utf-8", "replace")))
             message = f"The answer comes with an error, and is not whole: {said}"
             raise KimiResponseError(message, request_id=completion.request_id, partial=partial)
     for choice in completion.choices:
@@ -197,12 +197,12 @@ def _in_order(choices: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any
     return sorted(choices, key=lambda choice: choice["index"]) if apart else choices
 
 
-def _parse_choice(choice: Mapping[str, Any]) -> Choice:
+def _parse_choice(choice: Mapping[str, Any], known: Known) -> Choice:
     message = find_message(choice) or {}
     return Choice(
         content=read_text(message.get("content")),
         reasoning=parse_reasoning(message),
-        tool_calls=parse_tool_calls(message.get("tool_calls")),
+        tool_calls=parse_tool_calls(message.get("tool_calls"), known),
         finish_reason=text_or_none(choice.get("finish_reason")),
         logprobs=parse_logprobs(choice.get("logprobs")),
         reasoning_details=parse_details(message),
@@ -259,7 +259,7 @@ def finish_choice(choice: Choice, plan: ToolPlan, request_id: str | None) -> Non
         KimiToolChoiceError: A forced tool call did not come.
     """
     if plan.response_format is not None and not choice.tool_calls:
-        call = parse_constrained_call(choice.content, plan.expected)
+        call = parse_constrained_call(choice.content, plan.expected, plan.known.names)
         if call is not None:
             choice.tool_calls, choice.content = [call], ""
     if choice.tool_calls and choice.finish_reason == "stop":
@@ -269,12 +269,13 @@ def finish_choice(choice: Choice, plan: ToolPlan, request_id: str | None) -> Non
         raise KimiToolChoiceError(_missing_call_message(choice, plan.expected), request_id=request_id, partial=choice)
 
 
-def parse_constrained_call(content: str, expected: Sequence[str]) -> ToolCall | None:
+def parse_constrained_call(content: str, expected: Sequence[str], names: ToolNames) -> ToolCall | None:
     """Read the tool call that a constrained answer is (see `kimi_wire.requests.tools.plan_tools`).
 
     Args:
         content: The answer's text.
         expected: The tools it may call. One: the text is its arguments. Several: the text names one.
+        names: The names under which they travel.
 
     Returns:
         The call, with the arguments as the model wrote them where they stand alone; None where the text is no call.
@@ -287,8 +288,9 @@ def parse_constrained_call(content: str, expected: Sequence[str]) -> ToolCall | 
         if len(expected) == 1 and text:
             return ToolCall(new_tool_call_id(), expected[0], text)
         call = mapping(answer.get("call"))
-        if call.get("name") in expected and isinstance(call.get("arguments"), dict):
-            return ToolCall(new_tool_call_id(), str(call["name"]), render_arguments(call["arguments"]))
+        name = names.own(text_or_none(call.get("name")) or "")
+        if name in expected and isinstance(call.get("arguments"), dict):
+            return ToolCall(new_tool_call_id(), name, render_arguments(call["arguments"]))
     return None
 
 

@@ -177,7 +177,7 @@ class _OpenChoice:
         self._content: list[str] = []
         self._reasoning: list[str] | None = None
         self._details: list[tuple[dict[str, Any], dict[str, list[str]]]] = []  # entries, and the pieces of their texts
-        self._calls = OpenCalls()
+        self._calls = OpenCalls(plan.known)
         self._logprobs: list[Any] = []
         self._fence = FenceFilter() if plan.json_answer else None
 

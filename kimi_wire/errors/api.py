@@ -258,7 +258,8 @@ def _status_error(response: Any, refusal: Refusal, body: object) -> KimiStatusEr
     request = response.request
     key = str(request.headers.get("authorization") or "").rpartition(" ")[2]
     error_class = _classify(refusal)
-    request_id = (parse_request_id(response.headers) or "")[:200] or None
+    request_id = parse_request_id(response.headers)
+    request_id = request_id and mask(request_id, key)
     details = [f"HTTP {response.status_code}", refusal.type, request_id and f"request id {request_id}"]
     if error_class is KimiContextLengthError:
         hint = CONTEXT_HINT

@@ -19,15 +19,21 @@ out in silence; a turn with a tool call is rendered in some 10 us.
 
 from __future__ import annotations
 
+from kimi_wire.requests.call_ids import CallIds
 from kimi_wire.requests.host_form import is_begun, place_beginning, render_reasoning
+from kimi_wire.requests.known import Known
 from kimi_wire.requests.messages import render_each
+from kimi_wire.requests.names import ToolNames
 from kimi_wire.requests.request import Request, check_settings, render_request
 from kimi_wire.requests.tools import WEB_SEARCH, WEB_SEARCH_DESCRIPTION, ToolPlan, web_search_tool
 
 __all__ = [
     "WEB_SEARCH",
     "WEB_SEARCH_DESCRIPTION",
+    "CallIds",
+    "Known",
     "Request",
+    "ToolNames",
     "ToolPlan",
     "check_settings",
     "is_begun",

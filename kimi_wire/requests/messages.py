@@ -8,17 +8,19 @@ the end changes nothing before it, so that the server's prefix cache goes on hit
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kimi_wire.arguments import replay_arguments
+from kimi_wire.arguments import replay_arguments, send_arguments
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import MEDIA_URLS
 from kimi_wire.json_values import JSON
 from kimi_wire.profiles import Profile
+from kimi_wire.requests.call_ids import CallIds
+from kimi_wire.requests.known import Known
+from kimi_wire.requests.names import ToolNames, is_builtin
 from kimi_wire.requests.parts import render_parts
-from kimi_wire.requests.tools import is_builtin, render_dynamic_tools
+from kimi_wire.requests.tools import render_dynamic_tools
 
 logger = logging.getLogger("kimi_wire")
 
@@ -31,8 +33,6 @@ a space was accepted in every report. Neither the answer's text nor another turn
 then repeats itself (kaitranntt/CLIProxyAPIPlus#222, Datus-ai/Datus-agent#1400)."""
 
 _KEYS = ("role", "name", "content", "reasoning_content", "tool_calls", "tool_call_id")  # in one order, for the cache
-
-_NUMBERED_ID = re.compile(r"(.*[:_])(\d{1,9})", re.DOTALL)
 
 MISSING_REASONING = ("placeholder", "omit", "error")
 UNANSWERED = ("error", "repair")
@@ -47,6 +47,7 @@ def render_messages(
     *,
     unanswered_tool_calls: str = "error",
     media_urls: tuple[str, ...] = MEDIA_URLS,
+    known: Known | None = None,
 ) -> list[JSON]:
     """Render a conversation for the request, but for reasoning that is lost (`fill_missing_reasoning`).
 
@@ -56,6 +57,7 @@ def render_messages(
         unanswered_tool_calls: What to do about a tool call without an answer: `error` raises, `repair` answers it with
             an error of the tool's (`NOT_RUN`).
         media_urls: How the URLs of images and videos may begin: the host takes them, or they are fetched later.
+        known: What is known of the request; the ids and the names of the conversation's calls are put to it.
 
     Returns:
         New messages, in order.
@@ -66,16 +68,21 @@ def render_messages(
     """
     if not messages:  # "Invalid request: messages must not be empty"
         raise KimiRequestError("There are no messages to send.")
-    kept = render_each(messages, profile, media_urls=media_urls)
+    known = Known() if known is None else known
+    kept = render_each(messages, profile, media_urls=media_urls, names=known.names)
     if not kept:
         raise KimiRequestError("Every message is empty; there is nothing to send.")
     if len(kept) < len(messages):
         logger.debug("left out %d empty messages", len(messages) - len(kept))
-    return _pair_tool_messages(kept, repair=unanswered_tool_calls == "repair")
+    return _pair_tool_messages(kept, known.ids, repair=unanswered_tool_calls == "repair")
 
 
 def render_each(
-    messages: Sequence[Mapping[str, Any]], profile: Profile, *, media_urls: tuple[str, ...] = MEDIA_URLS
+    messages: Sequence[Mapping[str, Any]],
+    profile: Profile,
+    *,
+    media_urls: tuple[str, ...] = MEDIA_URLS,
+    names: ToolNames | None = None,
 ) -> list[JSON]:
     """Render messages one by one, without those that are empty; which of them belong together is not looked at.
 
@@ -83,15 +90,19 @@ def render_each(
         messages: Messages in the API's form; they are not changed.
         profile: The family they go to.
         media_urls: How the URLs of images and videos may begin.
+        names: The names of the request's tools; those of the messages' calls are put to it.
 
     Raises:
         KimiRequestError: A role or a part that the server would refuse.
     """
-    rendered = [_render_message(message, index, profile, media_urls) for index, message in enumerate(messages)]
+    names = ToolNames() if names is None else names
+    rendered = [_render_message(message, index, profile, media_urls, names) for index, message in enumerate(messages)]
     return [message for index, message in enumerate(rendered) if not _is_left_out(message, index)]
 
 
-def _render_message(message: Mapping[str, Any], index: int, profile: Profile, media_urls: tuple[str, ...]) -> JSON:
+def _render_message(
+    message: Mapping[str, Any], index: int, profile: Profile, media_urls: tuple[str, ...], names: ToolNames
+) -> JSON:
     role = _ROLES.get(message.get("role", ""))
     if role is None:
         raise KimiRequestError(f"Message {index} has the role {message.get('role')!r}; Kimi knows {sorted(_ROLES)}.")
@@ -104,20 +115,22 @@ def _render_message(message: Mapping[str, Any], index: int, profile: Profile, me
     if isinstance(content := rendered.get("content"), list):
         rendered["content"] = render_parts(content, index, role, profile, media_urls)
     if rendered.pop("tools", None):
-        rendered["tools"] = render_dynamic_tools(message, index, profile)
+        rendered["tools"] = render_dynamic_tools(message, index, profile, names)
         rendered.pop("content", None)  # the documented form has no such key; nothing but "" gets here
     if role == "assistant":
-        _render_assistant(rendered, index)
+        _render_assistant(rendered, index, names)
     elif role == "tool":
         # Leaving the key out is refused where "" is taken (EYHN/kwwk#142).
         rendered["content"] = rendered.get("content") or ""
+        if isinstance(name := rendered.get("name"), str):
+            rendered["name"] = names.sent(name)
     return rendered
 
 
-def _render_assistant(message: JSON, index: int) -> None:
+def _render_assistant(message: JSON, index: int, names: ToolNames) -> None:
     """Bring a (copied) assistant message into the form that every report accepts."""
     if calls := message.pop("tool_calls", None):
-        message["tool_calls"] = [_render_call(call) for call in calls]
+        message["tool_calls"] = [_render_call(call, names) for call in calls]
     content = message.get("content")
     if (calls or content is None) and _is_blank(content):
         blank = message.pop("content", None)
@@ -127,16 +140,18 @@ def _render_assistant(message: JSON, index: int) -> None:
             logger.debug("message %d: left out the blank text beside its tool calls", index)
 
 
-def _render_call(call: Mapping[str, Any]) -> JSON:
+def _render_call(call: Mapping[str, Any], names: ToolNames) -> JSON:
     function = call["function"]
     written = function.get("arguments") or "{}"
+    if not isinstance(written, str):
+        written = send_arguments(written, function["name"])
     arguments = replay_arguments(written)
     if arguments is not written:
         logger.debug("wrote the malformed arguments of tool call %r anew", call.get("id"))
     return {
         "id": call.get("id"),
         "type": call.get("type") or "function",
-        "function": {"name": function["name"], "arguments": arguments},
+        "function": {"name": names.sent(function["name"]), "arguments": arguments},
     }
 
 
@@ -158,22 +173,17 @@ def _is_left_out(message: JSON, index: int) -> bool:
     return role == "system" and not content and not message.get("tools")
 
 
-def _pair_tool_messages(messages: list[JSON], *, repair: bool) -> list[JSON]:
+def _pair_tool_messages(messages: list[JSON], ids: CallIds, *, repair: bool) -> list[JSON]:
     """Check that every tool call is answered, and give a repeated id a number of its own, in call and answer.
-
-    Kimi counts ids anew in every answer (`list_dir:0` in turn 1 and in turn 2), and has refused two equal ones in one
-    conversation: "tool call id write:XXX is duplicated" (openclaw/openclaw#51148). The first of its kind stays as it
-    is, since changed ids make models call tools less reliably (openclaw/openclaw#70030).
 
     Args:
         messages: (Copied) messages.
+        ids: Takes the ids of the calls.
         repair: Answers that are missing may be made up.
 
     Returns:
         The same messages, and what is added after the answers to calls.
     """
-    taken: set[str] = set()
-    following: dict[tuple[str, int], int] = {}
     waiting: dict[str, list[JSON]] = {}  # the caller's id -> calls that are still to be answered, in order
     media: list[JSON] = []
     paired: list[JSON] = []
@@ -193,7 +203,7 @@ def _pair_tool_messages(messages: list[JSON], *, repair: bool) -> list[JSON]:
                 waiting, media = {}, []
             for call in message.get("tool_calls", ()):
                 waiting.setdefault(call["id"] or "", []).append(call)
-                _claim_id(call, taken, following)
+                _claim_id(call, ids)
         paired.append(message)
     return paired + _end_round(waiting, media, repair=repair)
 
@@ -214,28 +224,9 @@ def _answer(call: JSON, message: JSON) -> None:
         message |= {"name": name, "content": arguments}
 
 
-def _claim_id(call: JSON, taken: set[str], following: dict[tuple[str, int], int]) -> None:
-    """Make the id of a (copied) call unique in the conversation, the same way each time.
-
-    `list_dir:0` becomes the next free `list_dir:1`, so that an id keeps the form its model writes.
-
-    Args:
-        call: The call.
-        taken: The ids so far.
-        following: For a stem and a number, one up to which those after it are taken: ids that are repeated by the
-            thousand are not all walked past each time.
-    """
-    wanted = unique = call["id"] or f"{call['function']['name']}:0"
-    if wanted in taken:
-        numbered = _NUMBERED_ID.fullmatch(wanted)
-        stem, number = (numbered[1], int(numbered[2])) if numbered else (f"{wanted}_", 0)
-        passed = []
-        while unique in taken:
-            passed.append((stem, number))
-            number = following.get((stem, number), number + 1)
-            unique = f"{stem}{number}"
-        following.update(dict.fromkeys(passed, number))
-    taken.add(unique)
+def _claim_id(call: JSON, ids: CallIds) -> None:
+    """Make the id of a (copied) call unique in the conversation."""
+    unique = ids.claim(call["id"] or f"{call['function']['name']}:0")
     if unique != call["id"]:
         logger.debug("sent the tool call id %r as %r", call["id"], unique)
     call["id"] = unique

@@ -9,18 +9,21 @@ from typing import Any
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import MOONSHOT, Host, host_for, profile_at
 from kimi_wire.json_values import JSON, is_whole
+from kimi_wire.kinds import OBJECTS, check_kind, check_messages
 from kimi_wire.media import REMOTE_IMAGES, MediaPlan, plan_media
 from kimi_wire.profiles import Profile, profile_for
 from kimi_wire.requests.foreign import render_foreign
 from kimi_wire.requests.host_form import place_beginning, render_for_host
+from kimi_wire.requests.known import Known
 from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED, fill_missing_reasoning, render_messages
+from kimi_wire.requests.names import is_builtin
 from kimi_wire.requests.prefix import add_beginning, check_partial
 from kimi_wire.requests.sampling import check_stops, render_family_sampling, render_limits
 from kimi_wire.requests.thinking import render_thinking
 from kimi_wire.requests.tools import (
     ToolPlan,
     check_together,
-    is_builtin,
+    loaded_tools,
     parse_tool_choice,
     plan_tools,
     render_schema,
@@ -88,6 +91,7 @@ def render_request(
     """
     host = host_for(settings.dialect, base_url)
     profile = profile_at(profile_for(settings.model), host)
+    check_messages(messages, kimi=profile.is_kimi)
     found = list(notices)
     for name, words in _WORDS.items():
         if (value := getattr(settings, name)) not in words:
@@ -128,7 +132,8 @@ def _render_kimi(
     notices: list[Notice],
 ) -> tuple[JSON, ToolPlan]:
     """The body for one of Kimi's models, and the plan for its tools."""
-    tools = render_tools(settings.tools or (), profile)
+    known = Known.of([*(settings.tools or ()), *loaded_tools(messages)])
+    tools = render_tools(settings.tools or (), profile, known.names)
     _check_builtin(tools, host)
     web = ("http://", "https://") if settings.remote_images == "download" else ()
     conversation = render_messages(
@@ -136,8 +141,9 @@ def _render_kimi(
         profile,
         unanswered_tool_calls=settings.unanswered_tool_calls,
         media_urls=(*host.media_urls, *web),
+        known=known,
     )
-    plan = _plan_tools(settings, tools, conversation, profile, notices)
+    plan = _plan_tools(settings, tools, conversation, profile, known, notices)
     thinking, thinks = render_thinking(settings, profile, host, off=plan.thinking_off, notices=notices)
     response_format = plan.response_format or _render_format(settings.response_format)
 
@@ -181,14 +187,20 @@ def _render_parallel(settings: Settings, host: Host, notices: list[Notice]) -> J
 
 
 def _plan_tools(
-    settings: Settings, tools: list[JSON], conversation: Sequence[JSON], profile: Profile, notices: list[Notice]
+    settings: Settings,
+    tools: list[JSON],
+    conversation: Sequence[JSON],
+    profile: Profile,
+    known: Known,
+    notices: list[Notice],
 ) -> ToolPlan:
     """The plan for the (rendered) tools of the request, and those that its (rendered) messages bring along."""
     dynamic = [tool for message in conversation for tool in message.get("tools", ())]
     if dynamic:
-        check_together([*tools, *dynamic])
-    choice = parse_tool_choice(settings.tool_choice, [*tools, *dynamic])
-    plan = plan_tools(tools, choice, profile, thinking_asked=settings.thinking is True, dynamic=dynamic)
+        check_together([*tools, *dynamic], known.names)
+    choice = parse_tool_choice(settings.tool_choice, [*tools, *dynamic], known.names)
+    asked = settings.thinking is True
+    plan = replace(plan_tools(tools, choice, profile, asked, dynamic, known.names), known=known)
     if plan.warning:
         notices.append(Notice("tool_choice", plan.warning))
     if plan.response_format and (settings.response_format or settings.prefix is not None):
@@ -216,6 +228,10 @@ def _plan_media(body: JSON, settings: Settings, host: Host, notices: list[Notice
 def _lay_over(body: JSON, extra: Mapping[str, Any]) -> JSON:
     """Put the caller's own fields over a body; a template's variables are many in one field, and go beside ours."""
     given = {name: value for name, value in extra.items() if name != "partial"}
+    if "messages" in given:
+        check_kind("messages of extra_body", given["messages"], OBJECTS)
+        if not given["messages"]:
+            raise KimiRequestError("extra_body has no messages; leave the name out, and those of the call are sent.")
     ours, theirs = body.get("chat_template_kwargs"), given.get("chat_template_kwargs")
     if ours and isinstance(theirs, Mapping):
         given["chat_template_kwargs"] = {**ours, **theirs}

@@ -188,6 +188,7 @@ PAGES = {
         (
             tools("Tools to choose from", "Declarations go out in their order, their schemas in Moonshot's dialect.", "WEATHER, CLOCK"),
             tools("No call wanted", "The tools stay, so that the prefix cache still hits.", "WEATHER", ', tool_choice="none"', ', tool_choice="none"'),
+            tools("A name of any kind", "It travels under a legal one, which depends on it alone.", "TICKETS"),
             Case(
                 "A function as a tool",
                 "Name, description and parameters are what the framework makes of it.",

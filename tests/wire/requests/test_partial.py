@@ -92,7 +92,7 @@ def test_the_old_spelling_is_moved_with_a_notice() -> None:
         (HELLO, {"prefix": "a", "model": "gpt-5"}, "has no Partial Mode"),
         (HELLO, {"prefix": "a", "model": "kimi-k2.7-code", "tools": [TOOL], "tool_choice": "any"}, "ask for one"),
         (HELLO, {"continue_on_length": -1}, "continue_on_length=-1 must be"),
-        (HELLO, {"resume_streams": True}, "resume_streams=True must be"),
+        (HELLO, {"resume_streams": True}, "resume_streams=True is not a whole number"),
     ],
 )
 def test_where_it_cannot_work_it_is_refused(messages: Any, settings: Any, message: str) -> None:
