@@ -29,6 +29,7 @@ from llama_index.core.types import BasePydanticProgram, Model, PydanticProgramMo
 
 from kimi_wire import KimiRequestError, profile_for
 from kimi_wire.answers import Completion
+from kimi_wire.borrowed import SECRET, read_words
 from kimi_wire.endpoints import KimiClient
 from kimi_wire.kinds import shown
 from kimi_wire.model_object import (
@@ -242,8 +243,11 @@ class Kimi(FunctionCallingLLM):
 
         def __init__(self, model: str = DEFAULT_MODEL, **kwargs: Any) -> None:
             """Set the model up; nothing is sent. See the class for the arguments."""
-            if isinstance(kwargs.get("api_key"), str):  # a traceback may be printed with its variables
-                kwargs["api_key"] = SecretStr(kwargs["api_key"])
+            for name in ("api_key", *SECRET):  # a traceback may be printed with its variables
+                if isinstance(kwargs.get(name), str):
+                    kwargs[name] = SecretStr(kwargs[name])
+            kwargs = read_words(kwargs, type(self).model_fields)
+            model = kwargs.pop("model", model)
             kwargs["api_base"] = kwargs.get("api_base") or kwargs.get("base_url")
             kwargs.pop("base_url", None)
             if kwargs.get("default_headers") is not None:
