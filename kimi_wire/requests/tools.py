@@ -180,7 +180,8 @@ def _render_tool(tool: Mapping[str, Any], names: ToolNames) -> JSON:
     parameters = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
     rendered = {**function, "name": names.sent(name), "parameters": render_schema(parameters, f"tool {name}")}
     if rendered["name"] != name and not is_legible(name):
-        rendered["description"] = f"{name}: {function.get('description') or ''}".rstrip()
+        readable = name.encode("utf-8", "replace").decode()
+        rendered["description"] = f"{readable}: {function.get('description') or ''}".rstrip()
     return {"type": "function", "function": rendered}
 
 
