@@ -640,8 +640,8 @@ class ChatKimi(BaseChatModel):
         parser = KimiOutputParser(output=output, from_tool=method == "function_calling")
         # LangSmith shows the schema beside the trace; langchain-core takes the argument out before it calls the model.
         if output is not None:
-            # It cannot convert other types than classes on Python 3.13.
-            traced = schema if get_origin(schema) is None else output.form.tool
+            # It converts classes; of other types and schemas not all: "'list' object has no attribute 'startswith'".
+            traced = schema if isinstance(schema, type) and get_origin(schema) is None else output.form.tool
             kwargs["ls_structured_output_format"] = {"kwargs": {"method": method, "strict": strict}, "schema": traced}
         llm = self._bind_output(None if output is None else output.form, method, strict, kwargs)
         return with_raw(llm, parser) if include_raw else llm | parser

@@ -151,7 +151,7 @@ def _render_assistant(message: ChatMessage) -> JSON:
     thinking = [block.content for block in own if block.content is not None]
     if thinking:  # "" is reasoning too: empty, not lost
         rendered["reasoning_content"] = "".join(thinking)
-    details = [item for block in own for item in block.additional_information.get("reasoning_details") or ()]
+    details = [item for block in own for item in _details(block)]
     if details:
         rendered["reasoning_details"] = details
     calls = _render_calls(message)
@@ -160,6 +160,13 @@ def _render_assistant(message: ChatMessage) -> JSON:
     if message.additional_kwargs.get("partial") is not None:
         rendered["partial"] = message.additional_kwargs["partial"]
     return rendered
+
+
+def _details(block: ThinkingBlock) -> Sequence[Any]:
+    details = block.additional_information.get("reasoning_details") or ()
+    if not isinstance(details, (list, tuple)):
+        raise KimiRequestError(f"The reasoning_details of a ThinkingBlock are {shown(details)}, and no list.")
+    return details
 
 
 def _is_own(block: ThinkingBlock) -> bool:

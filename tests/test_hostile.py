@@ -35,7 +35,7 @@ from kimi_wire.requests.tools import ToolPlan
 from langchain_kimi.responses import parse_completion as parse_for_langchain
 from llama_index_kimi.responses import parse_response as parse_for_llama_index
 from tests import fuzz_wire
-from tests.fuzz_wire import BODY, EVENTS, PLANS, STREAM, TARGETS, read_stream, split
+from tests.fuzz_wire import BODY, EVENTS, PLANS, STREAM, TARGETS, all_targets, read_stream, split
 
 PLAN = ToolPlan([])
 LINE_ENDS = (b"\n", b"\r\n", b"\r")
@@ -79,6 +79,13 @@ def test_any_bytes_are_a_completion_or_an_error(data: bytes, plan: ToolPlan) -> 
 @given(st.integers(0, 2**32))
 def test_damaged_answers_are_answers_or_errors(target: str, seed: int) -> None:
     fuzz_wire.run(target, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", sorted(all_targets().keys() - TARGETS.keys()))
+def test_odd_servers_and_careless_users_meet_answers_or_errors(target: str) -> None:
+    for seed in range(60):
+        fuzz_wire.run(target, seed, all_targets())
 
 
 def test_the_script_reports_what_it_ran(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import MOONSHOT, Host, host_for, profile_at
 from kimi_wire.json_values import JSON, is_whole
-from kimi_wire.kinds import OBJECTS, check_kind, check_messages
+from kimi_wire.kinds import OBJECTS, TEXT, check_json, check_kind, check_messages
 from kimi_wire.media import REMOTE_IMAGES, MediaPlan, plan_media
 from kimi_wire.profiles import Profile, profile_for
 from kimi_wire.requests.foreign import render_foreign
@@ -254,10 +254,12 @@ def _render_format(response_format: Mapping[str, Any] | None) -> JSON | None:
     if not response_format:
         return None
     described = response_format.get("json_schema")
+    check_kind("type of response_format", response_format.get("type", ""), TEXT)
     if response_format.get("type") != "json_schema":
         return dict(response_format)
     if not isinstance(described, Mapping) or not isinstance(described.get("schema"), Mapping):
         raise KimiRequestError("A response_format of type json_schema needs {'json_schema': {'schema': {...}}}.")
+    check_kind("name of response_format", described.get("name", ""), TEXT)
     schema = render_schema(described["schema"], "response_format")
     return {**response_format, "json_schema": {"name": "answer", "strict": True, **described, "schema": schema}}
 
@@ -280,5 +282,6 @@ def check_settings(base: Mapping[str, Any], base_url: str = "") -> None:
         KimiRequestError: A setting is wrong for the model, or `strict` is set and one would be left out.
     """
     settings, notices = merge_settings(base, {})
+    check_json("extra_body", settings.extra_body)  # tracers write the fields of an object, and do not end in a circle
     conversation = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
     render_request(settings, conversation, stream=False, notices=notices, base_url=base_url)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import Host, Wish
 from kimi_wire.json_values import JSON
+from kimi_wire.kinds import shown
 from kimi_wire.profiles import Preserve, Profile, Thinking
 from kimi_wire.settings import Notice, Settings
 
@@ -78,7 +79,7 @@ def _check_effort(settings: Settings, profile: Profile, notices: list[Notice]) -
             + ("thinking=True or False." if profile.thinking is Thinking.SWITCHABLE else "no such setting.")
         )
     if effort not in profile.efforts:
-        raise KimiRequestError(f"reasoning_effort={effort!r} is not one of {', '.join(profile.efforts)}.")
+        raise KimiRequestError(f"reasoning_effort={shown(effort)} is not one of {', '.join(profile.efforts)}.")
     return effort
 
 

@@ -314,7 +314,7 @@ async def test_bad_calls_raise_before_anything_is_sent(kimi: KimiEmulator, make:
     bad: list[tuple[Any, dict[str, Any], str]] = [
         ([], {}, "no messages"),
         ("hi", {"temprature": 1}, "Did you mean"),
-        ("hi", {"tools": [{"type": "function", "function": {"name": "a.b"}}]}, "tool name"),
+        ("hi", {"tools": [{"type": "function", "function": {"name": ""}}]}, "every tool needs one"),
         ([HumanMessage("hi"), ToolMessage("x", tool_call_id="nobody")], {}, "'nobody'"),
         (
             [HumanMessage("hi"), AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "f:0"}])],

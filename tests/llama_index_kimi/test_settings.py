@@ -268,7 +268,7 @@ def test_strict_raises_where_others_warn(kimi: KimiEmulator, llm: Make) -> None:
     [
         ({"temprature": 1}, "temperature"),
         ({"n": 3}, "several answers"),
-        ({"reasoning_effort": "medium"}, "reasoning_effort"),
+        ({"reasoning_effort": "huge"}, "reasoning_effort"),
         ({"max_tokens": 0}, "max_tokens"),
     ],
 )
