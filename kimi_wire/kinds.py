@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import math
-import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import is_whole
+from kimi_wire.json_values import shown as shown  # in errors of what is refused here
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +120,6 @@ def check_options(given: Mapping[str, Any]) -> None:
     for name, kind in _OPTIONS.items():
         if (value := given.get(name)) is not None:
             check_kind(name, value, kind)
-
-
-def shown(value: Any) -> str:
-    """A value in an error's text, of whatever depth and length."""
-    try:
-        return reprlib.repr(value)
-    except Exception:  # a number of more digits than Python writes; a repr of the caller's that fails
-        return f"(a {type(value).__name__})"
 
 
 _NOTHING = type(None)
