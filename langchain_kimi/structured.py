@@ -17,7 +17,7 @@ from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
-from pydantic import BaseModel, PydanticUserError, TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from kimi_wire.arguments import parse_arguments, render_arguments
 from kimi_wire.errors import KimiRequestError
@@ -73,7 +73,7 @@ def read_schema(schema: Any) -> OutputSchema:
         try:
             adapter: TypeAdapter[Any] = TypeAdapter(schema)
             found = adapter.json_schema()
-        except PydanticUserError as error:
+        except Exception as error:  # of many kinds, for what is no type: 5 and "" have each their own
             raise KimiRequestError(f"{shown(schema)} is no schema, and no type that Pydantic has one for.") from error
         name, make = getattr(schema, "__name__", "answer"), adapter.validate_python
     return OutputSchema(OutputForm.of(name, found), make)
@@ -204,7 +204,7 @@ def describe_schema(form: OutputForm, prompt: PromptValue) -> list[BaseMessage]:
     messages = prompt.to_messages()
     said = "\n".join(str(message.text) for message in messages)
     properties = mapping(form.schema.get("properties"))
-    if properties and all(name in said for name in properties):
+    if properties and all(str(name) in said for name in properties):
         return messages
     schema = json.dumps(form.schema, ensure_ascii=False)
     return [

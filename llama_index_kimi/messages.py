@@ -108,7 +108,7 @@ def _render_dynamic_tools(tools: Any, content: str | list[JSON]) -> JSON:
     Given as dicts they survive every memory; tools and functions are taken as well.
     """
     if not isinstance(tools, (list, tuple)):
-        raise KimiRequestError(f"additional_kwargs['tools'] of a message must be a list of tools, not {tools!r}.")
+        raise KimiRequestError(f"additional_kwargs['tools'] of a message must be a list of tools, not {shown(tools)}.")
     return {"content": content or None, "tools": [render_tool(tool) for tool in tools]}
 
 

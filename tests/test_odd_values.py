@@ -130,6 +130,7 @@ def test_a_setting_of_a_call(made: type[Any], name: str) -> None:
 
 
 @BOTH
+@pytest.mark.deep  # the same door as a call's; each field in its own kind's words is in test_odd_inputs
 @pytest.mark.parametrize("name", [name for name in (*SETTINGS, *CONNECTION) if name not in OF_A_CALL])
 def test_a_field_of_an_object(made: type[Any], name: str) -> None:
     assert not escaped(lambda value: of_object(made, {name: value}), (KimiError, ValidationError))
@@ -147,7 +148,20 @@ def test_a_field_of_a_tool(made: type[Any], key: str) -> None:
     assert not escaped(give)
 
 
-KEYWORDS = ("title", "type", "properties", "required", "items", "anyOf", "enum", "$defs", "$ref", "description", "default")
+METHODS = ["json_schema", pytest.param("function_calling", marks=pytest.mark.deep), "json_mode"]
+KEYWORDS = (
+    "title",
+    "type",
+    "properties",
+    "required",
+    "items",
+    "anyOf",
+    "enum",
+    "$defs",
+    "$ref",
+    "description",
+    "default",
+)
 
 
 @BOTH
@@ -162,7 +176,7 @@ def test_a_keyword_of_a_schema(made: type[Any], key: str) -> None:
     assert not escaped(give)
 
 
-@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("key", [*KEYWORDS, "name", "parameters", "function", "input_schema"])
 def test_a_keyword_of_a_structured_answers_schema(key: str, method: Any) -> None:
     def give(value: Any) -> None:
@@ -172,7 +186,7 @@ def test_a_keyword_of_a_structured_answers_schema(key: str, method: Any) -> None
     assert not escaped(give)
 
 
-@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+@pytest.mark.parametrize("method", METHODS)
 def test_a_structured_answers_schema(method: Any) -> None:
     def give(value: Any) -> None:
         if value is not None and value is not Odd and value is not len:
@@ -188,12 +202,20 @@ def give_message(made: type[Any], field: str, role: str, value: Any) -> None:
     """A message as an assignment or `model_construct` leaves it, in a conversation."""
     messages: list[Any]
     if made is ChatKimi:
-        kinds: Mapping[str, Any] = {"user": HumanMessage("x"), "assistant": AIMessage("x"), "tool": ToolMessage("x", tool_call_id="f:0")}
+        kinds: Mapping[str, Any] = {
+            "user": HumanMessage("x"),
+            "assistant": AIMessage("x"),
+            "tool": ToolMessage("x", tool_call_id="f:0"),
+        }
         messages = [HumanMessage("q"), AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "f:0"}]), kinds[role]]
         messages = messages if role == "tool" else [kinds[role], HumanMessage("q")]
     else:
-        called = ChatMessage(role="assistant", blocks=[ToolCallBlock(tool_name="f", tool_call_id="f:0", tool_kwargs="{}")])
-        message = ChatMessage(role=role, content="x", additional_kwargs={"tool_call_id": "f:0"} if role == "tool" else {})
+        called = ChatMessage(
+            role="assistant", blocks=[ToolCallBlock(tool_name="f", tool_call_id="f:0", tool_kwargs="{}")]
+        )
+        message = ChatMessage(
+            role=role, content="x", additional_kwargs={"tool_call_id": "f:0"} if role == "tool" else {}
+        )
         messages = [called, message] if role == "tool" else [message, ChatMessage("q")]
     changed = messages[2 if made is ChatKimi and role == "tool" else 1 if role == "tool" else 0]
     name, _, key = field.partition(".")
@@ -216,7 +238,10 @@ OF_LANGCHAIN = {
     ],
 }  # fmt: skip
 OF_LLAMA_INDEX = {
-    role: [f"additional_kwargs.{key}" for key in ("name", "partial", "tool_calls", "tool_call_id", "tools", "reasoning_content")]
+    role: [
+        f"additional_kwargs.{key}"
+        for key in ("name", "partial", "tool_calls", "tool_call_id", "tools", "reasoning_content")
+    ]
     for role in ("user", "tool", "assistant")
 }
 
@@ -234,8 +259,13 @@ def test_a_field_of_a_message(made: type[Any], role: str, field: str) -> None:
     assert not escaped(lambda value: give_message(made, field, role, value))
 
 
+PART_KEYS = ("url", "input", "reasoning", "signature", "extras", "data", "source")
+
+
 @pytest.mark.parametrize("role", ["user", "assistant", "tool"])
-@pytest.mark.parametrize("key", [None, "type", "text", "image_url", "url", "input", "reasoning", "signature", "extras", "data", "source"])
+@pytest.mark.parametrize(
+    "key", [None, "type", "text", "image_url", *(pytest.param(key, marks=pytest.mark.deep) for key in PART_KEYS)]
+)
 def test_a_key_of_a_part(role: str, key: str | None) -> None:
     def give(value: Any) -> None:
         if key is None:

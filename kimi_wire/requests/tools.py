@@ -88,7 +88,7 @@ def message_tools(message: Mapping[str, Any], index: int) -> Sequence[Any]:
     if not tools:
         return ()
     if not isinstance(tools, Sequence) or isinstance(tools, (str, bytes)):
-        raise KimiRequestError(f"The tools of message {index} must be a list of tools, not {shown(tools)}.")
+        raise KimiRequestError(f"The tools of message {index} must be a list of tools, not {tools!r}.")
     return tools
 
 
@@ -164,7 +164,9 @@ def _render_tool(tool: Mapping[str, Any], names: ToolNames) -> JSON:
     kind, name = tool.get("type", "function"), function.get("name")
     if kind == "builtin_function":
         if not is_builtin(name):
-            raise KimiRequestError(f"Names of builtin functions start with '$' (such as '$web_search'), not {shown(name)}.")
+            raise KimiRequestError(
+                f"Names of builtin functions start with '$' (such as '$web_search'), not {shown(name)}."
+            )
         return {"type": kind, "function": {"name": name}}
     if kind != "function":
         raise KimiRequestError(f"Kimi knows tools of type 'function' and 'builtin_function', not {shown(kind)}.")
