@@ -130,7 +130,7 @@ OF_A_CALL = frozenset({"prefix", "prefix_name", "tools", "tool_choice", "paralle
 """The settings that single calls have, and no model object."""
 
 _KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(("model", "missing_reasoning", "unanswered_tool_calls", "dialect"), TEXT),
+    **dict.fromkeys(("model", "missing_reasoning", "unanswered_tool_calls", "empty_answers", "dialect"), TEXT),
     **dict.fromkeys(("prefix", "prefix_name", "prompt_cache_key", "safety_identifier", "remote_images"), TEXT),
     **dict.fromkeys(("thinking", "preserve_thinking", "logprobs", "strict"), SWITCH),
     **dict.fromkeys(("continue_on_length", "resume_streams"), COUNT),
