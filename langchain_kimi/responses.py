@@ -58,7 +58,7 @@ def _additional_kwargs(choice: Choice) -> dict[str, Any]:
 def _is_canonical(call: ToolCall) -> bool:
     """Whether LangChain's parsed form of a call gives the same bytes back; broken calls are kept in theirs."""
     try:
-        return call.type == "function" and render_arguments(call.parse()) == call.arguments
+        return call.type == "function" and call.written is None and render_arguments(call.parse()) == call.arguments
     except ValueError:
         return True
 

@@ -49,10 +49,10 @@ async def hear_from(
         return _of_llama_index(await _ask_llama_index(Kimi(**settings), way, **call or {}))
     if adapter == "langchain v1":
         settings["output_version"] = "v1"
-    return _of_langchain(await _ask_langchain(ChatKimi(**settings), way, **call or {}))
+    return _of_langchain(await ask_langchain(ChatKimi(**settings), way, **call or {}))
 
 
-async def _ask_langchain(chat: ChatKimi, way: str, **call: Any) -> AIMessage:
+async def ask_langchain(chat: ChatKimi, way: str, **call: Any) -> AIMessage:
     if way == "whole":
         return chat.invoke("hi", **call)
     if way == "awhole":

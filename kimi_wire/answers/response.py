@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kimi_wire.answers.calls import ToolCall, new_tool_call_id, parse_tool_calls
+from kimi_wire.answers.nested import decode_arguments
 from kimi_wire.arguments import parse_arguments, render_arguments
 from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, excerpt, parse_refusal, parse_request_id
 from kimi_wire.json_text import iter_json_texts, strip_fence
@@ -264,7 +265,7 @@ def finish_choice(choice: Choice, plan: ToolPlan, request_id: str | None) -> Non
         KimiToolChoiceError: A forced tool call did not come.
     """
     if plan.response_format is not None and not choice.tool_calls:
-        call = parse_constrained_call(choice.content, plan.expected, plan.known.names)
+        call = parse_constrained_call(choice.content, plan.expected, plan.known)
         if call is not None:
             choice.tool_calls, choice.content = [call], ""
     if choice.tool_calls and choice.finish_reason == "stop":
@@ -276,13 +277,13 @@ def finish_choice(choice: Choice, plan: ToolPlan, request_id: str | None) -> Non
         raise KimiToolChoiceError(_missing_call_message(choice, plan.expected), request_id=request_id, partial=choice)
 
 
-def parse_constrained_call(content: str, expected: Sequence[str], names: ToolNames) -> ToolCall | None:
+def parse_constrained_call(content: str, expected: Sequence[str], known: Known) -> ToolCall | None:
     """Read the tool call that a constrained answer is (see `kimi_wire.requests.tools.plan_tools`).
 
     Args:
         content: The answer's text.
         expected: The tools it may call. One: the text is its arguments. Several: the text names one.
-        names: The names under which they travel.
+        known: What the request knows.
 
     Returns:
         The call, with the arguments as the model wrote them where they stand alone; None where the text is no call.
@@ -293,12 +294,17 @@ def parse_constrained_call(content: str, expected: Sequence[str], names: ToolNam
         except ValueError:
             continue
         if len(expected) == 1 and text:
-            return ToolCall(new_tool_call_id(), expected[0], text)
+            return _constrained_call(expected[0], text, known)
         call = mapping(answer.get("call"))
-        name = names.own(text_or_none(call.get("name")) or "")
+        name = known.names.own(text_or_none(call.get("name")) or "")
         if name in expected and isinstance(call.get("arguments"), dict):
-            return ToolCall(new_tool_call_id(), name, render_arguments(call["arguments"]))
+            return _constrained_call(name, render_arguments(call["arguments"]), known)
     return None
+
+
+def _constrained_call(name: str, written: str, known: Known) -> ToolCall:
+    arguments = decode_arguments(written, known.schema_of(name))
+    return ToolCall(new_tool_call_id(), name, arguments, written=None if arguments == written else written)
 
 
 def _missing_call_message(choice: Choice, expected: Sequence[str]) -> str:

@@ -413,7 +413,7 @@ def test_nothing_of_openais_environment_is_sent(kimi: KimiEmulator, make: Any, m
     asyncio.run(model.ainvoke("hi"))
     for request in kimi.requests:
         assert "leak" not in str(request.headers)
-        assert request.headers["authorization"] == f"Bearer {SECRET}"
+        assert request.had_key(SECRET)
 
 
 def test_profiles_tell_agents_the_truth(make: Any) -> None:
