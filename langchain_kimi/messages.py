@@ -22,7 +22,7 @@ from langchain_core.messages import (
 )
 
 from kimi_wire.answers import PROVIDER
-from kimi_wire.arguments import parse_arguments, send_arguments
+from kimi_wire.arguments import is_reading_of, parse_arguments, send_arguments
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.kinds import shown
 from kimi_wire.media import describe_file
@@ -200,7 +200,7 @@ def _render_call(call: ToolCall, raw: Mapping[str, Any] | None) -> dict[str, Any
 
 def _same_arguments(raw: Mapping[str, Any], call: ToolCall) -> bool:
     try:
-        return parse_arguments(raw["function"]["arguments"]) == call["args"]
+        return is_reading_of(call["args"], parse_arguments(raw["function"]["arguments"]))
     except ValueError:
         return False
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.tools import BaseTool
 from langchain_core.tools.base import create_schema_from_function
-from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_core.utils.function_calling import convert_to_openai_function, convert_to_openai_tool
 
 from kimi_wire.requests import WEB_SEARCH, web_search_tool
 from langchain_kimi.web_search import KimiWebSearch
@@ -34,6 +34,8 @@ def render_tool(tool: Tool, strict: bool | None = None) -> dict[str, Any]:
         return web_search_tool()
     if isinstance(tool, dict) and isinstance(tool.get("type"), str) and isinstance(tool.get("function"), dict):
         return tool if strict is None else {**tool, "function": {**tool["function"], "strict": strict}}
+    if isinstance(tool, dict) and not isinstance(tool.get("type", ""), str):  # a list of types, where it looks for text
+        return {"type": "function", "function": convert_to_openai_function(tool, strict=strict)}
     rendered = convert_to_openai_tool(tool, strict=strict)  # type: ignore[arg-type] # refuses what it does not know
     parameters = rendered.get("function", {}).get("parameters")
     if not isinstance(tool, dict) and _has_untyped(parameters) and (own := _own_schema(tool)):

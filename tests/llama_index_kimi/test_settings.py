@@ -67,8 +67,7 @@ def test_a_host_that_is_no_url_is_an_error() -> None:
     ("arguments", "hint"),
     [
         ({"temprature": 1}, "temperature"),
-        ({"max_completion_tokens": 9}, "max_tokens"),
-        ({"is_chat_model": True}, "extra_body"),
+        ({"is_chat_model": False}, "leave it out"),
         ({"tool_choice": "any"}, "with a call"),
         ({"n": 2}, "several answers"),
     ],
@@ -133,7 +132,7 @@ def test_a_pickle_takes_the_environments_key(kimi: KimiEmulator, llm: Make, monk
     copied = pickle.loads(stored)
     assert copied.to_dict() == model.to_dict()
     assert copied.complete("Hello").text
-    assert kimi.requests[-1].headers["authorization"] == "Bearer sk-from-environment"
+    assert kimi.requests[-1].had_key("sk-from-environment")
     copied._client.close()
 
 
@@ -183,7 +182,7 @@ def test_fields_can_be_assigned_to(kimi: KimiEmulator, llm: Make) -> None:
     model.default_headers["X-One"] = "2"
     model.max_tokens = 77
     model.complete("Hello")
-    assert kimi.requests[-1].headers["authorization"] == "Bearer sk-other"
+    assert kimi.requests[-1].had_key("sk-other")
     assert kimi.requests[-1].headers["x-one"] == "2"
     assert kimi.requests[-1].body["max_completion_tokens"] == 77
     copied = model.model_copy(update={"model": "kimi-k2.6"})
@@ -268,7 +267,7 @@ def test_strict_raises_where_others_warn(kimi: KimiEmulator, llm: Make) -> None:
     [
         ({"temprature": 1}, "temperature"),
         ({"n": 3}, "several answers"),
-        ({"reasoning_effort": "huge"}, "reasoning_effort"),
+        ({"reasoning_effort": "xhigh"}, "reasoning_effort"),
         ({"max_tokens": 0}, "max_tokens"),
     ],
 )
