@@ -139,9 +139,9 @@ def _find_reasoning(message: AIMessage) -> str | None:
     if not _is_kimis(message.response_metadata):
         logger.debug("left out whatever %s thought", message.response_metadata.get("model_provider", "another model"))
         return None
-    reasoning = message.additional_kwargs.get("reasoning_content")
-    if isinstance(reasoning, str):
-        return reasoning
+    reasoning: str | None = message.additional_kwargs.get("reasoning_content")
+    if reasoning is not None:
+        return reasoning  # what is no text is refused where the request is rendered
     if not isinstance(message.content, list):
         return None
     blocks = [block for block in message.content if isinstance(block, dict) and block.get("type") == "reasoning"]
