@@ -140,7 +140,7 @@ _NAMES = frozenset((*SETTINGS, *_CALL_OPTIONS, *_OF_THE_OBJECT))
 _ALIASES = {name: word.here for name, word in WORDS.items() if word.here in SETTINGS and not word.advice}
 
 _KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(("model", "missing_reasoning", "unanswered_tool_calls", "dialect"), TEXT),
+    **dict.fromkeys(("model", "missing_reasoning", "unanswered_tool_calls", "empty_answers", "dialect"), TEXT),
     **dict.fromkeys(("prefix", "prefix_name", "prompt_cache_key", "safety_identifier", "remote_images"), TEXT),
     **dict.fromkeys(("thinking", "preserve_thinking", "logprobs", "parallel_tool_calls", "strict"), SWITCH),
     **dict.fromkeys(("continue_on_length", "resume_streams"), COUNT),

@@ -161,18 +161,20 @@ def _says_something(content: Any) -> bool:
 def _render_tool(tool: Mapping[str, Any], names: ToolNames) -> JSON:
     function = tool.get("function") if isinstance(tool, Mapping) else None
     if not isinstance(function, Mapping):
-        raise KimiRequestError(f"A tool must look like {{'type': 'function', 'function': {{...}}}}, not {tool!r}.")
+        raise KimiRequestError(f"A tool must look like {{'type': 'function', 'function': {{...}}}}, not {shown(tool)}.")
     kind, name = tool.get("type", "function"), function.get("name")
     if kind == "builtin_function":
         if not is_builtin(name):
-            raise KimiRequestError(f"Names of builtin functions start with '$' (such as '$web_search'), not {name!r}.")
+            raise KimiRequestError(
+                f"Names of builtin functions start with '$' (such as '$web_search'), not {shown(name)}."
+            )
         return {"type": kind, "function": {"name": name}}
     if kind != "function":
-        raise KimiRequestError(f"Kimi knows tools of type 'function' and 'builtin_function', not {kind!r}.")
+        raise KimiRequestError(f"Kimi knows tools of type 'function' and 'builtin_function', not {shown(kind)}.")
     if name == WEB_SEARCH:
         raise KimiRequestError(f"{name!r} is not a tool name Kimi takes for a function; declare {web_search_tool()}.")
     if not isinstance(name, str) or not name:
-        raise KimiRequestError(f"{name!r} is not a tool name Kimi takes; every tool needs one.")
+        raise KimiRequestError(f"{shown(name)} is not a tool name Kimi takes; every tool needs one.")
     for key, fields in _DECLARED.items():
         if function.get(key) is not None:
             check_kind(f"{key} of the tool {name!r}", function[key], fields)
