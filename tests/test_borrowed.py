@@ -50,6 +50,7 @@ MEAN_NOTHING: list[tuple[dict[str, Any], str]] = [
     ({"model_kwargs": [("a", 1)]}, "model_kwargs must be a mapping"),
     ({"max_tokens": 9, "additional_kwargs": {"max_tokens": 8}}, "max_tokens is given twice, .* additional_kwargs"),
     ({"timeout": 9, "request_timeout": 8}, "timeout is given twice"),
+    ({"model": "kimi-k2.6", "model_kwargs": {"model": "kimi-k2.7-code"}}, "model is given twice"),
     ({"timeout": "soon"}, "valid number|timeout='soon' is not a number of seconds"),
     ({"request_timeout": "soon"}, "valid number|timeout='soon' is not a number of seconds"),
     ({"is_chat_model": False}, "Every Kimi model is a chat model"),
