@@ -28,6 +28,7 @@ _PLATFORM_RULES = frozenset(
         "one_answer_near_zero_temperature",
         "forced_choices_fit_the_model",
         "reasoning_is_sent_back",
+        "preserved_reasoning_is_whole",
         "media_is_inline_or_uploaded",
     }
 )
@@ -207,6 +208,17 @@ def _unknown_fields(request: ChatRequest) -> Iterator[tuple[str, Any]]:
         yield from ((f"thinking.{key}", value) for key, value in thinking.items() if key not in _STRICT_THINKING)
 
 
+def _read_gateway(request: ChatRequest) -> ChatRequest:
+    """A gateway in front of Moonshot's platform that checks messages against a schema of its own.
+
+    MoonshotAI/kimi-code#3017: "422, message.6.content invalid input" for an assistant message without the key.
+    """
+    for at, message in enumerate(request.messages):
+        if "content" not in message:
+            raise Rejected(f"message.{at}.content invalid input", status=422)
+    return request
+
+
 def _read_litellm(request: ChatRequest) -> ChatRequest:
     """LiteLLM 1.108.7 before Moonshot's platform, by its llms/moonshot/chat/transformation.py; tried on loopback."""
     allowed = request.body.get("allowed_openai_params") or ()
@@ -241,6 +253,7 @@ HOSTS: dict[str, Host] = {
         # big-AGI#940 has a whole answer: `reasoning`, null where there is none.
         Host("openrouter", _read_openrouter, frozenset({"media_is_inline_or_uploaded"}), "reasoning", details=True,
              nulls=True, usage="last", id="gen-"),
+        Host("gateway", _read_gateway, usage="last"),
         Host("litellm", _read_litellm, nulls=True, usage="last"),
         Host("strict", _read_strict, _PLATFORM_RULES, call_id="call_{random}", usage="finish"),
     )

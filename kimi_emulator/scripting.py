@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 import json
+import secrets
+import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -113,6 +117,7 @@ class Reply:
         reasoning: The ``reasoning_content``; None leaves the key out, ``""`` sends it empty.
         tool_calls: The tool calls.
         finish_reason: None derives ``"tool_calls"`` or ``"stop"``.
+        says_finish_reason: Whether it is sent; some gateways leave null there to the end.
         whole: Whether this is the whole answer to the conversation, of which a request gets what it lacks: in Partial
             Mode what follows its prefix (without the reasoning if it sends that along), and never more than its token
             cap and its stop sequences let through.
@@ -164,11 +169,17 @@ class Reply:
     stall_after: int | None = None
     stall_after_bytes: int | None = None
     cut_after_bytes: int | None = None
+    says_finish_reason: bool = True
 
     @property
     def ending(self) -> str:
         """The finish reason to send."""
         return self.finish_reason or ("tool_calls" if self.tool_calls else "stop")
+
+    @property
+    def said_ending(self) -> str | None:
+        """What goes into ``finish_reason``."""
+        return self.ending if self.says_finish_reason else None
 
 
 Step: TypeAlias = "Reply | Failure | Callable[[dict[str, Any]], Reply | Failure]"
@@ -178,10 +189,13 @@ Step: TypeAlias = "Reply | Failure | Callable[[dict[str, Any]], Reply | Failure]
 class RecordedRequest:
     """A request the emulator received and how it was answered.
 
+    Keys are blanked in `headers`, and neither they nor bodies are in the repr: failed assertions print it, and logs
+    of tests are read by many. `had_key` says whether a key was the one.
+
     Attributes:
         method: The HTTP method.
         path: The path with its query string.
-        headers: Header values by lower-cased name.
+        headers: Header values by lower-cased name; of ``authorization`` the scheme alone.
         body: The parsed JSON body, or None.
         raw: The body as received.
         status: The status answered; 0 until then.
@@ -192,10 +206,73 @@ class RecordedRequest:
 
     method: str
     path: str
-    headers: dict[str, str]
-    body: Any
-    raw: bytes
+    headers: dict[str, str] = field(repr=False)
+    body: Any = field(repr=False)
+    raw: bytes = field(repr=False)
     status: int = 0
     error: str | None = None
     rejected: bool = False
     peer: tuple[str, int] = ("", 0)
+    _key: bytes = field(default=b"", init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Blank the key."""
+        given = self.headers.get("authorization", "")
+        if given:
+            self._key = _digest(given.partition(" ")[2])
+        for name in _SECRET_HEADERS & self.headers.keys():
+            scheme, space, _ = self.headers[name].partition(" ")
+            self.headers = {**self.headers, name: f"{scheme} ***" if space else "***"}
+
+    def had_key(self, key: str) -> bool:
+        """Whether the request came with this API key.
+
+        Args:
+            key: The key, without ``Bearer``.
+        """
+        return hmac.compare_digest(self._key, _digest(key))
+
+
+_SECRET_HEADERS = {"authorization", "proxy-authorization"}
+_SALT = secrets.token_bytes(16)
+
+
+def _digest(key: str) -> bytes:
+    return hmac.digest(_SALT, key.encode("utf-8", "surrogateescape"), "sha256")
+
+
+class RequestLog(list[RecordedRequest]):
+    """The requests that were received, the oldest of them forgotten where their bodies come to more than `most`.
+
+    Attributes:
+        most: Bytes of bodies, paths and headers; a request counts a thousand more.
+    """
+
+    most = 128 * 1024 * 1024
+
+    def __init__(self) -> None:
+        """Start empty."""
+        super().__init__()
+        self._lock = threading.Lock()
+        self._sizes: deque[int] = deque()
+        self._total = 0
+
+    def add(self, request: RecordedRequest) -> None:
+        """Keep a request, the newest one in any case."""
+        headers = sum(len(name) + len(value) for name, value in request.headers.items())
+        with self._lock:
+            self.append(request)
+            self._sizes.append(len(request.raw) + len(request.path) + headers + 1000)
+            self._total += self._sizes[-1]
+            forgotten = 0
+            while self._total > self.most and len(self._sizes) > 1:
+                self._total -= self._sizes.popleft()
+                forgotten += 1
+            del self[:forgotten]
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            super().clear()
+            self._sizes.clear()
+            self._total = 0

@@ -14,7 +14,7 @@ from typing import Any
 
 from .families import FAMILIES, MODELS, Model
 from .hosts import MOONSHOT, Host
-from .scripting import RecordedRequest, Step
+from .scripting import RecordedRequest, RequestLog, Step
 from .tokens import PromptCache
 
 
@@ -103,7 +103,7 @@ class State:
         upload_limits: How much may be uploaded.
         host: Whose server it plays.
         on_answer: Called with each request once its answer is decided.
-        requests: Every request received, in order.
+        requests: The requests received, in order; the oldest are forgotten where they come to much.
         uploads: The uploaded files by id.
         balance: The account's money.
         cache: The prompts that were seen.
@@ -119,7 +119,7 @@ class State:
     upload_limits: UploadLimits = field(default_factory=UploadLimits)
     host: Host = MOONSHOT
     on_answer: Callable[[RecordedRequest], None] | None = None
-    requests: list[RecordedRequest] = field(default_factory=list)
+    requests: RequestLog = field(default_factory=RequestLog)
     uploads: dict[str, Upload] = field(default_factory=dict)
     balance: Balance = field(default_factory=Balance)
     cache: PromptCache = field(default_factory=PromptCache)

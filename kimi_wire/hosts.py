@@ -122,13 +122,14 @@ class Host:
         native_choice: Takes any forced tool choice, thinking or not.
         required_choice: Hands on the choice `required`.
         parallel_choice: Takes `parallel_tool_calls`, and keeps to it.
-        needs_reasoning: Has refused tool calls without their reasoning, as Moonshot's platform has.
+        needs_reasoning: Has refused assistant messages without their reasoning, as Moonshot's platform has.
         effort_can_stop: Models with a `reasoning_effort` can be told not to think at all.
         media_urls: How the URLs of images and videos begin that it takes.
         cap: The field that caps the answer.
         stream_options: Takes `stream_options`.
         left_out: Settings that it refuses.
         tool_names: Takes a `name` on tool messages.
+        null_content: Wants the key `content` on every assistant message, null where that says nothing.
         dynamic_tools: Takes tools in system messages, from models that do.
         builtin_tools: Has the functions of Moonshot's server, such as `$web_search`.
         sources: Field name -> where the fact comes from, for what differs from Moonshot's.
@@ -152,6 +153,7 @@ class Host:
     stream_options: bool = True
     left_out: frozenset[str] = frozenset()
     tool_names: bool = True
+    null_content: bool = False
     dynamic_tools: bool = True
     builtin_tools: bool = True
     sources: Mapping[str, Source] = field(default_factory=lambda: MappingProxyType({}), repr=False)
@@ -183,6 +185,7 @@ _DASHSCOPE = Source("https://help.aliyun.com/en/model-studio/kimi-api-by-moonsho
 _SILICONFLOW = Source("https://docs.siliconflow.cn/docs/api/chat-completions-post", date(2026, 9, 1), "doc")
 _OPENAI = Source("https://platform.openai.com/docs/api-reference/chat/create", date(2026, 9, 1), "doc")
 _DECIDED = Source("the reading that every report accepts", date(2026, 11, 21), "rule")
+_NULL_CONTENT = Source("MoonshotAI/kimi-code#3017", date(2026, 8, 18), "live")
 
 _WEB = ("data:", "http://", "https://")
 
@@ -194,8 +197,16 @@ def _like(base: Host, name: str, *addresses: str, **facts: tuple[Any, Source]) -
     return replace(base, name=name, addresses=addresses, sources=MappingProxyType(sources), **values)
 
 
-MOONSHOT = Host("moonshot", ("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com", "api.kimi.ai"))
-"""Moonshot's own platform, and whatever says nothing else."""
+MOONSHOT = Host(
+    "moonshot",
+    ("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com", "api.kimi.ai", "localhost", "127.0.0.1", "::1"),
+)
+"""Moonshot's own platform, and its stand-in on this machine, which gets the same bytes."""
+
+# Gateways have answered a missing key with "422, message.6.content invalid input", and the conversation stays broken;
+# Moonshot's own client sends null to every host but its own since then (MoonshotAI/kimi-code PR3052).
+_UNKNOWN = _like(MOONSHOT, MOONSHOT.name, null_content=(True, _NULL_CONTENT))
+"""An address that nothing is known of: a proxy in front of Moonshot's platform, most likely."""
 
 # What holds everywhere but on Moonshot's platform. `max_completion_tokens` has been refused by older servers
 # ("Extra inputs are not permitted"), `max_tokens` by none. `ms://` ids are of Moonshot's file store, and builtin
@@ -208,6 +219,7 @@ _ELSEWHERE = _like(
     cap=("max_tokens", _MAX_TOKENS),
     beginning=(Beginning.NONE, _PREFILL),
     dynamic_tools=(False, _DECIDED),
+    null_content=(True, _NULL_CONTENT),
     builtin_tools=(False, _VLLM_REQUEST),
 )
 # Whoever runs the open weights has their own engine under them: no parameter is locked to a value, and "tool_choice
@@ -268,7 +280,7 @@ _ROWS = (
     # parameters: ['thinking']" unless it is allowed. In place of the choice `required` it puts a user's message,
     # "Please select a tool to handle the current issue."
     _like(
-        MOONSHOT,
+        _UNKNOWN,
         "litellm",
         thinking=(_by_allowed_thinking, _LITELLM),
         required_choice=(False, _LITELLM),
@@ -332,7 +344,8 @@ def host_for(dialect: str, base_url: str = "") -> Host:
     """Find the row of a dialect.
 
     Args:
-        dialect: A name of `HOSTS`, or `auto`: what the host of `base_url` is known to speak, else Moonshot's.
+        dialect: A name of `HOSTS`, or `auto`: what the host of `base_url` is known to speak, else what a proxy of
+            Moonshot's takes.
         base_url: Where requests are sent to.
 
     Raises:
@@ -345,12 +358,12 @@ def host_for(dialect: str, base_url: str = "") -> Host:
     # Whole labels only: "moonshot.ai.evil.com" is somebody else (NousResearch/hermes-agent#13503).
     labels = (urlsplit(base_url).hostname or "").split(".")
     names = (".".join(labels[start:]) for start in range(len(labels)))
-    return next((_ADDRESSES[name] for name in names if name in _ADDRESSES), MOONSHOT)
+    return next((_ADDRESSES[name] for name in names if name in _ADDRESSES), _UNKNOWN if base_url else MOONSHOT)
 
 
 def profile_at(profile: Profile, host: Host) -> Profile:
     """A family's facts as they are on a host; those of other vendors' models are nowhere different."""
-    if host is MOONSHOT or not profile.is_kimi:
+    if host.name == MOONSHOT.name or not profile.is_kimi:
         return profile
     choice = ForcedChoice.NATIVE if host.native_choice else profile.forced_choice
     if not host.required_choice and choice is not ForcedChoice.ASK:

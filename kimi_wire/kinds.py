@@ -7,6 +7,7 @@ that is known.
 
 from __future__ import annotations
 
+import json
 import math
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
@@ -88,6 +89,18 @@ def check_kind(name: str, value: Any, kind: Kind) -> None:
     """
     if not kind.fits(value):
         raise KimiRequestError(f"{name}={shown(value)} is not {kind.words}.")
+
+
+def check_json(name: str, value: Any) -> None:
+    """Refuse a value that cannot be written as JSON.
+
+    Raises:
+        KimiRequestError: It cannot.
+    """
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise KimiRequestError(f"{name} cannot be written as JSON: {error}") from None
 
 
 def check_options(given: Mapping[str, Any]) -> None:

@@ -58,13 +58,16 @@ class Settings:
         thinking: Whether to think; None is the model's default.
         reasoning_effort: `low`, `high` or `max`; kimi-k3 family only.
         preserve_thinking: Whether the model sees its reasoning of earlier turns (`thinking.keep`).
-        missing_reasoning: See `kimi_wire.requests.messages.fill_missing_reasoning`.
+        missing_reasoning: See `kimi_wire.requests.messages.fill_missing_reasoning`; None is `placeholder` for
+            models and hosts that have refused to go on without, and else `omit`.
         unanswered_tool_calls: See `kimi_wire.requests.messages.render_messages`.
         dialect: What the host speaks: `auto`, or a name of `kimi_wire.hosts.HOSTS`.
         prefix: The beginning of the answer, which goes on from there (Partial Mode); the answer has it at its front.
         prefix_name: Who speaks, for role play: a name for the answer's beginning.
         continue_on_length: How often an answer cut by its token limit is continued in Partial Mode.
-        resume_streams: How often a stream that broke off is resumed in Partial Mode.
+        resume_streams: How often a stream that broke off is resumed in Partial Mode; before its text, it is begun anew.
+        empty_answers: What to do about an answer with neither text nor a tool call, such as one that is only thinking:
+            `warn`; `retry` asks again, up to `max_retries` times, and then raises; `error` raises at once.
         max_tokens: Cap on the answer, thinking included, in tokens.
         temperature: Sampling temperature.
         top_p: Nucleus sampling.
@@ -92,13 +95,14 @@ class Settings:
     thinking: bool | None = None
     reasoning_effort: str | None = None
     preserve_thinking: bool | None = None
-    missing_reasoning: Literal["placeholder", "omit", "error"] = "placeholder"
-    unanswered_tool_calls: Literal["error", "repair"] = "error"
+    missing_reasoning: Literal["placeholder", "omit", "error"] | None = None
+    unanswered_tool_calls: Literal["warn", "error", "repair"] = "warn"
     dialect: str = "auto"
     prefix: str | None = None
     prefix_name: str | None = None
     continue_on_length: int = 0
     resume_streams: int = 0
+    empty_answers: Literal["warn", "retry", "error"] = "warn"
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -136,7 +140,7 @@ _NAMES = frozenset((*SETTINGS, *_CALL_OPTIONS, *_OF_THE_OBJECT))
 _ALIASES = {name: word.here for name, word in WORDS.items() if word.here in SETTINGS and not word.advice}
 
 _KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(("model", "missing_reasoning", "unanswered_tool_calls", "dialect"), TEXT),
+    **dict.fromkeys(("model", "missing_reasoning", "unanswered_tool_calls", "empty_answers", "dialect"), TEXT),
     **dict.fromkeys(("prefix", "prefix_name", "prompt_cache_key", "safety_identifier", "remote_images"), TEXT),
     **dict.fromkeys(("thinking", "preserve_thinking", "logprobs", "parallel_tool_calls", "strict"), SWITCH),
     **dict.fromkeys(("continue_on_length", "resume_streams"), COUNT),

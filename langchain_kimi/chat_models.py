@@ -201,12 +201,14 @@ class ChatKimi(BaseChatModel):
     preserve_thinking: bool | None = None
     """Whether the model sees its thinking of earlier turns again (`thinking.keep`). A choice on kimi-k2.6 only."""
 
-    missing_reasoning: Literal["placeholder", "omit", "error"] = "placeholder"
-    """What to do about a message with tool calls that has lost its thinking, where the model has refused such messages:
-    send a space in its place, nothing, or raise."""
+    missing_reasoning: Literal["placeholder", "omit", "error"] | None = None
+    """What to do about an assistant message that has lost its thinking: send a space in its place, nothing, or raise.
+    That is about messages with tool calls, and about every one where the model is shown its earlier thinking. None
+    sends the space to models that have refused to go on without, and nothing to others."""
 
-    unanswered_tool_calls: Literal["error", "repair"] = "error"
-    """What to do about a tool call in the history that nobody answered: raise, or answer it with an error."""
+    unanswered_tool_calls: Literal["warn", "error", "repair"] = "warn"
+    """What to do about a tool call in the history that nobody answered, as frameworks drop those with broken arguments
+    and people change the subject: answer it with an error and say so once, raise, or answer it in silence."""
 
     dialect: str = "auto"
     """What the host speaks: `moonshot`, `vllm`, `sglang`, `openrouter`, or `openai` for one that refuses all fields but
@@ -216,7 +218,13 @@ class ChatKimi(BaseChatModel):
     """How often an answer cut by its token limit is continued in Partial Mode; it comes back as one answer."""
 
     resume_streams: int = 0
-    """How often a stream that broke off is resumed in Partial Mode, where it stopped."""
+    """How often a stream that broke off is resumed in Partial Mode, where it stopped; before its text begins, it is
+    begun anew. While that may happen, thinking is given when the text begins, so that it is that of one attempt."""
+
+    empty_answers: Literal["warn", "retry", "error"] = "warn"
+    """What to do about an answer with neither text nor a tool call, such as one that is only thinking: warn, ask again
+    up to `max_retries` times and then raise, or raise a `KimiEmptyAnswerError`. `retry` holds thinking back as
+    `resume_streams` does."""
 
     max_tokens: int | None = Field(default=None, alias="max_completion_tokens")
     """Cap on the answer in tokens, thinking included."""

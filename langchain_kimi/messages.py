@@ -22,7 +22,7 @@ from langchain_core.messages import (
 )
 
 from kimi_wire.answers import PROVIDER
-from kimi_wire.arguments import parse_arguments, send_arguments
+from kimi_wire.arguments import is_reading_of, parse_arguments, send_arguments
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.media import describe_file
 from kimi_wire.profiles import profile_for
@@ -129,7 +129,7 @@ def _render_ai_message(message: AIMessage) -> dict[str, Any]:
     elif isinstance(message.content, list) and (calls := _find_calls(message.content)):
         rendered["tool_calls"] = calls
     if message.additional_kwargs.get("partial"):
-        rendered["partial"] = True
+        rendered["partial"] = message.additional_kwargs["partial"]
     return rendered
 
 
@@ -197,7 +197,7 @@ def _render_call(call: ToolCall, raw: Mapping[str, Any] | None) -> dict[str, Any
 
 def _same_arguments(raw: Mapping[str, Any], call: ToolCall) -> bool:
     try:
-        return parse_arguments(raw["function"]["arguments"]) == call["args"]
+        return is_reading_of(call["args"], parse_arguments(raw["function"]["arguments"]))
     except ValueError:
         return False
 
@@ -247,7 +247,7 @@ def _render_said(message: AIMessage) -> str | list[Any]:
 
 def _render_content(content: str | list[Any], role: str) -> str | list[Any]:
     """Content as parts; those without a form stay what they are, and `kimi_wire` knows what becomes of them."""
-    if isinstance(content, str):
+    if not isinstance(content, list):
         return content
     return [_render_block(block, role) for block in content if role == "tool" or not _is_carried_elsewhere(block)]
 
@@ -262,7 +262,7 @@ def _render_block(block: Any, role: str) -> Any:
     except KimiRequestError as error:
         if role not in ("assistant", "tool"):
             raise
-        logger.debug("a block of type %r cannot be sent: %s", block.get("type"), error)
+        logger.debug("a block of type %r cannot be sent: %s", _kind(block), error)
         return describe_file(block) if role == "tool" else block
 
 

@@ -95,14 +95,19 @@ class Kimi(FunctionCallingLLM):
         thinking: Whether to think, for models with a switch. Defaults to None: what the model does on its own.
         reasoning_effort: "low", "high" or "max", for the kimi-k3 family. Defaults to None: the model's own.
         preserve_thinking: Whether the model sees its thinking of earlier turns, for models with that switch.
-        missing_reasoning: What to do about a message with tool calls whose thinking is lost, where the model needs it:
-            "placeholder" sends a space, "omit" nothing, "error" raises. Defaults to "placeholder".
-        unanswered_tool_calls: What to do about a tool call in the history without an answer: "error" raises, "repair"
-            answers it with an error. Defaults to "error".
+        missing_reasoning: What to do about an assistant message whose thinking is lost: "placeholder" sends a space,
+            "omit" nothing, "error" raises. That is about messages with tool calls, and about every one where the model
+            is shown its earlier thinking. Defaults to the space for models that have refused to go on without.
+        unanswered_tool_calls: What to do about a tool call in the history without an answer: "repair" answers it with
+            an error, "warn" says so once, "error" raises. Defaults to "warn".
         dialect: What the host speaks: "moonshot", "vllm", "sglang", "openrouter", or "openai" for one that refuses all
             fields but OpenAI's. Defaults to "auto": Moonshot's, but for hosts that are known by their address.
         continue_on_length: How often an answer cut by its token limit is continued in Partial Mode. Defaults to 0.
-        resume_streams: How often a stream that broke off is resumed in Partial Mode. Defaults to 0.
+        resume_streams: How often a stream that broke off is resumed in Partial Mode; before its text, it is begun anew.
+            While that may happen, thinking is given when the text begins. Defaults to 0.
+        empty_answers: What to do about an answer with neither text nor a tool call, such as one that is only thinking:
+            "warn"; "retry" asks again up to `max_retries` times, and then raises; "error" raises a
+            `KimiEmptyAnswerError`. Defaults to "warn".
         max_tokens: Cap on the answer in tokens, thinking included. Defaults to None: the model's own.
         temperature: Sampling temperature. Like the next four without a default: most models take one value only.
         top_p: Nucleus sampling.
@@ -197,11 +202,12 @@ class Kimi(FunctionCallingLLM):
     thinking: bool | None = Field(default=None, description="Whether to think; None is the model's default.")
     reasoning_effort: str | None = Field(default=None, description="low, high or max; kimi-k3 family only.")
     preserve_thinking: bool | None = Field(default=None, description="Whether the model sees its earlier thinking.")
-    missing_reasoning: str = Field(default="placeholder", description="placeholder, omit or error.")
-    unanswered_tool_calls: str = Field(default="error", description="error or repair.")
+    missing_reasoning: str | None = Field(default=None, description="placeholder, omit or error.")
+    unanswered_tool_calls: str = Field(default="warn", description="warn, error or repair.")
     dialect: str = Field(default="auto", description="What the host speaks; auto goes by its address.")
     continue_on_length: int = Field(default=0, description="How often a cut answer is continued in Partial Mode.")
     resume_streams: int = Field(default=0, description="How often a broken stream is resumed in Partial Mode.")
+    empty_answers: str = Field(default="warn", description="warn, retry or error.")
     max_tokens: int | None = Field(default=None, description="Cap on the answer in tokens, thinking included.")
     temperature: float | None = Field(default=None, description="Sampling temperature.")
     top_p: float | None = Field(default=None, description="Nucleus sampling.")

@@ -24,7 +24,7 @@ from llama_index.core.base.llms.types import (
 
 from kimi_wire import KimiRequestError
 from kimi_wire.answers import PROVIDER
-from kimi_wire.arguments import send_arguments
+from kimi_wire.arguments import is_reading_of, parse_arguments, send_arguments
 from kimi_wire.json_values import JSON, mapping
 from kimi_wire.kinds import shown
 from llama_index_kimi.media import (
@@ -34,7 +34,7 @@ from llama_index_kimi.media import (
     render_media_block,
     render_source_block,
 )
-from llama_index_kimi.tools import render_tool
+from llama_index_kimi.tools import WRITTEN, render_tool
 
 logger = logging.getLogger("llama_index_kimi")
 
@@ -151,7 +151,7 @@ def _render_assistant(message: ChatMessage) -> JSON:
     thinking = [block.content for block in own if block.content is not None]
     if thinking:  # "" is reasoning too: empty, not lost
         rendered["reasoning_content"] = "".join(thinking)
-    details = [item for block in own for item in block.additional_information.get("reasoning_details") or ()]
+    details = [item for block in own for item in _details(block)]
     if details:
         rendered["reasoning_details"] = details
     calls = _render_calls(message)
@@ -160,6 +160,13 @@ def _render_assistant(message: ChatMessage) -> JSON:
     if message.additional_kwargs.get("partial") is not None:
         rendered["partial"] = message.additional_kwargs["partial"]
     return rendered
+
+
+def _details(block: ThinkingBlock) -> Sequence[Any]:
+    details = block.additional_information.get("reasoning_details") or ()
+    if not isinstance(details, (list, tuple)):
+        raise KimiRequestError(f"The reasoning_details of a ThinkingBlock are {shown(details)}, and no list.")
+    return details
 
 
 def _is_own(block: ThinkingBlock) -> bool:
@@ -180,15 +187,24 @@ def _render_calls(message: ChatMessage) -> list[JSON]:
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     if not blocks:
         return [_render_listed(call) for call in listed]
-    builtin = [call.get("id") for call in map(mapping, listed) if call.get("type") == "builtin_function"]
-    return [
-        {
-            "id": block.tool_call_id,
-            "type": "builtin_function" if block.tool_call_id in builtin else "function",
-            "function": {"name": block.tool_name, "arguments": _arguments(block.tool_kwargs, block.tool_name)},
-        }
-        for block in blocks
-    ]
+    marks = {str(call.get("id")): call for call in map(mapping, listed)}
+    return [_render_call(block, marks.get(str(block.tool_call_id)) or {}) for block in blocks]
+
+
+def _render_call(block: ToolCallBlock, mark: Mapping[str, Any]) -> JSON:
+    """A call, its arguments in the model's own text as long as that still says what the block says."""
+    arguments, written = _arguments(block.tool_kwargs, block.tool_name), mark.get(WRITTEN)
+    if isinstance(written, str) and _is_reading_of(arguments, written):
+        arguments = written
+    kind = "builtin_function" if mark.get("type") == "builtin_function" else "function"
+    return {"id": block.tool_call_id, "type": kind, "function": {"name": block.tool_name, "arguments": arguments}}
+
+
+def _is_reading_of(arguments: str, written: str) -> bool:
+    try:
+        return is_reading_of(parse_arguments(arguments), parse_arguments(written))
+    except ValueError:
+        return False
 
 
 def _render_listed(call: Any) -> JSON:

@@ -1,7 +1,8 @@
 """Whole calls of both adapters, with odd servers below and careless users above; `tests.fuzz_wire` runs it.
 
 Whatever the server sends, in its headers too, and whatever a user gives for a setting or leaves in a history, there is
-an answer or a typed error, no key is told, the user's objects stay as they were, and what goes out is JSON.
+an answer or a typed error, no key is told, the user's objects stay as they were, and what goes out is JSON. What unpacks
+to more than is allowed is no answer, and calls with repeated ids keep each its own result.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
-from llama_index.core.base.llms.types import ChatMessage, TextBlock, ThinkingBlock
+from llama_index.core.base.llms.types import ChatMessage, TextBlock, ThinkingBlock, ToolCallBlock
 from pydantic import BaseModel, ValidationError
 
+from kimi_wire.answers import stream
 from kimi_wire.errors import KimiError
 from kimi_wire.settings import SETTINGS
+from kimi_wire.transport import bodies
 from kimi_wire.transport.library import http_library
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
@@ -139,6 +143,124 @@ def try_served(served: Served, rng: random.Random) -> None:
     ask(served, made, asking(hello(made), {}))
 
 
+# --- bodies that unpack to more than they seem ---
+
+LIMIT = 3000
+_SIZES = (0, 10, 1000, 2500, 3500, 10_000, 1_000_000)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """An answer of so many letters, or a refusal, and how it is packed."""
+
+    status: int
+    letters: int
+    packings: tuple[str, ...]
+
+    def served(self, form: bytes) -> Served:
+        """It as a server sends it, in one of the forms that have the place `ok` for what is said."""
+        body = form.replace(b"ok", b"x" * self.letters)
+        for packing in self.packings:
+            body = (gzip.compress if packing == "gzip" else zlib.compress)(body)
+        return Served(self.status, [(b"Content-Encoding", ", ".join(self.packings).encode())], body)
+
+
+def make_packed(rng: random.Random) -> Packed:
+    """An answer below or above the limit, packed once, or twice, or not at all."""
+    packings = tuple(rng.choice(("gzip", "deflate")) for _ in range(rng.choice((0, 1, 1, 2))))
+    return Packed(rng.choice((200, 200, 400, 503)), rng.choice(_SIZES), packings)
+
+
+def try_packed(packed: Packed, rng: random.Random) -> None:
+    """One of the two forms suits the way it is asked; it is heard if it fits, as it was, and refused if it does not."""
+    made, asking = way_of(rng)
+    heard: list[str] = []
+
+    def call(model: Any) -> None:
+        try:
+            heard.append(_said(asking(hello(made), {})(model)))
+        except KimiError as error:
+            response = getattr(error, "response", None)
+            assert response is None or len(response.content) <= LIMIT, "more than the limit is kept"
+            raise
+
+    with (
+        mock.patch.object(bodies, "MAX_BODY_BYTES", LIMIT),
+        mock.patch.object(bodies, "MAX_REFUSAL_BYTES", LIMIT),
+        mock.patch.object(stream, "MAX_EVENT_BYTES", LIMIT),
+    ):
+        for form in (ANSWER, EVENTS):
+            ask(packed.served(form), made, call)
+    fits = packed.status == 200 and packed.letters < LIMIT and len(packed.packings) < 2
+    assert heard == (["x" * packed.letters] if fits else []), f"heard {[len(text) for text in heard]} letters"
+
+
+def _said(result: Any) -> str:
+    """The text of what one of the ways gives: a message, a response, or a list of their pieces."""
+    if not isinstance(result, list):
+        return str(result.message.content or "") if hasattr(result, "message") else str(result.content)
+    if result and hasattr(result[-1], "message"):
+        return str(result[-1].message.content or "")
+    return "".join(str(chunk.content) for chunk in result)
+
+
+# --- ids that come more than once ---
+
+_CALL_IDS = ("look:0", "look:0", "look:1", "look:2", "a", "a_1", "a_2", "", "0", "look:00", "look:٣")
+
+
+def make_repeated_ids(rng: random.Random) -> list[list[tuple[str, str]]]:
+    """Rounds of calls, each with its id and its result; those of one round are answered in another order."""
+    return [
+        [(rng.choice(_CALL_IDS), f"r{place}.{number}") for number in range(rng.randint(1, 4))]
+        for place in range(rng.randint(1, 5))
+    ]
+
+
+def try_repeated_ids(rounds: list[list[tuple[str, str]]], rng: random.Random) -> None:
+    """Whatever ids the calls had, each goes out with one of its own, and with the result that was its own."""
+    made, asking = way_of(rng)
+    messages = hello(made)
+    for calls in rounds:
+        messages += _round(made, calls, rng)
+    before = [_state(message) for message in messages]
+    sent = ask(Served(200, [], ANSWER), made, asking(messages, {}))
+    assert len(sent) == 1
+    results: dict[str, str] = {}
+    wanted: dict[str, str] = {}
+    for message in json.loads(sent[0])["messages"]:
+        if message["role"] == "tool":
+            assert message["tool_call_id"] in wanted
+            assert message["tool_call_id"] not in results
+            results[message["tool_call_id"]] = message["content"]
+        for call in message.get("tool_calls", ()):
+            assert call["id"]
+            assert call["id"] not in wanted
+            wanted[call["id"]] = json.loads(call["function"]["arguments"])["n"]
+    assert results == wanted
+    assert sorted(wanted.values()) == sorted(result for calls in rounds for _, result in calls)
+    assert [_state(message) for message in messages] == before, "the caller's messages were changed"
+
+
+def _round(made: Any, calls: list[tuple[str, str]], rng: random.Random) -> list[Any]:
+    """Calls, and their answers: in any order, but those of one id in the order of its calls."""
+    waiting: dict[str, list[str]] = {}
+    for id, result in calls:
+        waiting.setdefault(id, []).append(result)
+    ids = rng.sample([id for id, _ in calls], len(calls))
+    answers = [(id, waiting[id].pop(0)) for id in ids]
+    if made is ChatKimi:
+        asked: list[Any] = [
+            {"name": "look", "args": {"n": result}, "id": id, "type": "tool_call"} for id, result in calls
+        ]
+        return [AIMessage("", tool_calls=asked), *(ToolMessage(result, tool_call_id=id) for id, result in answers)]
+    blocks = [ToolCallBlock(tool_call_id=id, tool_name="look", tool_kwargs={"n": result}) for id, result in calls]
+    return [
+        ChatMessage(role="assistant", blocks=blocks),
+        *(ChatMessage(role="tool", content=result, additional_kwargs={"tool_call_id": id}) for id, result in answers),
+    ]
+
+
 # --- users ---
 
 
@@ -178,7 +300,11 @@ def try_settings(given: Mapping[str, dict[str, Any]], rng: random.Random) -> Non
     made, asking = way_of(rng)
     call = {name: value for name, value in given["call"].items() if name not in ("default_headers", "token_counting")}
     for body in ask(Served(200, [], rng.choice((ANSWER, EVENTS))), made, asking(hello(made), call), **given["own"]):
-        json.loads(body, parse_constant=_refuse)
+        check_json(body)
+
+
+def check_json(body: bytes) -> None:
+    json.loads(body, parse_constant=_refuse)
 
 
 def _refuse(constant: str) -> Any:
@@ -250,7 +376,7 @@ def try_history(messages: list[Any], rng: random.Random) -> None:
         made, asking = way_of(rng)
     before = [_state(message) for message in messages]
     for body in ask(Served(200, [], rng.choice((ANSWER, EVENTS))), made, asking(messages, {})):
-        json.loads(body, parse_constant=_refuse)
+        check_json(body)
     assert [_state(message) for message in messages] == before, "the caller's messages were changed"
 
 

@@ -14,6 +14,7 @@ import re
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from kimi_wire.answers.stream import Delta, StreamState
 from kimi_wire.arguments import parse_arguments, replay_arguments
 from kimi_wire.errors import KimiError, KimiRequestError, KimiStreamError, StreamedError
 from kimi_wire.json_text import strip_fence
-from kimi_wire.requests import Request, ToolNames, ToolPlan
+from kimi_wire.requests import Known, Request, ToolPlan
 from kimi_wire.schema import normalise_schema
 
 PLANS = (
@@ -269,7 +270,7 @@ def fuzz_arguments(data: bytes, rng: random.Random) -> None:
     text = data.decode("utf-8", rng.choice(("replace", "surrogateescape")))
     json.loads(replay_arguments(text))
     strip_fence(text)
-    parse_constrained_call(text, ("look", "find"), ToolNames())
+    parse_constrained_call(text, ("look", "find"), Known())
     with contextlib.suppress(ValueError):
         parse_arguments(text)
 
@@ -341,6 +342,8 @@ def all_targets() -> dict[str, Target]:
     return {
         **TARGETS,
         "served": Target(fuzz_calls.try_served, fuzz_calls.make_served),
+        "packed": Target(fuzz_calls.try_packed, fuzz_calls.make_packed),
+        "repeated ids": Target(fuzz_calls.try_repeated_ids, fuzz_calls.make_repeated_ids),
         "settings": Target(fuzz_calls.try_settings, fuzz_calls.make_settings),
         "history": Target(fuzz_calls.try_history, fuzz_calls.make_history),
     }
@@ -362,13 +365,6 @@ def run(target: str, seed: int, targets: Mapping[str, Target] = TARGETS) -> None
         raise AssertionError(f"{target} {seed}: {type(error).__name__}: {error}: {_shown(data)}") from error
 
 
-def _place(error: BaseException | None) -> str:
-    """The innermost line of ours that an error came through."""
-    frames = traceback.extract_tb(error.__traceback__ if error else None)
-    ours = [f for f in frames if re.search(r"/(kimi_wire|langchain_kimi|llama_index_kimi)/", f.filename)]
-    return f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "-"
-
-
 def _shown(data: object) -> str:
     try:
         return repr(data)
@@ -376,15 +372,23 @@ def _shown(data: object) -> str:
         return f"(an input without a repr: {error})"
 
 
+def _kind_of(target: str, error: AssertionError) -> str:
+    """What was tried, what came of it, and the last line of this project that it passed."""
+    cause = error.__cause__ or error
+    frames = traceback.extract_tb(cause.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename and "/lib/python" not in frame.filename]
+    return f"{target}, {type(cause).__name__} in {Path(own[-1].filename).name}:{own[-1].lineno}"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until the time is up; print how many inputs each target had."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz_wire")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
-    parser.add_argument("--go-on", action="store_true", help="print faults and go on")
+    parser.add_argument("--go-on", action="store_true", help="print each kind of fault once, and go on")
     options = parser.parse_args(arguments)
-    until, seed, faults = time.monotonic() + options.seconds, options.seed, 0
     targets = all_targets()
+    until, seed, faults = time.monotonic() + options.seconds, options.seed, Counter[str]()
     while time.monotonic() < until:
         for target in targets:
             try:
@@ -392,10 +396,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             except AssertionError as error:
                 if not options.go_on:
                     raise
-                faults += 1
-                print(f"{_place(error.__cause__)} {str(error)[:2000]}", flush=True)
+                kind = _kind_of(target, error)
+                faults[kind] += 1
+                if faults[kind] == 1:
+                    print(f"{kind}: {str(error)[:2000]}", flush=True)
         seed += 1
-    last = f"seeds {options.seed} to {seed - 1}; {faults} faults"
+    for kind, count in faults.most_common():
+        print(f"{count} times {kind}")
+    last = f"seeds {options.seed} to {seed - 1}; {sum(faults.values())} faults"
     print(f"{seed - options.seed} inputs for each of {', '.join(targets)}; {last}")
     return 1 if faults else 0
 

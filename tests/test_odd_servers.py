@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
+from kimi_emulator import KimiEmulator, Reply
 from kimi_wire import KimiFiles
 from kimi_wire.errors import KimiError, KimiRateLimitError, KimiResponseError, KimiStatusError
 from kimi_wire.transport import bodies
 from kimi_wire.transport.library import http_library
-from tests.test_odd_answers import WAYS, hear_from
+from langchain_kimi import ChatKimi
+from tests.test_odd_answers import WAYS, ask_langchain, hear_from
 from tests.wire.test_aiohttp import read_request, serving
 
 pytestmark = pytest.mark.both_transports
@@ -72,6 +74,29 @@ def test_bytes_of_a_header_do_not_replace_the_error(adapter: str, way: str, name
     assert error.status_code == 429
     assert error.type == "rate_limit_reached_error"
     assert "no more (HTTP 429" in str(error)
+
+
+@in_all_ways
+async def test_a_cookie_that_cannot_be_sent_does_not_break_the_next_call(kimi: KimiEmulator, way: str) -> None:
+    """The library kept it, and wrote no further request: "'ascii' codec can't encode character"."""
+    chat = ChatKimi(api_key=KEY, base_url=kimi.base_url, max_retries=0)
+    for cookie in ("a=\xff", "\xff", "ok=1", "b=2"):
+        kimi.script(Reply("Hi", headers={"Set-Cookie": cookie}))
+        await ask_langchain(chat, way)
+    assert kimi.requests[-1].headers["cookie"] == "ok=1"
+
+
+@everywhere
+@in_all_ways
+def test_a_redirect_with_such_a_cookie_is_a_typed_error(adapter: str, way: str) -> None:
+    def redirect(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(
+            b"HTTP/1.1 307 No\r\nLocation: /x\r\nSet-Cookie: a=\xff\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        )
+
+    with serving(redirect) as port, pytest.raises(KimiError):
+        asyncio.run(hear_from(f"http://127.0.0.1:{port}/v1", adapter, way, api_key=KEY))
 
 
 def test_an_error_has_the_headers_as_they_were_sent() -> None:

@@ -332,6 +332,23 @@ def test_no_log_at_any_level_shows_them(kimi: KimiEmulator, caplog: pytest.LogCa
         assert_silent(record.getMessage() + repr(record.args))
 
 
+ECHO = {"Msh-Request-Id": f"Bearer {KEY}"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("answer", [Failure(500, headers=ECHO), Reply(body="no", events=["no"], headers=ECHO)])
+def test_a_request_id_that_repeats_the_key_is_not_shown(
+    kimi: KimiEmulator, caplog: pytest.LogCaptureFixture, way: str, answer: Failure | Reply
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="kimi_wire")
+    client = KimiClient(api_key=KEY, base_url=kimi.base_url, max_retries=0)
+    kimi.script(answer)
+    with pytest.raises(KimiError, match=r"Bearer \*\*\*") as caught:
+        ask(client, way)
+    client.close()
+    assert_silent([*traceback.format_exception(caught.value), vars(caught.value), caplog.text])
+
+
 SHOWN = {
     "https://me:pw@example.org/a/b?signature=x#y": "https://example.org/a/b",
     "https://me:p@w@example.org": "https://example.org",

@@ -28,8 +28,11 @@ class Call:
 
     @property
     def path(self) -> str:
-        """The path alone."""
-        return urlsplit(self.record.path).path.rstrip("/")
+        """The path alone; "" where it is none."""
+        try:
+            return urlsplit(self.record.path).path.rstrip("/")
+        except ValueError:
+            return ""
 
     def json(self) -> Any:
         """Read the body as JSON.

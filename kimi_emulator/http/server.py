@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import itertools
 import socket
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 from .. import answering, hosts, rules
 from ..request import ChatRequest, Rejected
@@ -35,6 +37,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], state: State) -> None:
         self.state = state
+        self.name = address[0]  # as its maker calls it
         self.stopped = threading.Event()
         self._connections: set[socket.socket] = set()
         super().__init__(address, _Handler)
@@ -60,6 +63,15 @@ class Server(ThreadingHTTPServer):
         """A client that hangs up is its own business."""
 
 
+def _is_address(host: str) -> bool:
+    """Whether a host is an address; no name of the web can be one."""
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "kimi-emulator"
@@ -79,13 +91,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         state = self.server.state
-        raw = self._read_body()
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.record = RecordedRequest(self.command, self.path, headers, None, raw or b"", peer=self.client_address)
-        state.requests.append(self.record)
+        raw, refusal = b"", None
         try:
-            if raw is None:
-                raise Rejected("Request exceeds the maximum size", status=413)
+            self._check_host()
+            raw = self._read_body()
+        except Rejected as rejected:
+            refusal, self.close_connection = rejected, True
+        self.record = RecordedRequest(self.command, self.path, headers, None, raw, peer=self.client_address)
+        state.requests.add(self.record)
+        try:
+            if refusal:
+                raise refusal
             rules.check_key(headers.get("authorization"), state.keys)
             self._route(Call(state, self.record))
         except Rejected as rejected:
@@ -98,13 +115,38 @@ class _Handler(BaseHTTPRequestHandler):
                 raise
             self._send_json(500, shapes.error_body(f"{type(error).__name__}: {error}", "server_error"))
 
-    def _read_body(self) -> bytes | None:
-        length = int(self.headers.get("Content-Length") or 0)
+    def _check_host(self) -> None:
+        """Let in who asks for this server: a page of the web whose name leads to 127.0.0.1 asks for that name.
+
+        Raises:
+            Rejected: If the connection is the machine's own, and its request for another name than the machine's.
+        """
+        if not ipaddress.ip_address(self.connection.getsockname()[0].partition("%")[0]).is_loopback:
+            return
+        try:
+            asked = urlsplit(f"//{self.headers.get('Host', 'localhost')}").hostname or ""
+        except ValueError:
+            asked = ""
+        known = {"localhost", self.server.name.lower()}
+        if asked not in known and not asked.endswith(".localhost") and not _is_address(asked):
+            raise Rejected("Invalid request: this host is not served here", status=421)
+
+    def _read_body(self) -> bytes:
+        """Read as much as the request says that it has.
+
+        Raises:
+            Rejected: If it does not say so, in one number, or has too much.
+        """
+        if self.headers.get("Transfer-Encoding"):
+            raise Rejected("Invalid request: a Content-Length is required", status=411)
+        lengths = set(self.headers.get_all("Content-Length") or ["0"])
+        length = lengths.pop().strip()
+        if lengths or not (length.isascii() and length.isdigit()):
+            raise Rejected("Invalid request: the Content-Length is not a number")
         form = self.headers.get("Content-Type", "").startswith("multipart/form-data")
-        if length > (MAX_FORM if form else MAX_BODY):
-            self.close_connection = True
-            return None
-        return self.rfile.read(length)
+        if len(length) > 15 or int(length) > (MAX_FORM if form else MAX_BODY):
+            raise Rejected("Request exceeds the maximum size", status=413)
+        return self.rfile.read(int(length))
 
     def _route(self, call: Call) -> None:
         if (self.command, call.path) == ("POST", "/v1/chat/completions"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import html.parser
+import html
 import io
 import re
 import zipfile
@@ -20,34 +20,65 @@ _BLOCKS = frozenset(
 )
 _SILENT = {"script", "style", "template", "head"}
 
+MAX_UNPACKED = 16 * 1024 * 1024
+"""Bytes that a document may unpack to: what unpacks to more is taken for one without text, as a bomb is."""
 
-class _Html(html.parser.HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
+
+# A tag, a comment or a declaration, the end of the text standing for an end that is missing: so each is read once.
+_TAG = re.compile(
+    r"""<(?:!--.*?(?:-->|\Z)|[!?][^>]*|(/?)([a-zA-Z][^\s/>]*)((?:=\s*"[^"]*|=\s*'[^']*|[^>])*))>?""", re.DOTALL
+)
+_RAW_END = re.compile("</(?:script|style)", re.IGNORECASE)
+_SPACES = re.compile(r"\s+")
+
+
+class _TooLarge(Exception):
+    """What a document unpacks to is more than is read."""
+
+
+class _Html:
+    """Reads the text of a page.
+
+    Deliberately absent: the standard library's parser. It looks for the end of each tag from its beginning, so that
+    81 kB of "<a " take it 20 seconds.
+    """
+
+    def __init__(self, page: str) -> None:
+        if len(page) > MAX_UNPACKED:
+            raise _TooLarge
         self.texts: list[str] = []
         self.title = ""
-        self._silent: list[str] = []
         self._in_title = False
+        self._silent = ""  # the outermost element without text of the page's
+        at = 0
+        while found := _TAG.search(page, at):
+            self._take_text(page[at : found.start()])
+            at = found.end()
+            tag = (found[2] or "").lower()
+            if tag in ("script", "style") and not found[1]:
+                end = _RAW_END.search(page, at)
+                at = end.start() if end else len(page)
+            if tag:
+                self._take_tag(tag, ends=bool(found[1]))
+        self._take_text(page[at:])
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        self._in_title = tag == "title"
-        if tag in _SILENT:
-            self._silent.append(tag)
-        elif tag in _BLOCKS:
+    def _take_tag(self, tag: str, *, ends: bool) -> None:
+        self._in_title = tag == "title" and not ends
+        if tag in _BLOCKS:
             self.texts.append("\n")
+        elif ends and tag == self._silent:
+            self._silent = ""
+        elif tag in _SILENT and not ends:
+            self._silent = self._silent or tag
 
-    def handle_endtag(self, tag: str) -> None:
-        self._in_title = False
-        if tag in self._silent:
-            del self._silent[self._silent.index(tag) :]
-        elif tag in _BLOCKS:
-            self.texts.append("\n")
-
-    def handle_data(self, data: str) -> None:
+    def _take_text(self, data: str) -> None:
+        if not data:
+            return
+        text = html.unescape(data)
         if self._in_title:
-            self.title += data.strip()
+            self.title += text.strip()
         elif not self._silent:
-            self.texts.append(re.sub(r"\s+", " ", data))
+            self.texts.append(_SPACES.sub(" ", text))
 
 
 def _lines(text: str) -> str:
@@ -68,9 +99,7 @@ def _decode(data: bytes) -> str:
 
 
 def _from_html(data: bytes) -> tuple[str, str]:
-    reader = _Html()
-    reader.feed(_decode(data))
-    reader.close()
+    reader = _Html(_decode(data))
     return _lines("".join(reader.texts)), reader.title
 
 
@@ -78,53 +107,96 @@ def _from_text(data: bytes) -> tuple[str, str]:
     return _decode(data), ""
 
 
-def _members(data: bytes, pattern: str) -> Iterator[bytes]:
+def _members(data: bytes, pattern: re.Pattern[str]) -> Iterator[bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        names = [name for name in archive.namelist() if re.fullmatch(pattern, name)]
+        names = [name for name in archive.namelist() if pattern.fullmatch(name)]
+        left = MAX_UNPACKED
         for name in sorted(names, key=_natural):
-            yield archive.read(name)
+            # What else a member may be packed by takes memory by what its own head says.
+            if archive.getinfo(name).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise _TooLarge
+            with archive.open(name) as member:
+                text = member.read(left + 1)
+            left -= len(text)
+            if left < 0:
+                raise _TooLarge
+            yield text
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
+_DIGITS = re.compile(r"\d+")
+
+
+def _natural(name: str) -> str:
     """Order `slide10` after `slide9`."""
-    return [(int(digits or 0), text) for text, digits in re.findall(r"(\D+)(\d*)", name)]
+    return _DIGITS.sub(lambda digits: digits[0].rjust(20, "0"), name)
 
 
-def _from_office(pattern: str) -> Callable[[bytes], tuple[str, str]]:
+def _from_office(pattern: re.Pattern[str]) -> Callable[[bytes], tuple[str, str]]:
     """Read the runs of text (`t`) of the paragraphs (`p`; in a table of strings, `si`) of some members."""
 
     def read(data: bytes) -> tuple[str, str]:
-        paragraphs = [
-            "".join(run.text or "" for run in paragraph.iter() if run.tag.endswith("}t"))
-            for member in _members(data, pattern)
-            for paragraph in ElementTree.fromstring(member).iter()
-            if paragraph.tag.endswith(("}p", "}si"))
-        ]
-        return _lines("\n".join(paragraphs)), ""
+        texts: list[str] = []
+        for member in _members(data, pattern):
+            for element in ElementTree.fromstring(member).iter():
+                if element.tag.endswith(("}p", "}si")):
+                    texts.append("\n")
+                elif element.tag.endswith("}t"):
+                    texts.append(element.text or "")
+            texts.append("\n")
+        return _lines("".join(texts)), ""
 
     return read
 
 
+_CHAPTERS = re.compile(r".*\.x?html?")
+_DOCUMENT = re.compile(r"word/document\.xml")
+_SLIDES = re.compile(r"ppt/slides/slide\d+\.xml")
+_STRINGS = re.compile(r"xl/sharedStrings\.xml")
+
+
 def _from_epub(data: bytes) -> tuple[str, str]:
-    chapters = [_from_html(member) for member in _members(data, r".*\.x?html?")]
+    chapters = [_from_html(member) for member in _members(data, _CHAPTERS)]
     return "\n".join(text for text, _ in chapters), next((title for _, title in chapters if title), "")
 
 
-_PDF_STREAM = re.compile(rb"<<(.{0,2000}?)>>\s*stream\r?\n(.*?)\r?\n?endstream", re.DOTALL)
-_PDF_TEXT = re.compile(rb"\((?:[^()\\]|\\.|\([^()]*\))*\)|(?<!\S)(?:T[*dDm]|ET)(?!\S)", re.DOTALL)
+# The end of a string may be missing, so that what follows is not read again from each of its brackets.
+_PDF_TEXT = re.compile(rb"\((?:[^()\\]|\\.|\([^()]*\))*\)?|(?<!\S)(?:T[*dDm]|ET)(?!\S)", re.DOTALL)
 _PDF_ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
+
+
+_PDF_HEAD = 2000  # bytes that are looked at before a stream for what it is
 
 
 def _from_pdf(data: bytes) -> tuple[str, str]:
     """Read the strings of the content streams: those of fonts with an ordinary encoding, plain or deflated."""
     texts: list[str] = []
-    for head, stream in _PDF_STREAM.findall(data):
-        content = zlib.decompressobj().decompress(stream) if b"/FlateDecode" in head else stream
-        if b"BT" not in content or b"/Image" in head:
+    left = MAX_UNPACKED
+    for head, stream in _pdf_streams(data):
+        if b"/Image" in head:
             continue
-        tokens = _PDF_TEXT.findall(content)
-        texts += [_pdf_string(token[1:-1]) if token.startswith(b"(") else "\n" for token in tokens]
+        unpacker = zlib.decompressobj()
+        content = unpacker.decompress(stream, left + 1) if b"/FlateDecode" in head else stream
+        left -= len(content)
+        if left < 0:
+            raise _TooLarge
+        if b"BT" in content:
+            tokens = _PDF_TEXT.findall(content)
+            texts += [_pdf_string(token[1:].removesuffix(b")")) if token.startswith(b"(") else "\n" for token in tokens]
     return _lines("".join(texts)), ""
+
+
+def _pdf_streams(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield what is said of each stream, and the stream, in one pass over the file."""
+    ended = 0
+    while (at := data.find(b"stream", ended)) >= 0:
+        begin = at + len(b"stream")
+        if data[max(at - 20, ended) : at].rstrip().endswith(b">>"):
+            end = data.find(b"endstream", begin)
+            if end < 0:
+                return
+            yield data[max(at - _PDF_HEAD, ended) : at].rpartition(b"obj")[2], data[begin:end].strip(b"\r\n")
+            begin = end + len(b"endstream")
+        ended = begin
 
 
 def _pdf_string(raw: bytes) -> str:
@@ -137,9 +209,9 @@ def _pdf_string(raw: bytes) -> str:
 
 _HTML = {"html": _from_html, "htm": _from_html, "xhtml": _from_html, "svg": _from_html}
 _ARCHIVES = {
-    "docx": _from_office(r"word/document\.xml"),
-    "pptx": _from_office(r"ppt/slides/slide\d+\.xml"),
-    "xlsx": _from_office(r"xl/sharedStrings\.xml"),
+    "docx": _from_office(_DOCUMENT),
+    "pptx": _from_office(_SLIDES),
+    "xlsx": _from_office(_STRINGS),
     "epub": _from_epub,
     "pdf": _from_pdf,
 }
@@ -171,10 +243,13 @@ def extract(filename: str, data: bytes) -> tuple[str, str]:
     """Return a document's text and its title; both are empty where nothing was found.
 
     Pictures would go through optical character recognition, which nothing here can do: every picture is one without
-    text. So are scanned PDFs.
+    text. So are scanned PDFs, and what unpacks to more than `MAX_UNPACKED`.
     """
     try:
         return _READERS[filename.rpartition(".")[2].lower()](data)
-    # zipfile: NotImplementedError for a compression it does not know, RuntimeError for a password.
-    except (zipfile.BadZipFile, ElementTree.ParseError, zlib.error, KeyError, NotImplementedError, RuntimeError):
+    except _TooLarge:
+        return "", ""
+    # zipfile: NotImplementedError for a compression it does not know, RuntimeError for a password; html: ValueError for
+    # a character's number of too many digits.
+    except (zipfile.BadZipFile, ElementTree.ParseError, zlib.error, EOFError, LookupError, RuntimeError, ValueError):
         return "", ""

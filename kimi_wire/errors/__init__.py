@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kimi_wire.errors.classes import (
+    KimiEmptyAnswerError,
     KimiError,
     KimiFormulaError,
     KimiMissingKeyError,
@@ -63,6 +64,7 @@ __all__ = [
     "KimiConnectionError",
     "KimiContentFilterError",
     "KimiContextLengthError",
+    "KimiEmptyAnswerError",
     "KimiError",
     "KimiFormulaError",
     "KimiMissingKeyError",

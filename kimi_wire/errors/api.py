@@ -61,7 +61,7 @@ class KimiContextLengthError(KimiBadRequestError):
 
 
 class KimiContentFilterError(KimiBadRequestError):
-    """HTTP 400: the platform's content filter refused the request."""
+    """The platform's content filter refused the request (HTTP 400), or stopped the answer, of which `partial` came."""
 
 
 class KimiAuthenticationError(KimiStatusError, openai.AuthenticationError):
@@ -258,8 +258,7 @@ def _status_error(response: Any, refusal: Refusal, body: object) -> KimiStatusEr
     request = response.request
     key = str(request.headers.get("authorization") or "").rpartition(" ")[2]
     error_class = _classify(refusal)
-    request_id = parse_request_id(response.headers)
-    request_id = request_id and mask(request_id, key)
+    request_id = mask(parse_request_id(response.headers) or "", key) or None
     details = [f"HTTP {response.status_code}", refusal.type, request_id and f"request id {request_id}"]
     if error_class is KimiContextLengthError:
         hint = CONTEXT_HINT

@@ -11,13 +11,11 @@ from kimi_wire.errors.refusals import mask
 # Newest first; which one a host sends has changed (kimi-cli reads x-trace-id, recordings of 2026 have the first two).
 _REQUEST_ID_HEADERS = ("msh-request-id", "x-request-id", "x-msh-trace-id", "x-trace-id")
 
-_LONGEST_ID = 200
-
 
 def parse_request_id(headers: Mapping[str, str]) -> str | None:
-    """The server's id of a request, from a response's headers; a host that repeats the request puts its key there."""
+    """The server's id of a request, from a response's headers; a proxy may echo anything in one, a key too."""
     found = next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), None)
-    return found and mask(found[:_LONGEST_ID])
+    return mask(found[:1000])[:200] if found else None
 
 
 def attempt_of(request: Any) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import MOONSHOT, Host, host_for, profile_at
 from kimi_wire.json_values import JSON, is_whole
-from kimi_wire.kinds import OBJECTS, check_kind, check_messages
+from kimi_wire.kinds import OBJECTS, TEXT, check_json, check_kind, check_messages
 from kimi_wire.media import REMOTE_IMAGES, MediaPlan, plan_media
 from kimi_wire.profiles import Profile, profile_for
 from kimi_wire.requests.foreign import render_foreign
@@ -17,6 +17,7 @@ from kimi_wire.requests.host_form import place_beginning, render_for_host
 from kimi_wire.requests.known import Known
 from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED, fill_missing_reasoning, render_messages
 from kimi_wire.requests.names import is_builtin
+from kimi_wire.requests.parts import describe_unseen
 from kimi_wire.requests.prefix import add_beginning, check_partial
 from kimi_wire.requests.sampling import check_stops, render_family_sampling, render_limits
 from kimi_wire.requests.thinking import render_thinking
@@ -31,12 +32,15 @@ from kimi_wire.requests.tools import (
 )
 from kimi_wire.settings import Notice, Settings, merge_settings
 
+EMPTY_ANSWERS = ("warn", "retry", "error")
+
 _WORDS = {
     "remote_images": REMOTE_IMAGES,
     "missing_reasoning": MISSING_REASONING,
     "unanswered_tool_calls": UNANSWERED,
+    "empty_answers": EMPTY_ANSWERS,
 }
-"""What a setting may be that says how a conversation is treated."""
+"""What a setting may be that says how a conversation, or its answer, is treated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Request:
         continuable: An answer that stopped early can be taken up in Partial Mode.
         continue_on_length: How often that may happen to an answer cut by its token limit.
         resume_streams: How often that may happen to a stream that broke off.
+        empty_answers: What to do about an answer with neither text nor a tool call.
         media: What is to be fetched and uploaded before it is sent; None where there is nothing.
         host: Where it goes; what goes on with it is rendered alike.
     """
@@ -62,6 +67,7 @@ class Request:
     continuable: bool = False
     continue_on_length: int = 0
     resume_streams: int = 0
+    empty_answers: str = "warn"
     media: MediaPlan | None = None
     host: Host = MOONSHOT
 
@@ -94,7 +100,7 @@ def render_request(
     check_messages(messages, kimi=profile.is_kimi)
     found = list(notices)
     for name, words in _WORDS.items():
-        if (value := getattr(settings, name)) not in words:
+        if (value := getattr(settings, name)) not in words and value is not None:
             raise KimiRequestError(f"{name}={value!r} is not one of {', '.join(words)}.")
     if profile.is_kimi:
         body, plan = _render_kimi(settings, messages, profile, host, stream, found)
@@ -118,6 +124,7 @@ def render_request(
         continuable=continuable and body.get("n") in (None, 1),  # a continuation would go on with the first answer
         continue_on_length=settings.continue_on_length,
         resume_streams=settings.resume_streams,
+        empty_answers=settings.empty_answers,
         media=media,
         host=host,
     )
@@ -136,30 +143,37 @@ def _render_kimi(
     tools = render_tools(settings.tools or (), profile, known.names)
     _check_builtin(tools, host)
     web = ("http://", "https://") if settings.remote_images == "download" else ()
+    seen, unseen = describe_unseen(messages, profile)
+    if unseen:
+        message = f"{settings.model} does not take {', '.join(unseen)}; words say what was there."
+        notices.append(Notice("pictures", message))
     conversation = render_messages(
-        messages,
+        seen,
         profile,
         unanswered_tool_calls=settings.unanswered_tool_calls,
         media_urls=(*host.media_urls, *web),
         known=known,
+        notices=notices,
     )
     plan = _plan_tools(settings, tools, conversation, profile, known, notices)
-    thinking, thinks = render_thinking(settings, profile, host, off=plan.thinking_off, notices=notices)
+    thinking = render_thinking(settings, profile, host, off=plan.thinking_off, notices=notices)
     response_format = plan.response_format or _render_format(settings.response_format)
 
-    if thinks and profile.needs_reasoning:
-        conversation = fill_missing_reasoning(conversation, settings.missing_reasoning)
-    conversation = add_beginning(render_for_host(conversation, profile, host), settings, notices)
+    conversation = add_beginning(conversation, settings, notices)
     check_partial(conversation, profile, response_format)
+    policy = settings.missing_reasoning or ("placeholder" if profile.needs_reasoning else "omit")
+    if thinking.on:
+        conversation = fill_missing_reasoning(conversation, policy, preserved=thinking.preserved)
+    conversation = render_for_host(conversation, profile, host)
 
     limits = render_limits(settings, host.cap)
     check_stops(limits.get("stop", ()))
     body: JSON = {
         "model": settings.model,
         "messages": conversation,
-        **thinking,
+        **thinking.fields,
         **limits,
-        **render_family_sampling(settings, profile, thinks, stream, notices),
+        **render_family_sampling(settings, profile, thinking.on, stream, notices),
         **plan.fields,
         **_render_parallel(settings, host, notices),
     }
@@ -254,10 +268,12 @@ def _render_format(response_format: Mapping[str, Any] | None) -> JSON | None:
     if not response_format:
         return None
     described = response_format.get("json_schema")
+    check_kind("type of response_format", response_format.get("type", ""), TEXT)
     if response_format.get("type") != "json_schema":
         return dict(response_format)
     if not isinstance(described, Mapping) or not isinstance(described.get("schema"), Mapping):
         raise KimiRequestError("A response_format of type json_schema needs {'json_schema': {'schema': {...}}}.")
+    check_kind("name of response_format", described.get("name", ""), TEXT)
     schema = render_schema(described["schema"], "response_format")
     return {**response_format, "json_schema": {"name": "answer", "strict": True, **described, "schema": schema}}
 
@@ -280,5 +296,6 @@ def check_settings(base: Mapping[str, Any], base_url: str = "") -> None:
         KimiRequestError: A setting is wrong for the model, or `strict` is set and one would be left out.
     """
     settings, notices = merge_settings(base, {})
+    check_json("extra_body", settings.extra_body)  # tracers write the fields of an object, and do not end in a circle
     conversation = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
     render_request(settings, conversation, stream=False, notices=notices, base_url=base_url)

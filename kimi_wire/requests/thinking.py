@@ -8,18 +8,34 @@ kimi-k3, where probes and documentation contradict each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import Host, Wish
 from kimi_wire.json_values import JSON
+from kimi_wire.kinds import shown
 from kimi_wire.profiles import Preserve, Profile, Thinking
 from kimi_wire.settings import Notice, Settings
 
 
+@dataclass(frozen=True, slots=True)
+class ThinkingPlan:
+    """What is asked of the thinking, and what comes of it.
+
+    Attributes:
+        fields: Fields of the body.
+        on: The model will think.
+        preserved: The model is shown the reasoning of every earlier message (`thinking.keep`).
+    """
+
+    fields: JSON
+    on: bool
+    preserved: bool
+
+
 def render_thinking(
     settings: Settings, profile: Profile, host: Host, *, off: bool, notices: list[Notice]
-) -> tuple[JSON, bool]:
+) -> ThinkingPlan:
     """Render what is asked of the thinking.
 
     Args:
@@ -29,8 +45,6 @@ def render_thinking(
         off: Thinking has to be switched off for this call.
         notices: Gets a notice for each setting that is left out.
 
-    Returns:
-        Fields of the body, and whether the model will think.
     """
     wish = _wish(settings, profile, host, off, notices)
     unsaid = list(_unsaid(wish, host.thinking))
@@ -38,8 +52,13 @@ def render_thinking(
         message = f"{host.name} has no form for {name}={getattr(settings, name)!r} here; it is left out."
         notices.append(Notice(name, message))
     raw = (settings.extra_body or {}).get("thinking")
-    stops = raw.get("type") == "disabled" if isinstance(raw, Mapping) else wish.on is False and "thinking" not in unsaid
-    return host.thinking(wish), profile.can_think and not stops
+    if isinstance(raw, Mapping):
+        stops, keeps = raw.get("type") == "disabled", raw.get("keep") == "all"
+    else:
+        stops = wish.on is False and "thinking" not in unsaid
+        keeps = wish.keep and "preserve_thinking" not in unsaid
+    on = profile.can_think and not stops
+    return ThinkingPlan(host.thinking(wish), on, on and (keeps or wish.always))
 
 
 def _wish(settings: Settings, profile: Profile, host: Host, off: bool, notices: list[Notice]) -> Wish:
@@ -78,7 +97,7 @@ def _check_effort(settings: Settings, profile: Profile, notices: list[Notice]) -
             + ("thinking=True or False." if profile.thinking is Thinking.SWITCHABLE else "no such setting.")
         )
     if effort not in profile.efforts:
-        raise KimiRequestError(f"reasoning_effort={effort!r} is not one of {', '.join(profile.efforts)}.")
+        raise KimiRequestError(f"reasoning_effort={shown(effort)} is not one of {', '.join(profile.efforts)}.")
     return effort
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import JSON
-from kimi_wire.kinds import shown
+from kimi_wire.kinds import OBJECT, SWITCH, TEXT, check_kind, shown
 from kimi_wire.profiles import ForcedChoice, Profile, Thinking
 from kimi_wire.requests.known import Known
 from kimi_wire.requests.names import ToolNames, is_builtin, is_legible
@@ -19,6 +19,8 @@ from kimi_wire.schema import normalise_schema
 _LEGAL_NAMES = ToolNames()
 
 MAX_TOOLS = 128  # https://platform.kimi.ai/docs/api/chat: "tools ... at most 128 functions"
+
+_DECLARED = {"description": TEXT, "parameters": OBJECT, "strict": SWITCH}
 
 WEB_SEARCH = "$web_search"
 """Moonshot's web search, which runs on the server: the caller answers its calls with their own arguments
@@ -170,6 +172,9 @@ def _render_tool(tool: Mapping[str, Any], names: ToolNames) -> JSON:
         raise KimiRequestError(f"{name!r} is not a tool name Kimi takes for a function; declare {web_search_tool()}.")
     if not isinstance(name, str) or not name:
         raise KimiRequestError(f"{name!r} is not a tool name Kimi takes; every tool needs one.")
+    for key, fields in _DECLARED.items():
+        if function.get(key) is not None:
+            check_kind(f"{key} of the tool {name!r}", function[key], fields)
     # "tools.function.parameters.type is required and must be "object"" (MiqroForge#1165).
     parameters = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
     rendered = {**function, "name": names.sent(name), "parameters": render_schema(parameters, f"tool {name}")}

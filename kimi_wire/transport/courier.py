@@ -48,10 +48,12 @@ class Courier:
         while True:
             try:
                 response = self._client.send(request, **{**arguments, "follow_redirects": False, "stream": True})
+                forget_odd_cookies(self._client, response)
                 following = next_hop(request, response) if hops < _MAX_REDIRECTS else None
                 if following is None and not is_stream(response, arguments):
                     bodies.read(response)
             except Exception as error:
+                forget_odd_cookies(self._client, None)
                 failure = name_failure(error, request)
                 log_attempt(request, type(failure).__name__)
                 raise failure from error.__cause__
@@ -71,10 +73,12 @@ class Courier:
         while True:
             try:
                 response = await self._client.send(request, **{**arguments, "follow_redirects": False, "stream": True})
+                forget_odd_cookies(self._client, response)
                 following = next_hop(request, response) if hops < _MAX_REDIRECTS else None
                 if following is None and not is_stream(response, arguments):
                     await bodies.aread(response)
             except Exception as error:
+                forget_odd_cookies(self._client, None)
                 failure = name_failure(error, request)
                 log_attempt(request, type(failure).__name__)
                 raise failure from error.__cause__
@@ -89,6 +93,20 @@ class Courier:
         return response
 
 
+def forget_odd_cookies(client: Any, response: Any) -> None:
+    """Have a client forget cookies that no request can carry, if a response (None: some response) has set such.
+
+    The library keeps them, and then fails to write every later request: "'ascii' codec can't encode character".
+    """
+    if response is None or any(
+        name.lower() == b"set-cookie" and not value.isascii() for name, value in response.headers.raw
+    ):
+        jar = client.cookies.jar
+        for cookie in list(jar):
+            if not f"{cookie.name}{cookie.value}".isascii():
+                jar.clear(cookie.domain, cookie.path, cookie.name)
+
+
 def name_failure(error: Exception, request: Any) -> Exception:
     """The HTTP library's error for what happened.
 
@@ -96,11 +114,14 @@ def name_failure(error: Exception, request: Any) -> Exception:
     their table, aiohttp's `ClientConnectionError` comes first, and covers the others. Its `ClientResponseError` (an
     answer that is no HTTP) is not in it; the SDK lets that through, with the request's headers in its repr.
     """
+    http: Any = importlib.import_module(_library(request))
+    if isinstance(error, UnicodeError):  # the library wrote the request that a redirect asks for, with an odd cookie
+        unsendable: Exception = http.RemoteProtocolError("a cookie of the answer cannot be sent", request=request)
+        return unsendable
     origin = error.__cause__ if type(error).__name__ == "ConnectTimeout" else error
     kinds = [base.__name__ for base in type(origin).__mro__ if base.__module__.partition(".")[0] == "aiohttp"]
     if not kinds or isinstance(origin, asyncio.TimeoutError):
         return error
-    http: Any = importlib.import_module(_library(request))
     kind = http.ConnectError if "ClientConnectorError" in kinds else http.ReadError
     failure: Exception = kind(str(origin) or kinds[0], request=request)
     return failure

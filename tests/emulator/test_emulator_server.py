@@ -92,7 +92,7 @@ def test_requests_are_recorded(kimi: KimiEmulator, ask: Callable[..., Any]) -> N
     ask("Hello")
     first, second, third = kimi.requests
     assert (first.method, first.path, first.status, first.error) == ("POST", "/v1/chat/completions", 200, None)
-    assert first.headers["authorization"] == "Bearer sk-test"
+    assert first.had_key("sk-test")
     assert json.loads(first.raw) == first.body == HELLO
     assert (third.status, third.error, third.rejected) == (400, "no", False)
     assert kimi.rejections == [second]

@@ -163,7 +163,7 @@ async def test_broken_arguments_are_invalid_calls_and_nothing_is_made_up(
         assert [call["id"] for call in message.tool_calls] == ["good:1"]
         (broken,) = message.invalid_tool_calls
         assert (broken["id"], broken["name"]) == ("bad:0", "get_weather")
-        assert (broken["args"] or "").startswith(arguments)
+        assert broken["args"] == arguments
 
 
 async def test_a_broken_call_can_be_answered(kimi: KimiEmulator, make: Any) -> None:
@@ -314,7 +314,7 @@ async def test_bad_calls_raise_before_anything_is_sent(kimi: KimiEmulator, make:
     bad: list[tuple[Any, dict[str, Any], str]] = [
         ([], {}, "no messages"),
         ("hi", {"temprature": 1}, "Did you mean"),
-        ("hi", {"tools": [{"type": "function", "function": {"name": "a.b"}}]}, "tool name"),
+        ("hi", {"tools": [{"type": "function", "function": {"name": ""}}]}, "every tool needs one"),
         ([HumanMessage("hi"), ToolMessage("x", tool_call_id="nobody")], {}, "'nobody'"),
         (
             [HumanMessage("hi"), AIMessage("", tool_calls=[{"name": "f", "args": {}, "id": "f:0"}])],
@@ -413,7 +413,7 @@ def test_nothing_of_openais_environment_is_sent(kimi: KimiEmulator, make: Any, m
     asyncio.run(model.ainvoke("hi"))
     for request in kimi.requests:
         assert "leak" not in str(request.headers)
-        assert request.headers["authorization"] == f"Bearer {SECRET}"
+        assert request.had_key(SECRET)
 
 
 def test_profiles_tell_agents_the_truth(make: Any) -> None:

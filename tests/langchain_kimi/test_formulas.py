@@ -140,7 +140,7 @@ def test_the_environment_is_asked(kimi: KimiEmulator, monkeypatch: pytest.Monkey
     monkeypatch.setenv("KIMI_BASE_URL", kimi.base_url)
     kit = KimiFormulaToolkit(uris=["moonshot/date:latest"])
     assert kit.get_tools()[0].invoke({"format": "%Z"}) == "UTC"
-    assert kimi.requests[-1].headers["authorization"] == f"Bearer {SECRET}"
+    assert kimi.requests[-1].had_key(SECRET)
     kit.close()
 
 

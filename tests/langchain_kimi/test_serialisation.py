@@ -103,7 +103,7 @@ def test_pickling_leaves_the_key_behind(kimi: KimiEmulator, monkeypatch: pytest.
     read = pickle.loads(written)
     assert (read.model_name, read.base_url) == ("kimi-k2.6", kimi.base_url)
     assert read.invoke("What is 12*7?").content
-    assert kimi.requests[-1].headers["authorization"] == "Bearer sk-worker"
+    assert kimi.requests[-1].had_key("sk-worker")
 
 
 REASONING = 'First «line»\n\tsecond  line \U0001f319 \\ "quoted" \u2028 end '

@@ -124,7 +124,8 @@ def test_in_worker_processes(folder: Path, make: Any, monkeypatch: pytest.Monkey
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-of-the-environment")
     documents = directory(folder, make()).load_data(num_workers=2)
     assert {document.metadata["file_name"] for document in documents} == set(TEXTS)
-    assert {request.headers["authorization"] for request in kimi.requests} == {"Bearer sk-of-the-environment"}
+    assert kimi.requests
+    assert all(request.had_key("sk-of-the-environment") for request in kimi.requests)
 
 
 def test_over_another_file_system(make: Any, read: Any) -> None:
@@ -182,7 +183,7 @@ def test_a_pickle_takes_the_key_of_where_it_is_opened(
         again.load_data(folder / "moon.txt")
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-later")
     assert again.load_data(folder / "moon.txt")
-    assert kimi.requests[-1].headers["authorization"] == "Bearer sk-later"
+    assert kimi.requests[-1].had_key("sk-later")
     again._connected().close()
 
 

@@ -139,7 +139,7 @@ def test_no_key_is_written_anywhere(kimi: KimiEmulator, monkeypatch: pytest.Monk
     made = KimiFormulaToolSpec(uris=["moonshot/date:latest"], base_url=kimi.base_url)
     (tool,) = made.to_tool_list()
     assert tool(format="%Z").content == "UTC"
-    assert kimi.requests[-1].headers["authorization"] == f"Bearer {KEY}"
+    assert kimi.requests[-1].had_key(KEY)
     assert not [text for text in (repr(made), repr(tool), repr(tool.metadata), repr(made._formulas)) if KEY in text]
     with pytest.raises(TypeError):
         pickle.dumps(tool)

@@ -132,7 +132,7 @@ def test_a_pickle_takes_the_environments_key(kimi: KimiEmulator, llm: Make, monk
     copied = pickle.loads(stored)
     assert copied.to_dict() == model.to_dict()
     assert copied.complete("Hello").text
-    assert kimi.requests[-1].headers["authorization"] == "Bearer sk-from-environment"
+    assert kimi.requests[-1].had_key("sk-from-environment")
     copied._client.close()
 
 
@@ -182,7 +182,7 @@ def test_fields_can_be_assigned_to(kimi: KimiEmulator, llm: Make) -> None:
     model.default_headers["X-One"] = "2"
     model.max_tokens = 77
     model.complete("Hello")
-    assert kimi.requests[-1].headers["authorization"] == "Bearer sk-other"
+    assert kimi.requests[-1].had_key("sk-other")
     assert kimi.requests[-1].headers["x-one"] == "2"
     assert kimi.requests[-1].body["max_completion_tokens"] == 77
     copied = model.model_copy(update={"model": "kimi-k2.6"})

@@ -160,7 +160,7 @@ def test_openai_variables_never_reach_the_server(
     assert len(kimi.requests) == 2
     for request in kimi.requests:
         assert "secret" not in str(request.headers)
-        assert request.headers["authorization"] == "Bearer sk-test-0123456789"
+        assert request.had_key("sk-test-0123456789")
 
 
 def test_a_wrong_key_is_an_error_that_says_where_to_look(kimi: KimiEmulator, llm: Make) -> None:

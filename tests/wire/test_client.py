@@ -116,7 +116,7 @@ def test_nothing_of_openais_environment_is_sent(kimi: KimiEmulator, monkeypatch:
     client = KimiClient(api_key=SECRET, base_url=kimi.base_url, default_headers={"X-Mine": "yes"})
     ask(client, way, headers={"X-Call": "too"})
     headers = kimi.requests[-1].headers
-    assert headers["authorization"] == f"Bearer {SECRET}"
+    assert kimi.requests[-1].had_key(SECRET)
     assert (headers["x-mine"], headers["x-call"]) == ("yes", "too")
     assert not [name for name, value in headers.items() if "leak" in value or name.startswith("openai-")]
 

@@ -73,6 +73,31 @@ def test_addresses_tell_the_dialect() -> None:
     assert host_for("vllm", "https://api.moonshot.ai/v1").name == "vllm"
 
 
+@pytest.mark.parametrize("content", [None, "", " ", [], [{"type": "text", "text": ""}], ...])
+@pytest.mark.parametrize("model", ["kimi-k3", "kimi-k2.6", "gpt-5"])
+def test_an_answer_without_text_says_so_everywhere_but_on_moonshots_platform(model: str, content: Any) -> None:
+    blank = {} if content is ... else {"content": content}
+    history = [*HELLO, *answered("a", **blank), *HELLO]
+    before = copy.deepcopy(history)
+    for dialect, base_url, null in [
+        ("moonshot", "", False),
+        ("moonshot", "http://localhost:4000", False),
+        ("auto", "", False),
+        ("auto", "https://api.moonshot.cn/v1", False),
+        *(("auto", f"http://{place}:4000/v1", False) for place in ("localhost", "127.0.0.1", "[::1]")),
+        ("auto", "http://litellm:4000", True),
+        ("auto", "https://api.moonshot.ai.example.com/v1", True),
+        *((name, "", True) for name in HOSTS if name != "moonshot"),
+    ]:
+        settings, _ = merge_settings({"model": model, "dialect": dialect}, {})
+        sent = render_request(settings, history, stream=False, base_url=base_url).body["messages"][1]
+        if model == "gpt-5" and "content" in history[1]:  # another vendor's model is sent what the caller gives
+            assert sent["content"] == content
+        else:
+            assert sent.get("content", "absent") == (None if null else "absent"), (dialect, base_url)
+    assert history == before
+
+
 @pytest.mark.parametrize("dialect", ["vLLM", "", None, ["vllm"], 1])
 def test_unknown_dialects_are_refused(dialect: Any) -> None:
     with pytest.raises(KimiRequestError, match=r"is not one of auto, moonshot, vllm, sglang, openrouter"):

@@ -1,0 +1,187 @@
+"""The emulator as a server among hostile clients: what it bounds, blanks and refuses."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import socket
+import time
+import tracemalloc
+import zipfile
+import zlib
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from kimi_emulator import KimiEmulator, RecordedRequest
+from kimi_emulator.scripting import RequestLog
+from kimi_emulator.services import extraction
+from kimi_emulator.services.extraction import extract
+
+Send = Callable[..., Any]
+HELLO = json.dumps({"model": "kimi-k3", "messages": [{"role": "user", "content": "Hello"}]}).encode()
+SECRET = "sk-secret-0123456789"
+
+
+def speak(kimi: KimiEmulator, *headers: str, body: bytes = b"", path: str = "/v1/models", host: str = "") -> int:
+    """Send headers of one's own, and give the status of the answer."""
+    url = urlsplit(kimi.base_url)
+    lines = [f"{'POST' if body else 'GET'} {path} HTTP/1.1", f"Host: {host or url.netloc}", *headers]
+    with socket.create_connection((url.hostname, url.port or 0), timeout=10) as connection:
+        connection.sendall("\r\n".join([*lines, "Authorization: Bearer sk-test", "", ""]).encode("latin-1") + body)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        response.read()
+        return response.status
+
+
+# --- who asks, and how much is to be read ---
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil", "[", "@"]
+)
+def test_a_page_of_the_web_that_leads_here_is_refused(kimi: KimiEmulator, host: str) -> None:
+    assert speak(kimi, host=host) == 421
+    assert kimi.requests[-1].rejected
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:9", "kimi.localhost", "192.168.0.7:8000"]
+)
+def test_the_machine_itself_is_let_in(kimi: KimiEmulator, host: str) -> None:
+    assert speak(kimi, host=host) == 200
+
+
+@pytest.mark.parametrize("length", ["-1", "+5", "5.0", "x", "", "٣", "1_0", "0x5"])
+def test_a_length_that_is_no_number_is_refused(kimi: KimiEmulator, length: str) -> None:
+    header = f"Content-Length: {length}".encode().decode("latin-1")
+    assert speak(kimi, header, body=HELLO, path="/v1/chat/completions") == 400
+
+
+@pytest.mark.parametrize("length", ["9" * 20, "9" * 5000])
+def test_a_length_of_many_digits_is_too_much(kimi: KimiEmulator, length: str) -> None:
+    assert speak(kimi, f"Content-Length: {length}", body=HELLO, path="/v1/chat/completions") == 413
+
+
+def test_two_lengths_are_none(kimi: KimiEmulator) -> None:
+    headers = ("Content-Length: 5", f"Content-Length: {len(HELLO)}")
+    assert speak(kimi, *headers, body=HELLO, path="/v1/chat/completions") == 400
+
+
+def test_a_body_in_chunks_is_not_taken_for_the_next_request(kimi: KimiEmulator) -> None:
+    smuggled = b"0\r\n\r\nGET /v1/models HTTP/1.1\r\n\r\n"
+    assert speak(kimi, "Transfer-Encoding: chunked", body=smuggled, path="/v1/chat/completions") == 411
+    assert len(kimi.requests) == 1
+
+
+@pytest.mark.parametrize("path", ["//[", "http://[/v1/models", "*", "/v1/models/%"])
+def test_paths_that_are_none_are_not_found(kimi: KimiEmulator, path: str) -> None:
+    assert speak(kimi, path=path) == 404
+
+
+# --- the log ---
+
+
+def test_the_log_has_no_key(kimi: KimiEmulator, http_send: Send) -> None:
+    http_send(kimi, json.loads(HELLO), key=SECRET)
+    (request,) = kimi.requests
+    assert SECRET not in repr(vars(request)) + repr(request) + repr(kimi.requests)
+    assert request.headers["authorization"] == "Bearer ***"
+    assert request.had_key(SECRET)
+    assert not request.had_key("")
+    assert not request.had_key(SECRET[:-1])
+
+
+def test_what_a_failed_assertion_prints_is_short_and_has_no_headers() -> None:
+    headers = {"x-api-key": SECRET, "proxy-authorization": f"Basic {SECRET}", "authorization": SECRET}
+    request = RecordedRequest("POST", "/v1/x", headers, {"a": "b" * 100_000}, b"c" * 100_000, status=200)
+    assert SECRET not in repr(request)
+    assert len(repr(request)) < 300
+    assert {name for name, value in request.headers.items() if SECRET in value} == {"x-api-key"}
+    assert headers["authorization"] == SECRET, "the caller's are not changed"
+
+
+def test_the_log_forgets_the_oldest() -> None:
+    log = RequestLog()
+    log.most = 10_000
+    for size in (10, 4000, 3000, 50_000, 10):
+        log.add(RecordedRequest("GET", "/", {}, None, b"x" * size))
+    assert [len(request.raw) for request in log] == [10]
+    log.add(RecordedRequest("GET", "/", {}, None, b"x" * 500_000))
+    assert [len(request.raw) for request in log] == [500_000], "the newest is kept"
+    log.clear()
+    log.add(RecordedRequest("GET", "/", {}, None, b""))
+    assert len(log) == 1
+
+
+# --- documents ---
+
+
+def zipped(name: str, data: bytes, packing: int = zipfile.ZIP_DEFLATED) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", packing) as archive:
+        archive.writestr(name, data)
+    return target.getvalue()
+
+
+def pdf(content: bytes, head: bytes = b"") -> bytes:
+    return b"<<" + head + b">>stream\n" + content + b"\nendstream"
+
+
+STEEP = {
+    "tag.html": b"<a " * 27_000,
+    "quote.html": b"<a ='" * 20_000,
+    "comment.html": b"<!--" * 20_000,
+    "silent.html": b"<head></script>" * 10_000,
+    "number.html": b"<p>&#" + b"9" * 5000,
+    "heads.pdf": b"<<" * 20_000,
+    "streams.pdf": b"<<>>stream\n" * 4000,
+    "open.pdf": pdf(b"BT " + b"(" * 20_000),
+    "escaped.pdf": pdf(b"BT " + rb"(\(" * 20_000),
+    "nested.docx": zipped("word/document.xml", b'<w xmlns="u">' + b"<p>" * 20_000 + b"</p>" * 20_000 + b"</w>"),
+}
+
+
+@pytest.mark.parametrize("filename", STEEP)
+def test_a_document_is_read_once_over(filename: str) -> None:
+    """Each took 20 seconds and more, in which nobody else was answered."""
+    begun = time.thread_time()
+    extract(filename, STEEP[filename])
+    assert time.thread_time() - begun < 2.0
+
+
+BOMBS = {
+    "one.docx": zipped("word/document.xml", b"<w>" + b" " * 300_000 + b"</w>"),
+    "one.epub": zipped("a.html", b"<p>x</p>" + b" " * 300_000),
+    "one.pdf": pdf(zlib.compress(b"BT (x) ET" + b" " * 300_000), b"/FlateDecode"),
+    "many.pdf": pdf(zlib.compress(b"BT (x) ET" + b" " * 90_000), b"/FlateDecode") * 3,
+    "one.html": b"<p>x</p>" + b" " * 300_000,
+    "odd.docx": zipped("word/document.xml", b'<w xmlns="u"><t>x</t></w>', zipfile.ZIP_LZMA),
+}
+
+
+@pytest.mark.parametrize("filename", BOMBS)
+def test_what_unpacks_to_too_much_has_no_text(filename: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extraction, "MAX_UNPACKED", 200_000)
+    assert extract(filename, BOMBS[filename]) == ("", "")
+
+
+def test_what_is_unpacked_is_not_kept() -> None:
+    bomb = pdf(zlib.compress(b"BT" + b" " * 60_000_000), b"/FlateDecode")
+    tracemalloc.start()
+    try:
+        extract("a.pdf", bomb)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * extraction.MAX_UNPACKED
+
+
+def test_ends_that_are_missing_lose_no_text() -> None:
+    assert extract("a.html", b"<p>one<br/>two<i title='a>b'>three</i><a href=\"x") == ("one\ntwothree", "")
+    assert extract("b.html", b"a < b <3 &lt; c<script>if (a<b) x()</script>d<!-- > -->e") == ("a < b <3 < cde", "")
+    assert extract("a.pdf", pdf(b"BT (one) Tj T* (two"))[0] == "one\ntwo"
