@@ -213,13 +213,11 @@ class RecordedRequest:
     error: str | None = None
     rejected: bool = False
     peer: tuple[str, int] = ("", 0)
-    _key: bytes = field(default=b"", init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Blank the key."""
         given = self.headers.get("authorization", "")
-        if given:
-            self._key = _digest(given.partition(" ")[2])
+        self._key = _digest(given.partition(" ")[2]) if given else b""
         for name in _SECRET_HEADERS & self.headers.keys():
             scheme, space, _ = self.headers[name].partition(" ")
             self.headers = {**self.headers, name: f"{scheme} ***" if space else "***"}
@@ -229,6 +227,9 @@ class RecordedRequest:
 
         Args:
             key: The key, without ``Bearer``.
+
+        Returns:
+            True for the very key alone.
         """
         return hmac.compare_digest(self._key, _digest(key))
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import math
-import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import is_whole
+from kimi_wire.json_values import shown as shown  # in errors of what is refused here
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,17 @@ class Kind:
     fits: Callable[[Any], bool]
 
 
+_LARGEST = 2**63 - 1
+"""Servers hold whole numbers in 64 bits, and Python writes none of more than 4,300 digits."""
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number; True and False are none."""
-    return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+    return _is_count(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_count(value: Any, at_least: int = -_LARGEST) -> bool:
+    return is_whole(value, at_least=at_least) and value <= _LARGEST
 
 
 def _is_text(value: Any) -> bool:
@@ -66,12 +74,12 @@ def _is_timeout(value: Any) -> bool:
 TEXT = Kind("text", _is_text)
 TEXTS = Kind("a text or a list of texts", _is_texts)
 SWITCH = Kind("True or False", lambda value: isinstance(value, bool))
-COUNT = Kind("a whole number", is_whole)
-NUMBER = Kind("a number", is_number)
+COUNT = Kind("a whole number of 64 bits", _is_count)
+NUMBER = Kind("a finite number", is_number)
 OBJECT = Kind("a dict whose keys are texts", _is_object)
 OBJECTS = Kind("a list of dicts", _are_objects)
 TIMEOUT = Kind("a number of seconds, or an httpx.Timeout", _is_timeout)
-RETRIES = Kind("a whole number of at least 0", lambda value: is_whole(value, at_least=0))
+RETRIES = Kind("a whole number of at least 0", lambda value: _is_count(value, at_least=0))
 
 _OPTIONS: Mapping[str, Kind] = {
     "timeout": TIMEOUT,
@@ -112,14 +120,6 @@ def check_options(given: Mapping[str, Any]) -> None:
     for name, kind in _OPTIONS.items():
         if (value := given.get(name)) is not None:
             check_kind(name, value, kind)
-
-
-def shown(value: Any) -> str:
-    """A value in an error's text, of whatever depth and length."""
-    try:
-        return reprlib.repr(value)
-    except Exception:  # a number of more digits than Python writes; a repr of the caller's that fails
-        return f"(a {type(value).__name__})"
 
 
 _NOTHING = type(None)

@@ -108,7 +108,7 @@ def _render_dynamic_tools(tools: Any, content: str | list[JSON]) -> JSON:
     Given as dicts they survive every memory; tools and functions are taken as well.
     """
     if not isinstance(tools, (list, tuple)):
-        raise KimiRequestError(f"additional_kwargs['tools'] of a message must be a list of tools, not {tools!r}.")
+        raise KimiRequestError(f"additional_kwargs['tools'] of a message must be a list of tools, not {shown(tools)}.")
     return {"content": content or None, "tools": [render_tool(tool) for tool in tools]}
 
 
@@ -187,8 +187,12 @@ def _render_calls(message: ChatMessage) -> list[JSON]:
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     if not blocks:
         return [_render_listed(call) for call in listed]
-    marks = {str(call.get("id")): call for call in map(mapping, listed)}
-    return [_render_call(block, marks.get(str(block.tool_call_id)) or {}) for block in blocks]
+    marks = {id: call for call in map(mapping, listed) if isinstance(id := call.get("id"), (str, type(None)))}
+    return [_render_call(block, _mark_of(block.tool_call_id, marks)) for block in blocks]
+
+
+def _mark_of(id: Any, marks: Mapping[str | None, Mapping[str, Any]]) -> Mapping[str, Any]:
+    return marks.get(id, {}) if isinstance(id, (str, type(None))) else {}
 
 
 def _render_call(block: ToolCallBlock, mark: Mapping[str, Any]) -> JSON:

@@ -300,6 +300,11 @@ _GIVEN = 0
 """The index of the answer whose deltas are given. The others are in the whole: mixed, they would be none."""
 
 
+def _in_order(index: int) -> tuple[bool, int]:
+    """The order of a stream's answers: the one whose deltas are given is the first, whatever else a host counts."""
+    return index != _GIVEN, index
+
+
 def _error_in(data: bytes) -> Any:
     """What the data of an `event: error` says; text where it is no JSON."""
     event = read_object(data)
@@ -355,7 +360,7 @@ class StreamState:
 
     def partial(self) -> Choice:
         """What has arrived so far, of the first answer."""
-        return self._choices[min(self._choices)].partial() if self._choices else Choice()
+        return self._choices[min(self._choices, key=_in_order)].partial() if self._choices else Choice()
 
     def finish(self) -> Iterator[Delta | Completion]:
         """End the stream.
@@ -374,7 +379,7 @@ class StreamState:
         if not (self.done and self._choices) or not INTERRUPTED.isdisjoint(reasons):
             raise self._broken_off(reasons, bytes(self._decoder.unread) or b"\n".join(last))
         choices: list[Choice] = []
-        for index in sorted(self._choices):
+        for index in sorted(self._choices, key=_in_order):
             late, choice = self._choices[index].end(self.request_id)
             if not choices and index != _GIVEN:  # a host that counts from 1
                 late = _whole_delta(choice)
