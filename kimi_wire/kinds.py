@@ -144,6 +144,9 @@ _FUNCTION: Mapping[str, tuple[frozenset[type], str]] = {
 }
 
 
+_NEVER_TEXT = frozenset(key for key, (kinds, _) in _FIELDS.items() if str not in kinds)
+
+
 def check_messages(messages: Sequence[Mapping[str, Any]], *, kimi: bool = True) -> None:
     """Refuse messages with fields of other kinds than the API's.
 
@@ -155,28 +158,43 @@ def check_messages(messages: Sequence[Mapping[str, Any]], *, kimi: bool = True) 
         KimiRequestError: One has; the error names the message and the field.
     """
     for index, message in enumerate(messages):
-        for key, value in message.items():
-            if key in _FIELDS and value.__class__ not in _FIELDS[key][0]:
-                _check_field(f"{key!r} of message {index}", value, _FIELDS[key])
-        if calls := message.get("tool_calls"):
-            for number, call in enumerate(calls):
-                if kimi or not isinstance(call, Mapping):
-                    _check_call(call, f"tool call {number} of message {index}")
+        for value in message.values():
+            if value.__class__ is not str:
+                break
+        else:  # the usual case: a conversation of 300 turns has 1,200 messages
+            if _NEVER_TEXT.isdisjoint(message):
+                continue
+        _check_fields(message, _FIELDS, "message", index)
+        for number, call in enumerate(message.get("tool_calls") or ()):
+            if not (isinstance(call, dict) and (not kimi or _is_fine(call))):
+                _check_call(call, f"tool call {number} of message {index}", kimi)
 
 
-def _check_call(call: Any, place: str) -> None:
+def _is_fine(call: dict[str, Any]) -> bool:
+    """Whether a call has the usual fields and kinds."""
+    function, call_id, kind = call.get("function"), call.get("id"), call.get("type")
+    if function.__class__ is not dict or call_id.__class__ is not str or kind.__class__ is not str:
+        return False
+    name, arguments = function.get("name"), function.get("arguments")
+    return name.__class__ is str and arguments.__class__ is str
+
+
+def _check_call(call: Any, place: str, kimi: bool) -> None:
     if not isinstance(call, Mapping):
         raise KimiRequestError(f"{place.capitalize()} is {shown(call)}, and not a dict.")
-    for key, fields in _CALL.items():
-        if call.get(key).__class__ not in fields[0]:
-            _check_field(f"{key!r} of {place}", call.get(key), fields)
-    function = call["function"]
-    for key, fields in _FUNCTION.items():
-        if function.get(key).__class__ not in fields[0]:
-            _check_field(f"{key!r} of {place}", function.get(key), fields)
+    if kimi:
+        _check_fields({"function": None, **call}, _CALL, place)
+        _check_fields({"name": None, **call["function"]}, _FUNCTION, place)
 
 
-def _check_field(place: str, value: Any, fields: tuple[frozenset[type], str]) -> None:
-    kinds, words = fields
-    if not isinstance(value, (*kinds, *([Mapping] if dict in kinds else []))):  # one that is derived from a kind
-        raise KimiRequestError(f"{place[0].upper()}{place[1:]} is {shown(value)}, and not {words}.")
+def _check_fields(
+    given: Mapping[str, Any], fields: Mapping[str, tuple[frozenset[type], str]], place: str, index: int | None = None
+) -> None:
+    for key, value in given.items():
+        if key in fields and value.__class__ not in fields[key][0]:
+            kinds, words = fields[key]
+            if not isinstance(
+                value, (*kinds, *([Mapping] if dict in kinds else []))
+            ):  # one that is derived from a kind
+                where = place if index is None else f"{place} {index}"
+                raise KimiRequestError(f"{key!r} of {where} is {shown(value)}, and not {words}.")

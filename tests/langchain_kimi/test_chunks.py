@@ -91,7 +91,7 @@ def assert_same_model(left: Any, right: Any) -> None:
 def test_a_chunk_is_what_the_constructors_make(delta: Delta, v1: bool) -> None:
     made, wanted = parse_delta(delta, v1=v1), validated(delta, v1=v1)
     assert_same_model(made, wanted)
-    assert type(made.message) is AIMessageChunk
+    assert isinstance(made.message, AIMessageChunk)
     assert_same_model(made.message, wanted.message)
     assert made.message == wanted.message
     assert made.message.model_dump() == wanted.message.model_dump()

@@ -273,8 +273,8 @@ def test_before_the_first_token_it_is_a_plain_retry(kimi: KimiEmulator, client: 
 @pytest.mark.parametrize("way", STREAMS)
 def test_what_cannot_be_resumed_is_raised(kimi: KimiEmulator, client: KimiClient, way: str) -> None:
     kimi.script(
-        Reply("", reasoning="A long thought with many words in it.", cut_after=4),  # in the middle of thinking
         Reply(tool_calls=[ToolCall("f", {"a": "long argument"})], cut_after=4),  # in the middle of a tool call
+        Reply("Once upon", tool_calls=[ToolCall("f", {"a": "long argument"})], cut_after=6),
     )
     for _ in range(2):
         with pytest.raises(KimiStreamError):
