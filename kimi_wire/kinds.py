@@ -144,6 +144,7 @@ _FUNCTION: Mapping[str, tuple[frozenset[type], str]] = {
 }
 
 
+_LISTS = frozenset(key for key, (kinds, _) in _FIELDS.items() if list in kinds)
 _NEVER_TEXT = frozenset(key for key, (kinds, _) in _FIELDS.items() if str not in kinds)
 
 
@@ -158,13 +159,16 @@ def check_messages(messages: Sequence[Mapping[str, Any]], *, kimi: bool = True) 
         KimiRequestError: One has; the error names the message and the field.
     """
     for index, message in enumerate(messages):
-        for value in message.values():
-            if value.__class__ is not str:
+        for key, value in message.items():
+            kind = value.__class__
+            if kind is not str and (kind is not list or key not in _LISTS):
+                _check_fields(message, _FIELDS, "message", index)
                 break
-        else:  # the usual case: a conversation of 300 turns has 1,200 messages
-            if _NEVER_TEXT.isdisjoint(message):
-                continue
-        _check_fields(message, _FIELDS, "message", index)
+        if _NEVER_TEXT.isdisjoint(message):  # the usual case: a conversation of 300 turns has 1,200 messages
+            continue
+        for key in _NEVER_TEXT:
+            if message.get(key).__class__ is str:
+                _check_fields(message, _FIELDS, "message", index)
         for number, call in enumerate(message.get("tool_calls") or ()):
             if not (isinstance(call, dict) and (not kimi or _is_fine(call))):
                 _check_call(call, f"tool call {number} of message {index}", kimi)

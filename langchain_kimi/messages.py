@@ -53,7 +53,7 @@ def render_messages(messages: Iterable[BaseMessage]) -> list[dict[str, Any]]:
     """
     rendered: list[dict[str, Any]] = []
     for message in messages:
-        if isinstance(message, HumanMessage) and isinstance(message.content, list):
+        if isinstance(message.content, list) and isinstance(message, HumanMessage):
             rendered += map(render_message, _split_results(message))
         else:
             rendered.append(render_message(message))
@@ -173,6 +173,8 @@ def _is_kimis(metadata: Mapping[str, Any]) -> bool:
 def _render_calls(message: AIMessage) -> list[dict[str, Any]]:
     """Tool calls, in the model's own bytes as long as they still say what `tool_calls` says (people edit those)."""
     raw = message.additional_kwargs.get(RAW_CALLS)
+    if raw is None:
+        return [_render_call(call, None) for call in message.tool_calls]
     written = {call["id"]: call for call in raw if _is_whole(call)} if isinstance(raw, list) else {}
     ids = [call["id"] for call in message.tool_calls]
     known = [written.get(id) if isinstance(id, (str, type(None))) else None for id in ids]

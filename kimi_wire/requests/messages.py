@@ -7,6 +7,7 @@ the end changes nothing before it, so that the server's prefix cache goes on hit
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,6 +35,9 @@ a space was accepted in every report. Neither the answer's text nor another turn
 then repeats itself (kaitranntt/CLIProxyAPIPlus#222, Datus-ai/Datus-agent#1400)."""
 
 _KEYS = ("role", "name", "content", "reasoning_content", "tool_calls", "tool_call_id")  # in one order, for the cache
+_IN_ORDER = frozenset(
+    keys for count in range(len(_KEYS) + 1) for keys in itertools.combinations(_KEYS, count)
+)  # what only has to be copied, which is most of every conversation
 
 MISSING_REASONING = ("placeholder", "omit", "error")
 UNANSWERED = ("warn", "error", "repair")
@@ -126,13 +130,14 @@ def _render_message(
         raise KimiRequestError(f"Message {index} has the role {message.get('role')!r}; Kimi knows {sorted(_ROLES)}.")
     if role != message["role"]:
         logger.debug("message %d: sent the role %r as %r", index, message["role"], role)
-    rendered = {key: message[key] for key in _KEYS if key in message}
-    if len(rendered) < len(message):
-        rendered |= message
+    if tuple(message) in _IN_ORDER:
+        rendered = dict(message)
+    else:
+        rendered = {key: message[key] for key in _KEYS if key in message} | dict(message)
     rendered["role"] = role
     if isinstance(content := rendered.get("content"), list):
         rendered["content"] = render_parts(content, index, role, profile, media_urls)
-    if rendered.pop("tools", None):
+    if "tools" in rendered and rendered.pop("tools"):
         rendered["tools"] = render_dynamic_tools(message, index, profile, names)
         rendered.pop("content", None)  # the documented form has no such key; nothing but "" gets here
     if role == "assistant":
