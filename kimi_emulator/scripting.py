@@ -117,6 +117,7 @@ class Reply:
         reasoning: The ``reasoning_content``; None leaves the key out, ``""`` sends it empty.
         tool_calls: The tool calls.
         finish_reason: None derives ``"tool_calls"`` or ``"stop"``.
+        says_finish_reason: Whether it is sent; some gateways leave null there to the end.
         whole: Whether this is the whole answer to the conversation, of which a request gets what it lacks: in Partial
             Mode what follows its prefix (without the reasoning if it sends that along), and never more than its token
             cap and its stop sequences let through.
@@ -168,11 +169,17 @@ class Reply:
     stall_after: int | None = None
     stall_after_bytes: int | None = None
     cut_after_bytes: int | None = None
+    says_finish_reason: bool = True
 
     @property
     def ending(self) -> str:
         """The finish reason to send."""
         return self.finish_reason or ("tool_calls" if self.tool_calls else "stop")
+
+    @property
+    def said_ending(self) -> str | None:
+        """What goes into ``finish_reason``."""
+        return self.ending if self.says_finish_reason else None
 
 
 Step: TypeAlias = "Reply | Failure | Callable[[dict[str, Any]], Reply | Failure]"
@@ -206,13 +213,11 @@ class RecordedRequest:
     error: str | None = None
     rejected: bool = False
     peer: tuple[str, int] = ("", 0)
-    _key: bytes = field(default=b"", init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Blank the key."""
         given = self.headers.get("authorization", "")
-        if given:
-            self._key = _digest(given.partition(" ")[2])
+        self._key = _digest(given.partition(" ")[2]) if given else b""
         for name in _SECRET_HEADERS & self.headers.keys():
             scheme, space, _ = self.headers[name].partition(" ")
             self.headers = {**self.headers, name: f"{scheme} ***" if space else "***"}
@@ -222,6 +227,9 @@ class RecordedRequest:
 
         Args:
             key: The key, without ``Bearer``.
+
+        Returns:
+            True for the very key alone.
         """
         return hmac.compare_digest(self._key, _digest(key))
 

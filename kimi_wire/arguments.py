@@ -31,15 +31,44 @@ def parse_arguments(arguments: str) -> dict[str, Any]:
     if not arguments.strip(WHITE):
         return {}
     try:
-        parsed = from_json(arguments.encode(), allow_inf_nan=False)
-    except ValueError:
-        try:
-            parsed = json.loads(arguments, strict=False, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"The arguments are not valid JSON ({error}): {arguments}") from None
+        parsed = parse_json(arguments)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"The arguments are not valid JSON ({error}): {arguments}") from None
     if not isinstance(parsed, dict):
         raise ValueError(f"The arguments are not a JSON object: {arguments}")
     return parsed
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON as models write it: with control characters inside strings, and without NaN.
+
+    Raises:
+        ValueError: It is none.
+        RecursionError: It is nested too deeply.
+    """
+    try:
+        return from_json(text.encode(), allow_inf_nan=False)
+    except ValueError:
+        return json.loads(text, strict=False, parse_constant=_refuse_constant)
+
+
+def is_reading_of(read: Any, written: Any) -> bool:
+    """Whether parsed arguments are those that a model wrote, values that it had encoded twice decoded.
+
+    Args:
+        read: The arguments, as tools have them.
+        written: What the model's own text parses to.
+    """
+    if isinstance(written, str) and isinstance(read, (dict, list)):
+        try:
+            return is_reading_of(read, parse_json(written))
+        except (ValueError, RecursionError):
+            return False
+    if isinstance(written, dict) and isinstance(read, dict):
+        return written.keys() == read.keys() and all(is_reading_of(read[key], written[key]) for key in written)
+    if isinstance(written, list) and isinstance(read, list):
+        return len(written) == len(read) and all(map(is_reading_of, read, written))
+    return bool(read == written)
 
 
 _write_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # `dumps` makes one each time

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import math
-import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import is_whole
+from kimi_wire.json_values import shown as shown  # in errors of what is refused here
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,17 @@ class Kind:
     fits: Callable[[Any], bool]
 
 
+_LARGEST = 2**63 - 1
+"""Servers hold whole numbers in 64 bits, and Python writes none of more than 4,300 digits."""
+
+
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number; True and False are none."""
-    return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+    return _is_count(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_count(value: Any, at_least: int = -_LARGEST) -> bool:
+    return is_whole(value, at_least=at_least) and value <= _LARGEST
 
 
 def _is_text(value: Any) -> bool:
@@ -66,12 +74,12 @@ def _is_timeout(value: Any) -> bool:
 TEXT = Kind("text", _is_text)
 TEXTS = Kind("a text or a list of texts", _is_texts)
 SWITCH = Kind("True or False", lambda value: isinstance(value, bool))
-COUNT = Kind("a whole number", is_whole)
-NUMBER = Kind("a number", is_number)
+COUNT = Kind("a whole number of 64 bits", _is_count)
+NUMBER = Kind("a finite number", is_number)
 OBJECT = Kind("a dict whose keys are texts", _is_object)
 OBJECTS = Kind("a list of dicts", _are_objects)
 TIMEOUT = Kind("a number of seconds, or an httpx.Timeout", _is_timeout)
-RETRIES = Kind("a whole number of at least 0", lambda value: is_whole(value, at_least=0))
+RETRIES = Kind("a whole number of at least 0", lambda value: _is_count(value, at_least=0))
 
 _OPTIONS: Mapping[str, Kind] = {
     "timeout": TIMEOUT,
@@ -114,14 +122,6 @@ def check_options(given: Mapping[str, Any]) -> None:
             check_kind(name, value, kind)
 
 
-def shown(value: Any) -> str:
-    """A value in an error's text, of whatever depth and length."""
-    try:
-        return reprlib.repr(value)
-    except Exception:  # a number of more digits than Python writes; a repr of the caller's that fails
-        return f"(a {type(value).__name__})"
-
-
 _NOTHING = type(None)
 _FIELDS: Mapping[str, tuple[frozenset[type], str]] = {
     "role": (frozenset({str}), "text"),
@@ -144,6 +144,10 @@ _FUNCTION: Mapping[str, tuple[frozenset[type], str]] = {
 }
 
 
+_LISTS = frozenset(key for key, (kinds, _) in _FIELDS.items() if list in kinds)
+_NEVER_TEXT = frozenset(key for key, (kinds, _) in _FIELDS.items() if str not in kinds)
+
+
 def check_messages(messages: Sequence[Mapping[str, Any]], *, kimi: bool = True) -> None:
     """Refuse messages with fields of other kinds than the API's.
 
@@ -156,27 +160,45 @@ def check_messages(messages: Sequence[Mapping[str, Any]], *, kimi: bool = True) 
     """
     for index, message in enumerate(messages):
         for key, value in message.items():
-            if key in _FIELDS and value.__class__ not in _FIELDS[key][0]:
-                _check_field(f"{key!r} of message {index}", value, _FIELDS[key])
-        if calls := message.get("tool_calls"):
-            for number, call in enumerate(calls):
-                if kimi or not isinstance(call, Mapping):
-                    _check_call(call, f"tool call {number} of message {index}")
+            kind = value.__class__
+            if kind is not str and (kind is not list or key not in _LISTS):
+                _check_fields(message, _FIELDS, "message", index)
+                break
+        if _NEVER_TEXT.isdisjoint(message):  # the usual case: a conversation of 300 turns has 1,200 messages
+            continue
+        for key in _NEVER_TEXT:
+            if message.get(key).__class__ is str:
+                _check_fields(message, _FIELDS, "message", index)
+        for number, call in enumerate(message.get("tool_calls") or ()):
+            if not (isinstance(call, dict) and (not kimi or _is_fine(call))):
+                _check_call(call, f"tool call {number} of message {index}", kimi)
 
 
-def _check_call(call: Any, place: str) -> None:
+def _is_fine(call: dict[str, Any]) -> bool:
+    """Whether a call has the usual fields and kinds."""
+    function, call_id, kind = call.get("function"), call.get("id"), call.get("type")
+    if function.__class__ is not dict or call_id.__class__ is not str or kind.__class__ is not str:
+        return False
+    name, arguments = function.get("name"), function.get("arguments")
+    return name.__class__ is str and arguments.__class__ is str
+
+
+def _check_call(call: Any, place: str, kimi: bool) -> None:
     if not isinstance(call, Mapping):
         raise KimiRequestError(f"{place.capitalize()} is {shown(call)}, and not a dict.")
-    for key, fields in _CALL.items():
-        if call.get(key).__class__ not in fields[0]:
-            _check_field(f"{key!r} of {place}", call.get(key), fields)
-    function = call["function"]
-    for key, fields in _FUNCTION.items():
-        if function.get(key).__class__ not in fields[0]:
-            _check_field(f"{key!r} of {place}", function.get(key), fields)
+    if kimi:
+        _check_fields({"function": None, **call}, _CALL, place)
+        _check_fields({"name": None, **call["function"]}, _FUNCTION, place)
 
 
-def _check_field(place: str, value: Any, fields: tuple[frozenset[type], str]) -> None:
-    kinds, words = fields
-    if not isinstance(value, (*kinds, *([Mapping] if dict in kinds else []))):  # one that is derived from a kind
-        raise KimiRequestError(f"{place[0].upper()}{place[1:]} is {shown(value)}, and not {words}.")
+def _check_fields(
+    given: Mapping[str, Any], fields: Mapping[str, tuple[frozenset[type], str]], place: str, index: int | None = None
+) -> None:
+    for key, value in given.items():
+        if key in fields and value.__class__ not in fields[key][0]:
+            kinds, words = fields[key]
+            if not isinstance(
+                value, (*kinds, *([Mapping] if dict in kinds else []))
+            ):  # one that is derived from a kind
+                where = place if index is None else f"{place} {index}"
+                raise KimiRequestError(f"{key!r} of {where} is {shown(value)}, and not {words}.")

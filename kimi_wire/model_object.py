@@ -102,7 +102,7 @@ def prepare(
     Raises:
         KimiRequestError: The request cannot be sent as asked.
     """
-    options, asked = split_options(call)
+    options, asked = split_options(rename_settings(call))
     settings, notices = merge_settings(own, asked)
     request = render_request(settings, list(messages), stream=stream, notices=notices, base_url=base_url)
     for notice in request.notices:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from kimi_wire.borrowed import WORDS, read_words
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.kinds import COUNT, NUMBER, OBJECT, OBJECTS, SWITCH, TEXT, TEXTS, Kind, check_kind, check_options
 
@@ -64,7 +65,9 @@ class Settings:
         prefix: The beginning of the answer, which goes on from there (Partial Mode); the answer has it at its front.
         prefix_name: Who speaks, for role play: a name for the answer's beginning.
         continue_on_length: How often an answer cut by its token limit is continued in Partial Mode.
-        resume_streams: How often a stream that broke off is resumed in Partial Mode.
+        resume_streams: How often a stream that broke off is resumed in Partial Mode; before its text, it is begun anew.
+        empty_answers: What to do about an answer with neither text nor a tool call, such as one that is only thinking:
+            `warn`; `retry` asks again, up to `max_retries` times, and then raises; `error` raises at once.
         max_tokens: Cap on the answer, thinking included, in tokens.
         temperature: Sampling temperature.
         top_p: Nucleus sampling.
@@ -93,12 +96,13 @@ class Settings:
     reasoning_effort: str | None = None
     preserve_thinking: bool | None = None
     missing_reasoning: Literal["placeholder", "omit", "error"] | None = None
-    unanswered_tool_calls: Literal["error", "repair"] = "error"
+    unanswered_tool_calls: Literal["warn", "error", "repair"] = "warn"
     dialect: str = "auto"
     prefix: str | None = None
     prefix_name: str | None = None
     continue_on_length: int = 0
     resume_streams: int = 0
+    empty_answers: Literal["warn", "retry", "error"] = "warn"
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -127,10 +131,18 @@ default, with a docstring; tests/test_both_adapters.py compares them, and the RE
 OF_A_CALL = frozenset({"prefix", "prefix_name", "tools", "tool_choice", "parallel_tool_calls", "response_format"})
 """The settings that single calls have, and no model object."""
 
+# A call's own options for the SDK: the caller's name, the SDK's name.
+_CALL_OPTIONS = {"timeout": "timeout", "max_retries": "max_retries", "extra_headers": "headers"}
+
+_NAMES = frozenset((*SETTINGS, *_CALL_OPTIONS, *_OF_THE_OBJECT))
+"""What a call can give, or is told where it belongs."""
+
+_ALIASES = {name: word.here for name, word in WORDS.items() if word.here in SETTINGS and not word.advice}
+
 _KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(("model", "missing_reasoning", "unanswered_tool_calls", "dialect"), TEXT),
+    **dict.fromkeys(("model", "missing_reasoning", "unanswered_tool_calls", "empty_answers", "dialect"), TEXT),
     **dict.fromkeys(("prefix", "prefix_name", "prompt_cache_key", "safety_identifier", "remote_images"), TEXT),
-    **dict.fromkeys(("thinking", "preserve_thinking", "logprobs", "strict"), SWITCH),
+    **dict.fromkeys(("thinking", "preserve_thinking", "logprobs", "parallel_tool_calls", "strict"), SWITCH),
     **dict.fromkeys(("continue_on_length", "resume_streams"), COUNT),
     **dict.fromkeys(("max_tokens", "n", "top_logprobs", "upload_media_over"), COUNT),
     **dict.fromkeys(("temperature", "top_p", "presence_penalty", "frequency_penalty"), NUMBER),
@@ -140,12 +152,14 @@ _KINDS: Mapping[str, Kind] = {
 }
 """Of each setting but `tool_choice`, which has many forms: `kimi_wire.requests.tools.parse_tool_choice` reads them."""
 
-_ALIASES = {"max_completion_tokens": "max_tokens", "model_name": "model"}
-
 
 def rename_settings(call: Mapping[str, Any]) -> dict[str, Any]:
-    """What one call gives, with the settings under their own names."""
-    return {_ALIASES.get(name, name): value for name, value in call.items()}
+    """What one call gives, with the settings under their own names.
+
+    Raises:
+        KimiRequestError: A word of another class that means nothing here.
+    """
+    return read_words(call, _NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +173,6 @@ class Notice:
 
     setting: str
     message: str
-
-
-# A call's own options for the SDK: the caller's name, the SDK's name.
-_CALL_OPTIONS = {"timeout": "timeout", "max_retries": "max_retries", "extra_headers": "headers"}
 
 
 def split_options(call: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -19,7 +19,7 @@ from jiter import from_json
 
 from kimi_wire.arguments import parse_arguments, replay_arguments
 from kimi_wire.json_text import iter_json_texts
-from kimi_wire.kinds import TEXT, check_kind
+from kimi_wire.kinds import TEXT, check_json, check_kind
 from kimi_wire.profiles import ForcedChoice, Profile
 from kimi_wire.schema import is_object_schema, wrap_schema
 
@@ -50,9 +50,10 @@ class OutputForm:
         """Make the form of a caller's schema, under any name.
 
         Raises:
-            KimiRequestError: The name is no text.
+            KimiRequestError: The name is no text, or the schema no JSON.
         """
         check_kind("The title or name of the schema", name, TEXT)
+        check_json(f"The schema of {name[:100]}", schema)
         wrapped = not is_object_schema(schema)
         return cls(clean_name(name), wrap_schema(schema, WRAPPER) if wrapped else dict(schema), wrapped)
 

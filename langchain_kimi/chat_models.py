@@ -16,6 +16,7 @@ from typing_extensions import Self
 
 from kimi_wire import __version__
 from kimi_wire.answers import PROVIDER, Completion
+from kimi_wire.borrowed import ADDRESSES, SECRET, read_words
 from kimi_wire.endpoints import KimiClient, KimiPlatform, estimate_messages, estimate_text, estimate_tools
 from kimi_wire.errors import KimiError
 from kimi_wire.model_object import (
@@ -205,8 +206,9 @@ class ChatKimi(BaseChatModel):
     That is about messages with tool calls, and about every one where the model is shown its earlier thinking. None
     sends the space to models that have refused to go on without, and nothing to others."""
 
-    unanswered_tool_calls: Literal["error", "repair"] = "error"
-    """What to do about a tool call in the history that nobody answered: raise, or answer it with an error."""
+    unanswered_tool_calls: Literal["warn", "error", "repair"] = "warn"
+    """What to do about a tool call in the history that nobody answered, as frameworks drop those with broken arguments
+    and people change the subject: answer it with an error and say so once, raise, or answer it in silence."""
 
     dialect: str = "auto"
     """What the host speaks: `moonshot`, `vllm`, `sglang`, `openrouter`, or `openai` for one that refuses all fields but
@@ -216,7 +218,13 @@ class ChatKimi(BaseChatModel):
     """How often an answer cut by its token limit is continued in Partial Mode; it comes back as one answer."""
 
     resume_streams: int = 0
-    """How often a stream that broke off is resumed in Partial Mode, where it stopped."""
+    """How often a stream that broke off is resumed in Partial Mode, where it stopped; before its text begins, it is
+    begun anew. While that may happen, thinking is given when the text begins, so that it is that of one attempt."""
+
+    empty_answers: Literal["warn", "retry", "error"] = "warn"
+    """What to do about an answer with neither text nor a tool call, such as one that is only thinking: warn, ask again
+    up to `max_retries` times and then raise, or raise a `KimiEmptyAnswerError`. `retry` holds thinking back as
+    `resume_streams` does."""
 
     max_tokens: int | None = Field(default=None, alias="max_completion_tokens")
     """Cap on the answer in tokens, thinking included."""
@@ -305,11 +313,12 @@ class ChatKimi(BaseChatModel):
             Args:
                 **kwargs: The arguments of the class.
             """
-            for name in ("api_key", "kimi_api_key"):  # a traceback may be printed with its variables
+            for name in ("api_key", "kimi_api_key", *SECRET):  # a traceback may be printed with its variables
                 if isinstance(kwargs.get(name), str):
                     kwargs[name] = SecretStr(kwargs[name])
-            if isinstance(kwargs.get("base_url"), str):
-                kwargs["base_url"] = HiddenText(kwargs["base_url"])
+            for name in ("base_url", *ADDRESSES):
+                if isinstance(kwargs.get(name), str):
+                    kwargs[name] = HiddenText(kwargs[name])
             if kwargs.get("default_headers") is not None:
                 kwargs["default_headers"] = resolve_headers(kwargs.pop("default_headers"))
             super().__init__(**kwargs)
@@ -318,10 +327,11 @@ class ChatKimi(BaseChatModel):
     @classmethod
     def _refuse_unknown_arguments(cls, values: Any) -> Any:
         known = {name for field, info in cls.model_fields.items() for name in (field, info.alias) if name}
-        for name in values if isinstance(values, dict) else ():
+        read = read_words(values, known) if isinstance(values, dict) else values
+        for name in read if isinstance(read, dict) else ():
             if name not in known:
                 raise ValueError(f"{name!r} is not an argument of {cls.__name__}. {suggest(name, known)}")
-        return values
+        return read
 
     @field_validator("kimi_api_key", mode="before")
     @classmethod
@@ -641,8 +651,9 @@ class ChatKimi(BaseChatModel):
         parser = KimiOutputParser(output=output, from_tool=method == "function_calling")
         # LangSmith shows the schema beside the trace; langchain-core takes the argument out before it calls the model.
         if output is not None:
-            # It converts classes; of other types and schemas not all: "'list' object has no attribute 'startswith'".
-            traced = schema if isinstance(schema, type) and get_origin(schema) is None else output.form.tool
+            # It cannot convert other types than classes on Python 3.13, nor a schema whose `type` is a list.
+            odd = isinstance(schema, Mapping) and not isinstance(schema.get("type", ""), str)
+            traced = output.form.tool if odd or get_origin(schema) is not None else schema
             kwargs["ls_structured_output_format"] = {"kwargs": {"method": method, "strict": strict}, "schema": traced}
         llm = self._bind_output(None if output is None else output.form, method, strict, kwargs)
         return with_raw(llm, parser) if include_raw else llm | parser

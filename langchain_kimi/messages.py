@@ -22,8 +22,9 @@ from langchain_core.messages import (
 )
 
 from kimi_wire.answers import PROVIDER
-from kimi_wire.arguments import parse_arguments, send_arguments
+from kimi_wire.arguments import is_reading_of, parse_arguments, send_arguments
 from kimi_wire.errors import KimiRequestError
+from kimi_wire.kinds import shown
 from kimi_wire.media import describe_file
 from kimi_wire.profiles import profile_for
 from langchain_kimi.media import render_block, unwrap_block
@@ -52,7 +53,7 @@ def render_messages(messages: Iterable[BaseMessage]) -> list[dict[str, Any]]:
     """
     rendered: list[dict[str, Any]] = []
     for message in messages:
-        if isinstance(message, HumanMessage) and isinstance(message.content, list):
+        if isinstance(message.content, list) and isinstance(message, HumanMessage):
             rendered += map(render_message, _split_results(message))
         else:
             rendered.append(render_message(message))
@@ -110,7 +111,7 @@ def _render_dynamic_tools(tools: Any, content: Any) -> dict[str, Any]:
     Given as dicts they survive every checkpoint; functions and classes are taken as well.
     """
     if not isinstance(tools, (list, tuple)):
-        raise KimiRequestError(f"additional_kwargs['tools'] of a message must be a list of tools, not {tools!r}.")
+        raise KimiRequestError(f"additional_kwargs['tools'] of a message must be a list of tools, not {shown(tools)}.")
     return {"content": content or None, "tools": [render_tool(tool) for tool in tools]}
 
 
@@ -138,10 +139,10 @@ def _find_reasoning(message: AIMessage) -> str | None:
     if not _is_kimis(message.response_metadata):
         logger.debug("left out whatever %s thought", message.response_metadata.get("model_provider", "another model"))
         return None
-    reasoning = message.additional_kwargs.get("reasoning_content")
-    if isinstance(reasoning, str):
-        return reasoning
-    if isinstance(message.content, str):
+    reasoning: str | None = message.additional_kwargs.get("reasoning_content")
+    if reasoning is not None:
+        return reasoning  # what is no text is refused where the request is rendered
+    if not isinstance(message.content, list):
         return None
     blocks = [block for block in message.content if isinstance(block, dict) and block.get("type") == "reasoning"]
     if any(_is_sealed(block) for block in blocks):
@@ -172,8 +173,12 @@ def _is_kimis(metadata: Mapping[str, Any]) -> bool:
 def _render_calls(message: AIMessage) -> list[dict[str, Any]]:
     """Tool calls, in the model's own bytes as long as they still say what `tool_calls` says (people edit those)."""
     raw = message.additional_kwargs.get(RAW_CALLS)
+    if raw is None:
+        return [_render_call(call, None) for call in message.tool_calls]
     written = {call["id"]: call for call in raw if _is_whole(call)} if isinstance(raw, list) else {}
-    return [_render_call(call, written.get(call["id"])) for call in message.tool_calls]
+    ids = [call["id"] for call in message.tool_calls]
+    known = [written.get(id) if isinstance(id, (str, type(None))) else None for id in ids]
+    return [_render_call(call, raw) for call, raw in zip(message.tool_calls, known, strict=True)]
 
 
 def _is_whole(raw: Any) -> bool:
@@ -197,7 +202,7 @@ def _render_call(call: ToolCall, raw: Mapping[str, Any] | None) -> dict[str, Any
 
 def _same_arguments(raw: Mapping[str, Any], call: ToolCall) -> bool:
     try:
-        return parse_arguments(raw["function"]["arguments"]) == call["args"]
+        return is_reading_of(call["args"], parse_arguments(raw["function"]["arguments"]))
     except ValueError:
         return False
 

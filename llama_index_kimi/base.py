@@ -29,6 +29,7 @@ from llama_index.core.types import BasePydanticProgram, Model, PydanticProgramMo
 
 from kimi_wire import KimiRequestError, profile_for
 from kimi_wire.answers import Completion
+from kimi_wire.borrowed import SECRET, read_words
 from kimi_wire.endpoints import KimiClient
 from kimi_wire.kinds import shown
 from kimi_wire.model_object import (
@@ -97,12 +98,16 @@ class Kimi(FunctionCallingLLM):
         missing_reasoning: What to do about an assistant message whose thinking is lost: "placeholder" sends a space,
             "omit" nothing, "error" raises. That is about messages with tool calls, and about every one where the model
             is shown its earlier thinking. Defaults to the space for models that have refused to go on without.
-        unanswered_tool_calls: What to do about a tool call in the history without an answer: "error" raises, "repair"
-            answers it with an error. Defaults to "error".
+        unanswered_tool_calls: What to do about a tool call in the history without an answer: "repair" answers it with
+            an error, "warn" says so once, "error" raises. Defaults to "warn".
         dialect: What the host speaks: "moonshot", "vllm", "sglang", "openrouter", or "openai" for one that refuses all
             fields but OpenAI's. Defaults to "auto": Moonshot's, but for hosts that are known by their address.
         continue_on_length: How often an answer cut by its token limit is continued in Partial Mode. Defaults to 0.
-        resume_streams: How often a stream that broke off is resumed in Partial Mode. Defaults to 0.
+        resume_streams: How often a stream that broke off is resumed in Partial Mode; before its text, it is begun anew.
+            While that may happen, thinking is given when the text begins. Defaults to 0.
+        empty_answers: What to do about an answer with neither text nor a tool call, such as one that is only thinking:
+            "warn"; "retry" asks again up to `max_retries` times, and then raises; "error" raises a
+            `KimiEmptyAnswerError`. Defaults to "warn".
         max_tokens: Cap on the answer in tokens, thinking included. Defaults to None: the model's own.
         temperature: Sampling temperature. Like the next four without a default: most models take one value only.
         top_p: Nucleus sampling.
@@ -198,10 +203,11 @@ class Kimi(FunctionCallingLLM):
     reasoning_effort: str | None = Field(default=None, description="low, high or max; kimi-k3 family only.")
     preserve_thinking: bool | None = Field(default=None, description="Whether the model sees its earlier thinking.")
     missing_reasoning: str | None = Field(default=None, description="placeholder, omit or error.")
-    unanswered_tool_calls: str = Field(default="error", description="error or repair.")
+    unanswered_tool_calls: str = Field(default="warn", description="warn, error or repair.")
     dialect: str = Field(default="auto", description="What the host speaks; auto goes by its address.")
     continue_on_length: int = Field(default=0, description="How often a cut answer is continued in Partial Mode.")
     resume_streams: int = Field(default=0, description="How often a broken stream is resumed in Partial Mode.")
+    empty_answers: str = Field(default="warn", description="warn, retry or error.")
     max_tokens: int | None = Field(default=None, description="Cap on the answer in tokens, thinking included.")
     temperature: float | None = Field(default=None, description="Sampling temperature.")
     top_p: float | None = Field(default=None, description="Nucleus sampling.")
@@ -237,8 +243,12 @@ class Kimi(FunctionCallingLLM):
 
         def __init__(self, model: str = DEFAULT_MODEL, **kwargs: Any) -> None:
             """Set the model up; nothing is sent. See the class for the arguments."""
-            if isinstance(kwargs.get("api_key"), str):  # a traceback may be printed with its variables
-                kwargs["api_key"] = SecretStr(kwargs["api_key"])
+            for name in ("api_key", *SECRET):  # a traceback may be printed with its variables
+                if isinstance(kwargs.get(name), str):
+                    kwargs[name] = SecretStr(kwargs[name])
+            given = {} if model == DEFAULT_MODEL else {"model": model}
+            kwargs = read_words({**given, **kwargs}, type(self).model_fields)
+            model = kwargs.pop("model", model)
             kwargs["api_base"] = kwargs.get("api_base") or kwargs.get("base_url")
             kwargs.pop("base_url", None)
             if kwargs.get("default_headers") is not None:

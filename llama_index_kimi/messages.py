@@ -24,7 +24,7 @@ from llama_index.core.base.llms.types import (
 
 from kimi_wire import KimiRequestError
 from kimi_wire.answers import PROVIDER
-from kimi_wire.arguments import send_arguments
+from kimi_wire.arguments import is_reading_of, parse_arguments, send_arguments
 from kimi_wire.json_values import JSON, mapping
 from kimi_wire.kinds import shown
 from llama_index_kimi.media import (
@@ -34,7 +34,7 @@ from llama_index_kimi.media import (
     render_media_block,
     render_source_block,
 )
-from llama_index_kimi.tools import render_tool
+from llama_index_kimi.tools import WRITTEN, render_tool
 
 logger = logging.getLogger("llama_index_kimi")
 
@@ -108,7 +108,7 @@ def _render_dynamic_tools(tools: Any, content: str | list[JSON]) -> JSON:
     Given as dicts they survive every memory; tools and functions are taken as well.
     """
     if not isinstance(tools, (list, tuple)):
-        raise KimiRequestError(f"additional_kwargs['tools'] of a message must be a list of tools, not {tools!r}.")
+        raise KimiRequestError(f"additional_kwargs['tools'] of a message must be a list of tools, not {shown(tools)}.")
     return {"content": content or None, "tools": [render_tool(tool) for tool in tools]}
 
 
@@ -187,15 +187,28 @@ def _render_calls(message: ChatMessage) -> list[JSON]:
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     if not blocks:
         return [_render_listed(call) for call in listed]
-    builtin = [call.get("id") for call in map(mapping, listed) if call.get("type") == "builtin_function"]
-    return [
-        {
-            "id": block.tool_call_id,
-            "type": "builtin_function" if block.tool_call_id in builtin else "function",
-            "function": {"name": block.tool_name, "arguments": _arguments(block.tool_kwargs, block.tool_name)},
-        }
-        for block in blocks
-    ]
+    marks = {id: call for call in map(mapping, listed) if isinstance(id := call.get("id"), (str, type(None)))}
+    return [_render_call(block, _mark_of(block.tool_call_id, marks)) for block in blocks]
+
+
+def _mark_of(id: Any, marks: Mapping[str | None, Mapping[str, Any]]) -> Mapping[str, Any]:
+    return marks.get(id, {}) if isinstance(id, (str, type(None))) else {}
+
+
+def _render_call(block: ToolCallBlock, mark: Mapping[str, Any]) -> JSON:
+    """A call, its arguments in the model's own text as long as that still says what the block says."""
+    arguments, written = _arguments(block.tool_kwargs, block.tool_name), mark.get(WRITTEN)
+    if isinstance(written, str) and _is_reading_of(arguments, written):
+        arguments = written
+    kind = "builtin_function" if mark.get("type") == "builtin_function" else "function"
+    return {"id": block.tool_call_id, "type": kind, "function": {"name": block.tool_name, "arguments": arguments}}
+
+
+def _is_reading_of(arguments: str, written: str) -> bool:
+    try:
+        return is_reading_of(parse_arguments(arguments), parse_arguments(written))
+    except ValueError:
+        return False
 
 
 def _render_listed(call: Any) -> JSON:

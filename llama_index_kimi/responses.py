@@ -23,9 +23,10 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms.llm import ToolSelection
 
-from kimi_wire.answers import PROVIDER, Choice, Completion, Delta, ToolCallDelta, Usage
+from kimi_wire.answers import PROVIDER, Choice, Completion, Delta, ToolCall, ToolCallDelta, Usage
 from kimi_wire.arguments import parse_arguments
 from kimi_wire.json_values import JSON
+from llama_index_kimi.tools import WRITTEN
 
 
 def parse_response(completion: Completion, *, delta: str | None = None) -> ChatResponse:
@@ -59,7 +60,13 @@ def parse_message(choice: Choice, usage: Usage | None) -> ChatMessage:
     if choice.content:
         blocks.append(TextBlock(text=choice.content))
     blocks += [_call_block(call.id, call.name, call.arguments) for call in choice.tool_calls]
-    return _message(blocks, [call.render() for call in choice.tool_calls])
+    return _message(blocks, [_mark(call) for call in choice.tool_calls])
+
+
+def _mark(call: ToolCall) -> JSON:
+    """A call in the API's form, and the model's own text of its arguments where it was read otherwise."""
+    written = {} if call.written is None else {WRITTEN: call.written}
+    return {**call.render(), **written}
 
 
 def _thinking_block(content: str | None, num_tokens: int | None = None) -> ThinkingBlock:
@@ -80,7 +87,8 @@ def _message(blocks: Sequence[ContentBlock], calls: list[JSON]) -> ChatMessage:
 
     The calls stand in `additional_kwargs["tool_calls"]` too, in the API's form, as llama-index-llms-openai leaves them:
     core's programs look there before they read blocks, tracers read names and arguments there alone, and memories count
-    the tokens of a call by that text and by no block. It has what the blocks have no place for: the type of the call.
+    the tokens of a call by that text and by no block. It has what the blocks have no place for: see
+    `_mark`.
     """
     return _EMPTY_MESSAGE.model_copy(
         update={"blocks": list(blocks), "additional_kwargs": {"tool_calls": calls} if calls else {}}
@@ -219,7 +227,8 @@ def parse_tool_calls(response: ChatResponse) -> list[ToolSelection]:
     call of an unknown tool with "Tool <name> not found. Please select a tool that is available.", so that the model
     reads its mistake and can call again.
     """
-    streaming = response.delta is not None and "finish_reason" not in response.additional_kwargs
+    # Some hosts end a stream without a finish_reason; what the server said of the answer is there at its end alone.
+    streaming = response.delta is not None and not (response.raw or "finish_reason" in response.additional_kwargs)
     blocks = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
     return [_parse_partial_call(block) if streaming else _parse_call(block) for block in blocks]
 

@@ -13,6 +13,9 @@ from llama_index.core.tools.types import BaseTool
 from kimi_wire import KimiRequestError
 from kimi_wire.requests import WEB_SEARCH, web_search_tool
 
+WRITTEN = "written"
+"""In a message's `additional_kwargs["tool_calls"]`: the model's own text of arguments that were read otherwise."""
+
 
 @dataclass
 class SchemaMetadata(ToolMetadata):

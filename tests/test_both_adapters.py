@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import pickle
 import re
 import textwrap
@@ -32,6 +33,7 @@ from kimi_wire import KimiWarning
 from kimi_wire.media import REMOTE_IMAGES
 from kimi_wire.model_object import CONNECTION
 from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED
+from kimi_wire.requests.request import EMPTY_ANSWERS
 from kimi_wire.settings import OF_A_CALL, SETTINGS, Settings
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi, KimiStructuredOutputError
@@ -125,6 +127,7 @@ def test_the_ways_to_the_server_have_one_default(name: str) -> None:
         ("remote_images", REMOTE_IMAGES),
         ("missing_reasoning", MISSING_REASONING),
         ("unanswered_tool_calls", UNANSWERED),
+        ("empty_answers", EMPTY_ANSWERS),
     ],
 )
 def test_the_choices_are_those_of_the_request(name: str, choices: Sequence[str]) -> None:
@@ -235,6 +238,35 @@ async def test_odd_tools_do_not_take_the_list_down(kimi: KimiEmulator, both: Any
     assert ours[-1] == ODD_TOOLS[-1]
     for model in both:
         await model._client.aclose()
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize(
+    ("schema", "answer", "is_wrapped"),
+    [
+        ({"type": "array", "items": {"$ref": "#"}}, [[], [[]]], True),
+        ({"$ref": "#/components/schemas/A", "components": {"schemas": {"A": {"type": "object"}}}}, {"a": 1}, False),
+        ({"type": ["object"], "properties": {"a": {"type": "integer"}}}, {"a": 1}, False),
+        ({"type": ["array", "null"]}, None, True),
+        ({"anyOf": [{"type": "string"}, {"description": "x"}], "minLength": 1}, 7, True),
+    ],
+)
+def test_answers_under_odd_roots(
+    kimi: KimiEmulator, both: Any, method: Any, schema: dict[str, Any], answer: Any, is_wrapped: bool
+) -> None:
+    """Structured output of LlamaIndex takes classes alone, whose schemas are no stranger than these."""
+    text = json.dumps({"answer": answer} if is_wrapped else answer)
+    structured = both[0].with_structured_output({"title": "Odd", **schema}, method=method)
+    kimi.script(Reply(text) if method == "json_schema" else Reply(tool_calls=[EmulatedCall("Odd", text)]))
+    assert structured.invoke("hi") == answer
+    assert kimi.rejections == []
+
+
+def test_a_tool_whose_type_is_a_list(kimi: KimiEmulator, both: Any) -> None:
+    declared = {"title": "look", "description": "Look.", "type": ["object"], "properties": {"a": {"type": "string"}}}
+    both[0].bind_tools([declared]).invoke("hi")
+    (sent,) = kimi.requests[-1].body["tools"]
+    assert sent["function"]["parameters"] == {"type": "object", "properties": {"a": {"type": "string"}}}
 
 
 class Tree(BaseModel):

@@ -356,8 +356,8 @@ def test_langchains_errors_are_derived_as_the_wires_are() -> None:
     assert issubclass(langchain_errors.KimiContextLengthError, ContextOverflowError)
     retryable = {one.__name__ for one in pairs.values() if getattr(one, "is_retryable", False)}
     assert retryable == {
-        "KimiResponseError", "KimiStreamError", "KimiToolChoiceError", "KimiConflictError", "KimiRateLimitError",
-        "KimiServerError", "KimiConnectionError", "KimiTimeoutError",
+        "KimiResponseError", "KimiStreamError", "KimiEmptyAnswerError", "KimiToolChoiceError", "KimiConflictError",
+        "KimiRateLimitError", "KimiServerError", "KimiConnectionError", "KimiTimeoutError",
     }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from kimi_wire.answers.response import (
     parse_details,
     parse_reasoning,
 )
-from kimi_wire.answers.stream import MAX_EVENT_BYTES, EventDecoder, StreamState
+from kimi_wire.answers.stream import MAX_EVENT_BYTES, Delta, EventDecoder, StreamState
 from kimi_wire.arguments import replay_arguments
 from kimi_wire.endpoints.chat import KimiClient
 from kimi_wire.errors import KimiError, KimiResponseError, KimiStreamError, KimiWarning, StreamedError
@@ -499,6 +499,14 @@ def test_hostile_streams_end_in_typed_errors(kimi: KimiEmulator, client: KimiCli
     for _ in range(60):
         kimi.script(Reply(events=[fuzz_wire.make_input(rng, (STREAM,))], done=rng.random() < 0.5))
         expected_failure(lambda: list(client.stream(STREAMED)))
+
+
+def test_the_answer_whose_deltas_are_given_is_the_first() -> None:
+    choices = [{"index": index, "delta": {"content": str(index)}, "finish_reason": "stop"} for index in (3, -1, 0)]
+    *deltas, item = read_stream([fuzz_wire.write_stream([{"choices": choices}])], PLAN)
+    assert isinstance(item, Completion)
+    assert [choice.content for choice in item.choices] == ["0", "-1", "3"]
+    assert [delta.content for delta in deltas if isinstance(delta, Delta)] == ["0"]
 
 
 def test_a_stream_of_the_table_is_whole() -> None:

@@ -322,13 +322,13 @@ async def test_images_of_the_web_are_fetched_on_demand(
     make = chat if adapter == "langchain" else llm
     own = {"remote_images": "download"}
     model = make(**own) if given == "constructor" else make()
-    url = kimi.base_url.replace("127.0.0.1", "pictures.example") + "/a.png"
+    url = kimi.base_url.replace("127.0.0.1", "pictures.localhost") + "/a.png"
 
     async def resolve(name: str, port: int) -> list[Any]:
         return [ipaddress.ip_address("127.0.0.1")]
 
     monkeypatch.setattr(media_download, "_resolve", resolve)
-    with pytest.raises(KimiRequestError, match=r"pictures\.example is not on the public internet"):
+    with pytest.raises(KimiRequestError, match=r"pictures\.localhost is not on the public internet"):
         await run(model, url, way, **({} if given == "constructor" else own))
     monkeypatch.setattr(media_download, "is_public", lambda address: True)
     monkeypatch.setattr("kimi_emulator.rules.check_key", lambda *_: None)

@@ -86,6 +86,10 @@ MESSAGES: dict[str, tuple[list[Any], str]] = {
         [HumanMessage("a"), AIMessage("b", additional_kwargs={"partial": "yes"})],
         "'partial' of message 1 is 'yes', and not True or False",
     ),
+    "thinking that is a number": (
+        [HumanMessage("a"), AIMessage("b", additional_kwargs={"reasoning_content": 5})],
+        "'reasoning_content' of message 1 is 5",
+    ),
     "an id in two lines": (
         [HumanMessage([{"type": "image_url", "image_url": {"url": "ms://a\nb"}}])],
         "Message 0 points to 'ms://a",

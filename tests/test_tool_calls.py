@@ -142,7 +142,7 @@ async def test_an_error_speaks_of_a_tool_by_its_own_name(kimi: KimiEmulator, beg
     kimi.script(Failure(400, f"function name {alias_of('a.b')} is odd"))
     with pytest.raises(KimiBadRequestError, match=r"function name a\.b is odd") as caught:
         await talk.say("Look!")
-    assert alias_of("a.b") not in str(caught.value.body)
+    assert alias_of("a.b") not in str(caught.value.body) + caught.value.response.text
     kimi.script(Reply("Half an answer", error_after=2, error=Failure(400, f"{alias_of('a.b')} is odd")))
     if way.endswith("stream"):
         with pytest.raises(KimiBadRequestError, match=r"^a\.b is odd"):
@@ -162,3 +162,42 @@ async def test_a_tool_of_any_name_is_loaded_by_a_message(
         talk.history.append(SystemMessage("", additional_kwargs=extra))
     kimi.script(Reply(tool_calls=[ToolCall(alias_of("a.b"))]))
     assert [call[0] for call in await talk.say("Look!")] == ["a.b"]
+
+
+def plan(todos: list[dict[str, str]], note: str = "") -> str:
+    """Plan."""
+    return f"{todos} {note}"
+
+
+TWICE = '{"todos": "[{\\"title\\": \\"a\\"}]", "note": "[\\"a\\"]"}'
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_arguments_that_are_encoded_twice_are_decoded(kimi: KimiEmulator, begin: Begin, way: str) -> None:
+    talk = begin({"plan": plan})
+    kimi.script(Reply(tool_calls=[ToolCall("plan", TWICE)], chunk_size=3), Reply("Done."))
+    [(name, arguments, call_id)] = await talk.say("Plan!")
+    assert (name, arguments) == ("plan", {"todos": [{"title": "a"}], "note": '["a"]'})
+    talk.answer(name, call_id)
+    await talk.say("And?")
+    assert kimi.requests[-1].body["messages"][1]["tool_calls"][0]["function"]["arguments"] == TWICE
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_ids_that_come_again_are_made_unique(kimi: KimiEmulator, begin: Begin, way: str) -> None:
+    talk = begin({"look": look})
+    found = []
+    for answer in ("look:0", "look:0", "fresh", "look:0"):
+        kimi.script(Reply(tool_calls=[ToolCall("look", id=answer)]))
+        [(name, _, call_id)] = await talk.say("Look!")
+        talk.answer(name, call_id)
+        found.append(call_id)
+    assert found == ["look:0", "look:1", "fresh", "look:2"]
+    kimi.script(Reply(tool_calls=[ToolCall("look", id="a"), ToolCall("look", id="a")]), Reply("Done."))
+    calls = await talk.say("Look!")
+    assert [call_id for _, _, call_id in calls] == ["a", "a_1"]
+    for name, _, call_id in calls:
+        talk.answer(name, call_id)
+    await talk.say("And?")
+    sent = [call["id"] for message in kimi.requests[-1].body["messages"] for call in message.get("tool_calls", ())]
+    assert sent == [*found, "a", "a_1"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kimi_wire.answers.calls import ToolCall, new_tool_call_id, parse_tool_calls
+from kimi_wire.answers.nested import decode_arguments
 from kimi_wire.arguments import parse_arguments, render_arguments
 from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, excerpt, parse_refusal, parse_request_id
 from kimi_wire.json_text import iter_json_texts, strip_fence
@@ -170,6 +171,11 @@ openrouter.ai/docs/api-reference/errors); the last: api-docs.deepseek.com/api/cr
 """
 
 
+FILTERED = "content_filter"
+"""What servers say in `finish_reason` where their content filter stopped the answer. It is never asked for again
+(MoonshotAI/kimi-code#3101). Moonshot's own refuses with a 400; its documents have it that answers are filtered too."""
+
+
 def explain_interruption(finish_reason: str | None) -> str:
     """Say that the server broke an answer off."""
     return f"The server broke the answer off (finish_reason {finish_reason!r}): it is not whole. Try again."
@@ -259,23 +265,25 @@ def finish_choice(choice: Choice, plan: ToolPlan, request_id: str | None) -> Non
         KimiToolChoiceError: A forced tool call did not come.
     """
     if plan.response_format is not None and not choice.tool_calls:
-        call = parse_constrained_call(choice.content, plan.expected, plan.known.names)
+        call = parse_constrained_call(choice.content, plan.expected, plan.known)
         if call is not None:
             choice.tool_calls, choice.content = [call], ""
     if choice.tool_calls and choice.finish_reason == "stop":
         # vLLM says "stop" beside forced calls (vllm-project/vllm#43155); agent loops that believe it end early.
         choice.finish_reason = "tool_calls"
+    if choice.finish_reason == FILTERED:
+        return
     if plan.expected and not any(call.name in plan.expected for call in choice.tool_calls):
         raise KimiToolChoiceError(_missing_call_message(choice, plan.expected), request_id=request_id, partial=choice)
 
 
-def parse_constrained_call(content: str, expected: Sequence[str], names: ToolNames) -> ToolCall | None:
+def parse_constrained_call(content: str, expected: Sequence[str], known: Known) -> ToolCall | None:
     """Read the tool call that a constrained answer is (see `kimi_wire.requests.tools.plan_tools`).
 
     Args:
         content: The answer's text.
         expected: The tools it may call. One: the text is its arguments. Several: the text names one.
-        names: The names under which they travel.
+        known: What the request knows.
 
     Returns:
         The call, with the arguments as the model wrote them where they stand alone; None where the text is no call.
@@ -286,12 +294,17 @@ def parse_constrained_call(content: str, expected: Sequence[str], names: ToolNam
         except ValueError:
             continue
         if len(expected) == 1 and text:
-            return ToolCall(new_tool_call_id(), expected[0], text)
+            return _constrained_call(expected[0], text, known)
         call = mapping(answer.get("call"))
-        name = names.own(text_or_none(call.get("name")) or "")
+        name = known.names.own(text_or_none(call.get("name")) or "")
         if name in expected and isinstance(call.get("arguments"), dict):
-            return ToolCall(new_tool_call_id(), name, render_arguments(call["arguments"]))
+            return _constrained_call(name, render_arguments(call["arguments"]), known)
     return None
+
+
+def _constrained_call(name: str, written: str, known: Known) -> ToolCall:
+    arguments = decode_arguments(written, known.schema_of(name))
+    return ToolCall(new_tool_call_id(), name, arguments, written=None if arguments == written else written)
 
 
 def _missing_call_message(choice: Choice, expected: Sequence[str]) -> str:
@@ -309,10 +322,15 @@ _TOKENS = ("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_a
 
 
 def explain_answer(choice: Choice) -> Iterator[str]:
-    """Say what is wrong with an answer that came with success, where that needs saying."""
-    for explanation in (explain_empty(choice), explain_markers(choice)):
-        if explanation is not None:
-            yield explanation
+    """Say what is wrong with an answer that came with success, where that needs saying.
+
+    One that is empty since its server does not read the model's marks is so again when it is asked for again.
+    """
+    empty, marked = explain_empty(choice), explain_markers(choice)
+    if empty is not None and (marked is None or choice.finish_reason == "length"):
+        yield empty
+    if marked is not None:
+        yield marked
 
 
 def explain_markers(choice: Choice) -> str | None:
@@ -336,13 +354,26 @@ def explain_markers(choice: Choice) -> str | None:
     )
 
 
+def is_empty(choice: Choice) -> bool:
+    """Whether an answer has neither text nor a call; thinking alone is no answer."""
+    return not (choice.content.strip() or choice.tool_calls)
+
+
 def explain_empty(choice: Choice) -> str | None:
     """Say why an answer has no text and no calls, where that needs saying.
 
-    Reasoning and answer share one budget: a small cap gives HTTP 200, empty content and `finish_reason` "length".
+    Reasoning and answer share one budget: a small cap gives HTTP 200, empty content and `finish_reason` "length". And
+    models end after their thinking, more often after tool calls (MoonshotAI/kimi-code#520, #3149): Moonshot's own
+    clients take that for an error, and ask again (MoonshotAI/kimi-cli#1801).
     """
-    if choice.content or choice.tool_calls or choice.finish_reason != "length":
+    if not is_empty(choice):
         return None
+    if choice.finish_reason != "length":
+        did = "only thought" if choice.reasoning else "said nothing"
+        return (
+            f"The answer is empty: the model {did}, and ended without text or a tool call (finish_reason "
+            f"{choice.finish_reason!r}). Ask again: empty_answers='retry' does, and empty_answers='error' raises."
+        )
     spent = "thinking" if choice.reasoning else "nothing visible"
     return (
         f"The answer is empty: its whole token limit was spent on {spent} (finish_reason 'length'). "

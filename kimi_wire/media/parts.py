@@ -138,7 +138,11 @@ def describe_file(block: Mapping[str, Any]) -> JSON:
     Args:
         block: A framework's block, or a part; not changed.
     """
-    return {"type": "text", "text": write_json(_without_content(block))}
+    try:
+        bare = _without_content(block)
+    except RecursionError:  # of the depth of a circle
+        return {"type": "text", "text": shown(block)}
+    return {"type": "text", "text": write_json(bare)}
 
 
 def _without_content(value: Any) -> Any:

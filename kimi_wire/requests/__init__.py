@@ -14,6 +14,10 @@ models, in a few lines. A conversation goes through it in this order:
 The first pass copies whatever a later one changes. So each of the others works on these copies, and gives back the
 list to go on with.
 
+On its way, `known` takes what the reader of the answer needs of its request: the tools' own names (`names`) and their
+schemas, and the ids of the conversation's calls (`call_ids`). It goes with the plan, so that an answer can be
+read anywhere.
+
 Deliberately absent: a cache of rendered messages. Callers edit messages in place, and what was there before would go
 out in silence; a turn with a tool call is rendered in some 10 us.
 """
@@ -25,7 +29,7 @@ from kimi_wire.requests.host_form import is_begun, place_beginning, render_reaso
 from kimi_wire.requests.known import Known
 from kimi_wire.requests.messages import render_each
 from kimi_wire.requests.names import ToolNames
-from kimi_wire.requests.parts import describe_unseen
+from kimi_wire.requests.parts import describe_unseen, read_parts
 from kimi_wire.requests.request import Request, check_settings, render_request
 from kimi_wire.requests.tools import WEB_SEARCH, WEB_SEARCH_DESCRIPTION, ToolPlan, web_search_tool
 
@@ -41,6 +45,7 @@ __all__ = [
     "describe_unseen",
     "is_begun",
     "place_beginning",
+    "read_parts",
     "render_each",
     "render_reasoning",
     "render_request",

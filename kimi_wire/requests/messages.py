@@ -7,6 +7,7 @@ the end changes nothing before it, so that the server's prefix cache goes on hit
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from kimi_wire.requests.known import Known
 from kimi_wire.requests.names import ToolNames, is_builtin
 from kimi_wire.requests.parts import render_parts
 from kimi_wire.requests.tools import render_dynamic_tools
+from kimi_wire.settings import Notice
 
 logger = logging.getLogger("kimi_wire")
 
@@ -33,21 +35,25 @@ a space was accepted in every report. Neither the answer's text nor another turn
 then repeats itself (kaitranntt/CLIProxyAPIPlus#222, Datus-ai/Datus-agent#1400)."""
 
 _KEYS = ("role", "name", "content", "reasoning_content", "tool_calls", "tool_call_id")  # in one order, for the cache
+_IN_ORDER = frozenset(
+    keys for count in range(len(_KEYS) + 1) for keys in itertools.combinations(_KEYS, count)
+)  # what only has to be copied, which is most of every conversation
 
 MISSING_REASONING = ("placeholder", "omit", "error")
-UNANSWERED = ("error", "repair")
+UNANSWERED = ("warn", "error", "repair")
 
 NOT_RUN = "Error: this tool call was not run."
-"""Answers a tool call that has no answer, where the caller asked for that."""
+"""Answers a tool call that has no answer."""
 
 
 def render_messages(
     messages: Sequence[Mapping[str, Any]],
     profile: Profile,
     *,
-    unanswered_tool_calls: str = "error",
+    unanswered_tool_calls: str = "warn",
     media_urls: tuple[str, ...] = MEDIA_URLS,
     known: Known | None = None,
+    notices: list[Notice] | None = None,
 ) -> list[JSON]:
     """Render a conversation for the request, but for reasoning that is lost (`fill_missing_reasoning`).
 
@@ -55,9 +61,11 @@ def render_messages(
         messages: Messages in the API's form; they are not changed.
         profile: The family they go to.
         unanswered_tool_calls: What to do about a tool call without an answer: `error` raises, `repair` answers it with
-            an error of the tool's (`NOT_RUN`).
+            an error of the tool's (`NOT_RUN`); `warn` does so where the conversation went on, with a notice: frameworks
+            drop calls whose arguments are broken, and people change the subject.
         media_urls: How the URLs of images and videos may begin: the host takes them, or they are fetched later.
         known: What is known of the request; the ids and the names of the conversation's calls are put to it.
+        notices: What the caller should know is put to them.
 
     Returns:
         New messages, in order.
@@ -74,7 +82,11 @@ def render_messages(
         raise KimiRequestError("Every message is empty; there is nothing to send.")
     if len(kept) < len(messages):
         logger.debug("left out %d empty messages", len(messages) - len(kept))
-    return _pair_tool_messages(kept, known.ids, repair=unanswered_tool_calls == "repair")
+    made_up: list[str] = []
+    paired = _pair_tool_messages(kept, known.ids, unanswered_tool_calls, made_up)
+    if made_up and notices is not None and unanswered_tool_calls == "warn":
+        notices.append(Notice("unanswered_tool_calls", _EXPLAIN_UNANSWERED.format(made_up)))
+    return paired
 
 
 def render_each(
@@ -118,13 +130,14 @@ def _render_message(
         raise KimiRequestError(f"Message {index} has the role {message.get('role')!r}; Kimi knows {sorted(_ROLES)}.")
     if role != message["role"]:
         logger.debug("message %d: sent the role %r as %r", index, message["role"], role)
-    rendered = {key: message[key] for key in _KEYS if key in message}
-    if len(rendered) < len(message):
-        rendered |= message
+    if tuple(message) in _IN_ORDER:
+        rendered = dict(message)
+    else:
+        rendered = {key: message[key] for key in _KEYS if key in message} | dict(message)
     rendered["role"] = role
     if isinstance(content := rendered.get("content"), list):
         rendered["content"] = render_parts(content, index, role, profile, media_urls)
-    if rendered.pop("tools", None):
+    if "tools" in rendered and rendered.pop("tools"):
         rendered["tools"] = render_dynamic_tools(message, index, profile, names)
         rendered.pop("content", None)  # the documented form has no such key; nothing but "" gets here
     if role == "assistant":
@@ -194,13 +207,20 @@ def _is_left_out(message: JSON, index: int) -> bool:
     return role == "system" and not content and not message.get("tools")
 
 
-def _pair_tool_messages(messages: list[JSON], ids: CallIds, *, repair: bool) -> list[JSON]:
+_EXPLAIN_UNANSWERED = (
+    "The tool calls {} have no answer in the conversation; the model is told that they were not run. "
+    "unanswered_tool_calls='repair' says nothing about it, 'error' raises."
+)
+
+
+def _pair_tool_messages(messages: list[JSON], ids: CallIds, unanswered: str, made_up: list[str]) -> list[JSON]:
     """Check that every tool call is answered, and give a repeated id a number of its own, in call and answer.
 
     Args:
         messages: (Copied) messages.
         ids: Takes the ids of the calls.
-        repair: Answers that are missing may be made up.
+        unanswered: What to do about answers that are missing.
+        made_up: Takes the caller's ids of calls that are answered here.
 
     Returns:
         The same messages, and what is added after the answers to calls.
@@ -210,23 +230,25 @@ def _pair_tool_messages(messages: list[JSON], ids: CallIds, *, repair: bool) -> 
     paired: list[JSON] = []
     for index, message in enumerate(messages):
         if message["role"] == "tool":
-            unanswered = waiting.get(message.get("tool_call_id") or "")
-            if not unanswered:  # "Invalid request: tool_call_id  is not found"
+            called = waiting.get(message.get("tool_call_id") or "")
+            if not called:  # "Invalid request: tool_call_id  is not found"
                 raise KimiRequestError(
                     f"Message {index} answers the tool call {message.get('tool_call_id')!r}, which is not one of the "
                     "assistant message before it, or is already answered."
                 )
-            _answer(unanswered.pop(0), message)
+            _answer(called.pop(0), message)
             media += _take_media(message)
         else:
             if waiting:
-                paired += _end_round(waiting, media, repair=repair)
+                paired += _end_round(waiting, media, unanswered, made_up)
                 waiting, media = {}, []
             for call in message.get("tool_calls", ()):
                 waiting.setdefault(call["id"] or "", []).append(call)
                 _claim_id(call, ids)
         paired.append(message)
-    return paired + _end_round(waiting, media, repair=repair)
+    if unanswered == "warn" and messages[-1]["role"] == "assistant":
+        unanswered = "error"  # nothing came after the calls: somebody has forgotten to run them
+    return paired + _end_round(waiting, media, unanswered, made_up)
 
 
 def _answer(call: JSON, message: JSON) -> None:
@@ -273,28 +295,29 @@ def _take_media(message: JSON) -> list[JSON]:
     return media
 
 
-def _end_round(waiting: Mapping[str, list[JSON]], media: list[JSON], *, repair: bool) -> list[JSON]:
+def _end_round(waiting: Mapping[str, list[JSON]], media: list[JSON], unanswered: str, made_up: list[str]) -> list[JSON]:
     """What comes after the answers to an assistant message's calls: those that nobody gave, and the answers' media."""
-    missing = [call for unanswered in waiting.values() for call in unanswered]
-    added = _answer_for(missing, repair=repair) if missing else []
+    missing = [call_id for call_id, calls in waiting.items() for _ in calls]
+    added: list[JSON] = []
+    if missing:
+        if unanswered == "error":
+            # "an assistant message with 'tool_calls' must be followed by tool messages responding to each
+            # 'tool_call_id'. The following tool_call_ids did not have response messages: Shell:58"
+            # (MoonshotAI/kimi-cli#1977)
+            raise KimiRequestError(
+                f"The tool calls {missing} have no answer. Every tool call needs a tool message right after the "
+                "assistant message that made it: add them, drop that message, or set unanswered_tool_calls='repair'."
+            )
+        made_up += missing
+        added = [_made_up_answer(call) for calls in waiting.values() for call in calls]
+        logger.debug("answered the tool calls %s with an error, as nobody had", missing)
     return [*added, {"role": "user", "content": media}] if media else added
 
 
-def _answer_for(calls: Sequence[JSON], *, repair: bool) -> list[JSON]:
-    """Answers to calls that have none, if they may be made up."""
-    missing = [call["id"] for call in calls]
-    if not repair:
-        # "an assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'.
-        # The following tool_call_ids did not have response messages: Shell:58" (MoonshotAI/kimi-cli#1977)
-        raise KimiRequestError(
-            f"The tool calls {missing} have no answer. Every tool call needs a tool message right after the assistant "
-            "message that made it: add them, drop that message, or set unanswered_tool_calls='repair'."
-        )
-    logger.debug("answered the tool calls %s with an error, as nobody had", missing)
-    answers: list[JSON] = [{"role": "tool", "tool_call_id": call["id"], "content": NOT_RUN} for call in calls]
-    for call, answer in zip(calls, answers, strict=True):
-        _answer(call, answer)
-    return answers
+def _made_up_answer(call: JSON) -> JSON:
+    answer: JSON = {"role": "tool", "tool_call_id": call["id"], "content": NOT_RUN}
+    _answer(call, answer)
+    return answer
 
 
 def fill_missing_reasoning(messages: list[JSON], policy: str, *, preserved: bool) -> list[JSON]:

@@ -12,7 +12,7 @@ from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import JSON
 from kimi_wire.kinds import OBJECT, SWITCH, TEXT, check_kind, shown
 from kimi_wire.profiles import ForcedChoice, Profile, Thinking
-from kimi_wire.requests.known import Known
+from kimi_wire.requests.known import NOTHING, Known
 from kimi_wire.requests.names import ToolNames, is_builtin, is_legible
 from kimi_wire.schema import normalise_schema
 
@@ -98,8 +98,9 @@ def loaded_tools(messages: Sequence[Mapping[str, Any]]) -> list[Any]:
     Raises:
         KimiRequestError: They are no list.
     """
-    bringing = [(message, index) for index, message in enumerate(messages) if "tools" in message]
-    return [tool for message, index in bringing for tool in message_tools(message, index)]
+    if not [True for message in messages if "tools" in message]:  # as good as always
+        return []
+    return [tool for index, message in enumerate(messages) for tool in message_tools(message, index)]
 
 
 def render_dynamic_tools(
@@ -160,18 +161,20 @@ def _says_something(content: Any) -> bool:
 def _render_tool(tool: Mapping[str, Any], names: ToolNames) -> JSON:
     function = tool.get("function") if isinstance(tool, Mapping) else None
     if not isinstance(function, Mapping):
-        raise KimiRequestError(f"A tool must look like {{'type': 'function', 'function': {{...}}}}, not {tool!r}.")
+        raise KimiRequestError(f"A tool must look like {{'type': 'function', 'function': {{...}}}}, not {shown(tool)}.")
     kind, name = tool.get("type", "function"), function.get("name")
     if kind == "builtin_function":
         if not is_builtin(name):
-            raise KimiRequestError(f"Names of builtin functions start with '$' (such as '$web_search'), not {name!r}.")
+            raise KimiRequestError(
+                f"Names of builtin functions start with '$' (such as '$web_search'), not {shown(name)}."
+            )
         return {"type": kind, "function": {"name": name}}
     if kind != "function":
-        raise KimiRequestError(f"Kimi knows tools of type 'function' and 'builtin_function', not {kind!r}.")
+        raise KimiRequestError(f"Kimi knows tools of type 'function' and 'builtin_function', not {shown(kind)}.")
     if name == WEB_SEARCH:
         raise KimiRequestError(f"{name!r} is not a tool name Kimi takes for a function; declare {web_search_tool()}.")
     if not isinstance(name, str) or not name:
-        raise KimiRequestError(f"{name!r} is not a tool name Kimi takes; every tool needs one.")
+        raise KimiRequestError(f"{shown(name)} is not a tool name Kimi takes; every tool needs one.")
     for key, fields in _DECLARED.items():
         if function.get(key) is not None:
             check_kind(f"{key} of the tool {name!r}", function[key], fields)
@@ -179,7 +182,8 @@ def _render_tool(tool: Mapping[str, Any], names: ToolNames) -> JSON:
     parameters = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
     rendered = {**function, "name": names.sent(name), "parameters": render_schema(parameters, f"tool {name}")}
     if rendered["name"] != name and not is_legible(name):
-        rendered["description"] = f"{name}: {function.get('description') or ''}".rstrip()
+        readable = name.encode("utf-8", "replace").decode()
+        rendered["description"] = f"{readable}: {function.get('description') or ''}".rstrip()
     return {"type": "function", "function": rendered}
 
 
@@ -294,7 +298,7 @@ class ToolPlan:
     expected: tuple[str, ...] = ()
     json_answer: bool = False
     warning: str | None = None
-    known: Known = field(default_factory=Known, compare=False, repr=False)
+    known: Known = field(default=NOTHING, compare=False, repr=False)
 
     @property
     def fields(self) -> JSON:

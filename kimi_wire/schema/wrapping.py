@@ -40,7 +40,11 @@ def wrap_schema(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
     Args:
         schema: The schema; it is not changed.
         name: What the property is called.
+
+    Raises:
+        KimiRequestError: It is no JSON, or nested too deep.
     """
+    check_json(schema, name)
     if identifier(schema) is not None:  # what it refers to counts from there, wherever it stands
         return _hold(name, dict(schema))
     moved = _move(schema, f"#/properties/{name}", is_map=False)

@@ -147,6 +147,12 @@ class KimiConnection:
         self._begin()
         _CONNECTIONS.add(self)
 
+    @property
+    def max_retries(self) -> int:
+        """How often a failed request is sent again, unless a call says something else."""
+        retries: int = self._options["max_retries"]
+        return retries
+
     def _begin(self) -> None:
         """Have no client yet: at first, and again in a child process, which leaves its parent's alone."""
         self._lock = threading.Lock()

@@ -21,7 +21,8 @@ from llama_index.core.tools import FunctionTool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
-from llama_index_kimi import Kimi
+from kimi_wire.requests.names import alias_of
+from llama_index_kimi import Kimi, KimiWarning
 
 Make = Callable[..., Kimi]
 
@@ -219,7 +220,8 @@ async def test_react_agents(kimi: KimiEmulator, llm: Make, streaming: bool) -> N
         Reply("Thought: I can answer.\nAnswer: 42"),
     )
     agent = ReActAgent(tools=[multiply], llm=llm("kimi-k2.6"), streaming=streaming)
-    output = await agent.run("What is 6 times 7?")
+    with pytest.warns(KimiWarning, match="only thought"):
+        output = await agent.run("What is 6 times 7?")
     assert str(output) == "42"
     # The empty answer is in the retry that core builds, and not in the request: the server refuses it.
     assert all(message["content"] for message in kimi.requests[-1].body["messages"])
@@ -235,7 +237,8 @@ async def test_code_act_agents(kimi: KimiEmulator, llm: Make) -> None:
 async def test_an_empty_final_answer_is_empty(kimi: KimiEmulator, llm: Make) -> None:
     # Pinned: the answer stays in the thinking (run-llama/llama_index#21337); the agent's text is empty, not "None".
     kimi.script(Reply("", reasoning="The answer is 42."))
-    output = await FunctionAgent(tools=[multiply], llm=llm("kimi-k2.5")).run("6*7?")
+    with pytest.warns(KimiWarning, match="only thought"):
+        output = await FunctionAgent(tools=[multiply], llm=llm("kimi-k2.5")).run("6*7?")
     assert str(output) == ""
     assert output.response.blocks == [
         ThinkingBlock(
@@ -269,3 +272,13 @@ async def test_lost_thinking_gets_a_placeholder(kimi: KimiEmulator, llm: Make) -
     result = ChatMessage(role="tool", content="7", additional_kwargs={"tool_call_id": answer.blocks[0].tool_call_id})
     assert model.chat([question, answer, result]).message.content == "7."
     assert thoughts(kimi) == [" "]
+
+
+async def test_an_agent_finds_tools_of_any_name(kimi: KimiEmulator, llm: Make) -> None:
+    """Core writes `a/b` as `a_b` into its declarations, and looks for the name that comes back."""
+    names = ["a/b", "a.b", "查询"]
+    tools = [FunctionTool.from_defaults(lucky_number, name=name) for name in names]
+    agent = FunctionAgent(tools=tools, llm=llm("kimi-k3"))
+    kimi.script(Reply(tool_calls=[ToolCall(alias_of(name)) for name in names]), Reply("Seven."))
+    output = await agent.run("What is it?")
+    assert {call.tool_name: call.tool_output.content for call in output.tool_calls} == dict.fromkeys(names, "7")

@@ -273,8 +273,8 @@ def test_before_the_first_token_it_is_a_plain_retry(kimi: KimiEmulator, client: 
 @pytest.mark.parametrize("way", STREAMS)
 def test_what_cannot_be_resumed_is_raised(kimi: KimiEmulator, client: KimiClient, way: str) -> None:
     kimi.script(
-        Reply("", reasoning="A long thought with many words in it.", cut_after=4),  # in the middle of thinking
         Reply(tool_calls=[ToolCall("f", {"a": "long argument"})], cut_after=4),  # in the middle of a tool call
+        Reply("Once upon", tool_calls=[ToolCall("f", {"a": "long argument"})], cut_after=6),
     )
     for _ in range(2):
         with pytest.raises(KimiStreamError):
@@ -307,13 +307,12 @@ def test_a_broken_stream_is_resumed_and_a_cut_one_continued(kimi: KimiEmulator, 
 # Unanswered tool calls.
 
 
-def test_unanswered_calls_are_answered_where_that_is_asked_for() -> None:
-    def calls(*ids: str) -> dict[str, Any]:
-        return {
-            "role": "assistant",
-            "tool_calls": [{"id": i, "function": {"name": "f", "arguments": "{}"}} for i in ids],
-        }
+def calls(*ids: str) -> dict[str, Any]:
+    made = [{"id": call_id, "function": {"name": "f", "arguments": "{}"}} for call_id in ids]
+    return {"role": "assistant", "tool_calls": made}
 
+
+def test_unanswered_calls_are_answered_where_that_is_asked_for() -> None:
     answer = {"role": "tool", "tool_call_id": "a", "content": "1"}
     messages = [*HELLO, calls("a", "b"), answer, *HELLO, calls("a")]
     repaired = render(messages, unanswered_tool_calls="repair").body["messages"]
@@ -329,9 +328,28 @@ def test_unanswered_calls_are_answered_where_that_is_asked_for() -> None:
         "tool",
     ]
     with pytest.raises(KimiRequestError, match="or set unanswered_tool_calls='repair'"):
-        render(messages)
-    with pytest.raises(KimiRequestError, match="error, repair"):
+        render(messages, unanswered_tool_calls="error")
+    with pytest.raises(KimiRequestError, match="warn, error, repair"):
         render(messages, unanswered_tool_calls="ignore")
+
+
+def test_unanswered_calls_of_a_conversation_that_went_on_are_answered_and_said() -> None:
+    again = [*HELLO, calls("a"), {"role": "tool", "tool_call_id": "a", "content": "1"}, *HELLO, calls("a", "b")]
+    with pytest.raises(KimiRequestError, match=r"The tool calls \['a', 'b'\] have no answer"):
+        render(again)  # nothing came after them
+    for after in (HELLO, [{"role": "tool", "tool_call_id": "b", "content": "2"}]):
+        went_on = render([*again, *after])
+        found = {
+            message["tool_call_id"]: message["content"]
+            for message in went_on.body["messages"]
+            if message["role"] == "tool"
+        }
+        assert found == {"a": "1", "a_1": NOT_RUN, "b": "2" if after is not HELLO else NOT_RUN}
+        [notice] = went_on.notices
+        assert notice.message.startswith(f"The tool calls {['a', 'b'] if after is HELLO else ['a']} have no answer")
+        assert not render([*again, *after], unanswered_tool_calls="repair").notices
+        with pytest.raises(KimiRequestError, match="have no answer"):
+            render([*again, *after], strict=True)
 
 
 # Time, and cuts anywhere.

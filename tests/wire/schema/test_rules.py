@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from types import MappingProxyType
@@ -619,6 +620,17 @@ def test_circles_with_nothing_in_them(definitions: JSON) -> None:
 def test_nothing_is_left_of_a_schema_that_lies_elsewhere() -> None:
     with pytest.raises(KimiRequestError, match=r"^tool: \$ref 'Pet' leads out of the schema, and is all of it"):
         normalise_schema({"$ref": "Pet"}, where="tool")
+
+
+@pytest.mark.parametrize("odd", [5, 1.5, True, "a", [["a"], 5], {"a": 5}, None])
+@pytest.mark.parametrize(
+    "keyword", ["properties", "required", "enum", "anyOf", "items", "dependentRequired", "dependencies"]
+)
+def test_what_is_only_said_may_be_odd(keyword: str, odd: Any) -> None:
+    """What a description quotes is checked no further: such a part may be a mistake, and is no crash."""
+    assert_in_dialect(normalise_schema(obj(a={"not": {keyword: odd}, "type": "object"})))
+    with contextlib.suppress(KimiRequestError):
+        assert_in_dialect(normalise_schema(obj(a={keyword: odd})))
 
 
 def test_recursion_without_an_end() -> None:

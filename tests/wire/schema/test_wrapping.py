@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kimi_wire.errors import KimiRequestError
 from kimi_wire.schema import is_object_schema, normalise_schema, wrap_schema
 from kimi_wire.structured import OutputForm
 from tests.wire.schema.checks import assert_in_dialect, is_valid
@@ -129,3 +130,13 @@ def test_a_branch_that_says_nothing_of_its_type_is_of_any() -> None:
         assert is_valid(schema, instance)
         assert is_valid(written, {"answer": instance})
     assert not is_valid(written, {"answer": ""})
+
+
+def test_what_is_nested_too_deep_is_refused() -> None:
+    schema: JSON = STRING
+    for _ in range(20_000):
+        schema = {"type": "array", "items": schema}
+    with pytest.raises(KimiRequestError, match="nested more than 200 levels deep"):
+        wrap_schema(schema, "answer")
+    with pytest.raises(KimiRequestError):
+        OutputForm.of("Answer", schema)
