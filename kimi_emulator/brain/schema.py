@@ -15,6 +15,7 @@ from ..text import concepts, shorten, words
 from .clues import Clues
 
 _MISSING = object()
+_DENIED = re.compile(r"\b(?:no|not|without|never|off)\b", re.I)
 _MAX_DEPTH = 12
 _ENOUGH = 3  # levels, beyond which a union's plainest branch will do
 _MOST = 8  # items of a list
@@ -66,7 +67,7 @@ def _branch(branches: list[Any], root: Mapping[str, Any], clues: Clues | None) -
     objects = [resolve(branch, root) for branch in real]
     if clues is None or len(real) < 2 or not all("properties" in branch for branch in objects):
         return real[0]
-    about = concepts(clues.text)
+    about = clues.about
     told = [set(_labels(branch)) for branch in objects]
     fits = [(not labels & clues.done, len(about & concepts(" ".join(labels))), -at) for at, labels in enumerate(told)]
     return real[-max(fits)[2]]
@@ -165,7 +166,7 @@ class _Builder:
         return next(iter(self._said(options)), options[0] if required else _MISSING)
 
     def _said(self, options: list[Any]) -> list[str]:
-        about = concepts(self._clues.text)
+        about = self._clues.about
         return [option for option in options if isinstance(option, str) and concepts(option) & about]
 
     def _object(self, schema: Mapping[str, Any], required: bool, depth: int) -> Any:
@@ -203,7 +204,7 @@ class _Builder:
             number = self._clues.take_number(type == "integer") if required else None
             return None if number is None else _bounded(number, schema)
         if type == "boolean":
-            return not re.search(r"\b(?:no|not|without|never|off)\b", self._clues.text, re.I) if required else None
+            return not _DENIED.search(self._clues.text) if required else None
         text = self._clues.take_text(name, required) if type == "string" else None
         return None if text is None else _sized(text, schema)
 
