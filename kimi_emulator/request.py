@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 from .families import Family
 
+_LONGEST_WORDS = 4000  # characters of a refusal, which repeats what is refused
+
 
 class Rejected(Exception):
     """A rule refuses the request.
@@ -23,7 +25,7 @@ class Rejected(Exception):
         super().__init__(message)
         self.status = status
         self.type = type
-        self.message = message
+        self.message = message if len(message) <= _LONGEST_WORDS else f"{message[:_LONGEST_WORDS]}…"
 
 
 def kind(value: Any) -> str:

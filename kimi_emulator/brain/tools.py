@@ -34,7 +34,7 @@ _ASKS = re.compile(r"\s*(?:who|what|when|where|which|why|how|is|are|does|did|can
 
 @functools.lru_cache(maxsize=1024)
 def _about(described: str) -> frozenset[str]:
-    """The ideas of a tool's name or description, which each clause is held against."""
+    """The ideas of a clause, a tool's name or its description: each clause is held against each tool."""
     return frozenset(concepts(described))
 
 
@@ -47,7 +47,7 @@ def fit(tool: Tool, text: str) -> int:
     """Score how well a tool suits a text; below 2 it does not."""
     if named_pattern(tool.name).search(text):
         return 20
-    said, called = concepts(text), _about(tool.name)
+    said, called = _about(text), _about(tool.name)
     score = 3 * len(said & called) + len(said & _about(tool.description[:_MOST_DESCRIBED]) - called)
     looks_things_up = concept("search") in called and _ASKS.match(text) and not values.sum_in(text)
     return max(score, _FITS) if looks_things_up else score
