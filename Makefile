@@ -58,6 +58,7 @@ format: $(DEV)
 
 tables: $(DEV)
 	$(BIN)/python -m tests.model_table
+	$(BIN)/python -m tests.word_table
 
 golden: $(DEV)
 	$(BIN)/python -m tests.golden.pages

@@ -59,8 +59,9 @@ class KimiEmulator:
             check: Whether the rules apply; without them any model id and any body is answered.
             upload_limits: How much may be uploaded; None is what the API allows.
             host_kind: Whose server to play: ``"moonshot"``, or another host of the same models: ``"vllm"``,
-                ``"sglang"``, ``"openrouter"``, or ``"strict"``, which refuses every field it does not know, as
-                Fireworks does. The others are from public reports, none from recorded traffic.
+                ``"sglang"``, ``"openrouter"``, ``"gateway"``, which wants every message's ``content``, or ``"strict"``,
+                which refuses every field it does not know, as Fireworks does. The others are from public reports, none
+                from recorded traffic.
             on_answer: Called with each request once its answer is decided.
 
         Raises:

@@ -25,6 +25,7 @@ class Family:
         temperature: The only temperature it takes while thinking; None where sampling is free.
         temperature_off: The only temperature it takes with thinking switched off.
         efforts: The values of ``reasoning_effort`` it takes.
+        efforts_taken: Values of it that were answered with 200 though no documentation has them.
         takes_thinking: Whether the ``thinking`` object is understood at all.
         takes_keep: Whether ``thinking.keep`` is.
         replays_reasoning: Whether tool calls in the history must come with their ``reasoning_content``.
@@ -49,6 +50,7 @@ class Family:
     temperature: float | None = None
     temperature_off: float | None = None
     efforts: tuple[str, ...] = ()
+    efforts_taken: tuple[str, ...] = ()
     takes_thinking: bool = False
     takes_keep: bool = False
     replays_reasoning: bool = False
@@ -83,8 +85,8 @@ class Model:
 
 
 K3 = Family(
-    "k3", "always", temperature=1, efforts=("low", "high", "max"),
-    required_choice="always", dynamic_tools=True, images=True, videos=True,
+    "k3", "always", temperature=1, efforts=("low", "high", "max"), efforts_taken=("medium",), takes_thinking=True,
+    takes_keep=True, required_choice="always", dynamic_tools=True, images=True, videos=True,
     context=1_048_576, hidden_prompt=80,
 )  # fmt: skip
 K27_CODE = Family(
@@ -93,9 +95,18 @@ K27_CODE = Family(
 )  # fmt: skip
 K26 = Family(
     "k2.6", "toggle", temperature=1, temperature_off=0.6, takes_thinking=True, takes_keep=True, replays_reasoning=True,
+    efforts_taken=("medium",),
     required_choice="thinking off", named_choice="thinking off", images=True, videos=True,
 )  # fmt: skip
-K25 = replace(K26, name="k2.5", takes_keep=False, call_id="{name}:{index}", reports_reasoning=False, retired=True)
+K25 = replace(
+    K26,
+    name="k2.5",
+    takes_keep=False,
+    efforts_taken=(),
+    call_id="{name}:{index}",
+    reports_reasoning=False,
+    retired=True,
+)
 K2_THINKING = Family(
     "k2-thinking", "always", replays_reasoning=True,
     call_id="functions.{name}:{index}", reports_reasoning=False, reports_cache_details=False, retired=True,

@@ -28,6 +28,7 @@ _PLATFORM_RULES = frozenset(
         "one_answer_near_zero_temperature",
         "forced_choices_fit_the_model",
         "reasoning_is_sent_back",
+        "preserved_reasoning_is_whole",
         "media_is_inline_or_uploaded",
     }
 )
@@ -207,6 +208,38 @@ def _unknown_fields(request: ChatRequest) -> Iterator[tuple[str, Any]]:
         yield from ((f"thinking.{key}", value) for key, value in thinking.items() if key not in _STRICT_THINKING)
 
 
+def _read_gateway(request: ChatRequest) -> ChatRequest:
+    """A gateway in front of Moonshot's platform that checks messages against a schema of its own.
+
+    MoonshotAI/kimi-code#3017: "422, message.6.content invalid input" for an assistant message without the key.
+    """
+    for at, message in enumerate(request.messages):
+        if "content" not in message:
+            raise Rejected(f"message.{at}.content invalid input", status=422)
+    return request
+
+
+def _read_litellm(request: ChatRequest) -> ChatRequest:
+    """LiteLLM 1.108.7 before Moonshot's platform, by its llms/moonshot/chat/transformation.py; tried on loopback."""
+    allowed = request.body.get("allowed_openai_params") or ()
+    if request.body.get("thinking") is not None and "thinking" not in allowed:
+        model = request.model.removeprefix("moonshot/")
+        raise Rejected(
+            "litellm.UnsupportedParamsError: moonshot does not support parameters: ['thinking'], for model="
+            f"{model}. To drop these, set `litellm.drop_params=True`",
+            type="None",
+        )
+    thinks = request.family.thinking != "never"
+    body = _without(request, "allowed_openai_params", *(("temperature",) if thinks else ()))
+    if "max_completion_tokens" in body:
+        body["max_tokens"] = body.pop("max_completion_tokens")
+    if body.get("tool_choice") == "required":
+        del body["tool_choice"]
+        asked = {"role": "user", "content": "Please select a tool to handle the current issue."}
+        body["messages"] = [*request.messages, asked]
+    return _changed(request, body)
+
+
 MOONSHOT = Host("moonshot")
 
 HOSTS: dict[str, Host] = {
@@ -220,6 +253,8 @@ HOSTS: dict[str, Host] = {
         # big-AGI#940 has a whole answer: `reasoning`, null where there is none.
         Host("openrouter", _read_openrouter, frozenset({"media_is_inline_or_uploaded"}), "reasoning", details=True,
              nulls=True, usage="last", id="gen-"),
+        Host("gateway", _read_gateway, usage="last"),
+        Host("litellm", _read_litellm, nulls=True, usage="last"),
         Host("strict", _read_strict, _PLATFORM_RULES, call_id="call_{random}", usage="finish"),
     )
 }  # fmt: skip

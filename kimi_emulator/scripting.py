@@ -117,6 +117,7 @@ class Reply:
         reasoning: The ``reasoning_content``; None leaves the key out, ``""`` sends it empty.
         tool_calls: The tool calls.
         finish_reason: None derives ``"tool_calls"`` or ``"stop"``.
+        says_finish_reason: Whether it is sent; some gateways leave null there to the end.
         whole: Whether this is the whole answer to the conversation, of which a request gets what it lacks: in Partial
             Mode what follows its prefix (without the reasoning if it sends that along), and never more than its token
             cap and its stop sequences let through.
@@ -168,11 +169,17 @@ class Reply:
     stall_after: int | None = None
     stall_after_bytes: int | None = None
     cut_after_bytes: int | None = None
+    says_finish_reason: bool = True
 
     @property
     def ending(self) -> str:
         """The finish reason to send."""
         return self.finish_reason or ("tool_calls" if self.tool_calls else "stop")
+
+    @property
+    def said_ending(self) -> str | None:
+        """What goes into ``finish_reason``."""
+        return self.ending if self.says_finish_reason else None
 
 
 Step: TypeAlias = "Reply | Failure | Callable[[dict[str, Any]], Reply | Failure]"

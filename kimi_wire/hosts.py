@@ -58,6 +58,12 @@ def _by_thinking(wish: Wish) -> JSON:
     return {**rendered, "thinking": {"type": "enabled"}} if wish.on else rendered
 
 
+def _by_allowed_thinking(wish: Wish) -> JSON:
+    """Moonshot's words, and LiteLLM's leave to pass on what it does not know of Moonshot's models."""
+    rendered = _by_thinking(wish)
+    return {**rendered, "allowed_openai_params": ["thinking"]} if "thinking" in rendered else rendered
+
+
 def _by_type(wish: Wish) -> JSON:
     return _by_thinking(replace(wish, keep=False))
 
@@ -114,14 +120,18 @@ class Host:
             `functions.{name}:{index}` are sent just that.
         fixed_sampling: The models' sampling parameters have one value each, as on Moonshot's platform.
         native_choice: Takes any forced tool choice, thinking or not.
-        needs_reasoning: Has refused tool calls without their reasoning, as Moonshot's platform has.
+        required_choice: Hands on the choice `required`.
+        parallel_choice: Takes `parallel_tool_calls`, and keeps to it.
+        needs_reasoning: Has refused assistant messages without their reasoning, as Moonshot's platform has.
         effort_can_stop: Models with a `reasoning_effort` can be told not to think at all.
         media_urls: How the URLs of images and videos begin that it takes.
         cap: The field that caps the answer.
         stream_options: Takes `stream_options`.
         left_out: Settings that it refuses.
         tool_names: Takes a `name` on tool messages.
+        null_content: Wants the key `content` on every assistant message, null where that says nothing.
         dynamic_tools: Takes tools in system messages, from models that do.
+        builtin_tools: Has the functions of Moonshot's server, such as `$web_search`.
         sources: Field name -> where the fact comes from, for what differs from Moonshot's.
     """
 
@@ -134,6 +144,8 @@ class Host:
     native_ids: bool = False
     fixed_sampling: bool = True
     native_choice: bool = False
+    required_choice: bool = True
+    parallel_choice: bool = False
     needs_reasoning: bool = True
     effort_can_stop: bool = False
     media_urls: tuple[str, ...] = MEDIA_URLS
@@ -141,7 +153,9 @@ class Host:
     stream_options: bool = True
     left_out: frozenset[str] = frozenset()
     tool_names: bool = True
+    null_content: bool = False
     dynamic_tools: bool = True
+    builtin_tools: bool = True
     sources: Mapping[str, Source] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
 
@@ -151,6 +165,9 @@ _VLLM_REASONING = Source("vllm-project/vllm#38488", date(2026, 3, 29), "live")
 _SGLANG_PROTOCOL = Source("sgl-project/sglang: entrypoints/openai/protocol.py", date(2026, 2, 1), "3p")
 _VLLM_PROTOCOL = Source("vllm-project/vllm: entrypoints/openai/chat_completion/protocol.py", date(2026, 9, 1), "3p")
 _NATIVE_IDS = Source("MoonshotAI/Kimi-K2: docs/tool_call_guidance.md", date(2026, 8, 13), "doc")
+_VLLM_REQUEST = Source("vllm-project/vllm 0.33: its request models", date(2026, 11, 26), "3p")
+_SGLANG_REQUEST = Source("sgl-project/sglang 0.5.23: its request models", date(2026, 11, 26), "3p")
+_LITELLM = Source("BerriAI/litellm 1.108.7: llms/moonshot/chat/transformation.py", date(2026, 11, 26), "live")
 _OPEN_WEIGHTS = Source("vllm-project/vllm#43155", date(2026, 5, 20), "3p")
 _CHUTES = Source("chutesai/chutes#22", date(2025, 9, 1), "live")
 _MAX_TOKENS = Source("1Panel-dev/MaxKB#2912", date(2025, 4, 17), "live")
@@ -168,6 +185,7 @@ _DASHSCOPE = Source("https://help.aliyun.com/en/model-studio/kimi-api-by-moonsho
 _SILICONFLOW = Source("https://docs.siliconflow.cn/docs/api/chat-completions-post", date(2026, 9, 1), "doc")
 _OPENAI = Source("https://platform.openai.com/docs/api-reference/chat/create", date(2026, 9, 1), "doc")
 _DECIDED = Source("the reading that every report accepts", date(2026, 11, 21), "rule")
+_NULL_CONTENT = Source("MoonshotAI/kimi-code#3017", date(2026, 8, 18), "live")
 
 _WEB = ("data:", "http://", "https://")
 
@@ -179,12 +197,21 @@ def _like(base: Host, name: str, *addresses: str, **facts: tuple[Any, Source]) -
     return replace(base, name=name, addresses=addresses, sources=MappingProxyType(sources), **values)
 
 
-MOONSHOT = Host("moonshot", ("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com", "api.kimi.ai"))
-"""Moonshot's own platform, and whatever says nothing else."""
+MOONSHOT = Host(
+    "moonshot",
+    ("api.moonshot.ai", "api.moonshot.cn", "api.kimi.com", "api.kimi.ai", "localhost", "127.0.0.1", "::1"),
+)
+"""Moonshot's own platform, and its stand-in on this machine, which gets the same bytes."""
+
+# Gateways have answered a missing key with "422, message.6.content invalid input", and the conversation stays broken;
+# Moonshot's own client sends null to every host but its own since then (MoonshotAI/kimi-code PR3052).
+_UNKNOWN = _like(MOONSHOT, MOONSHOT.name, null_content=(True, _NULL_CONTENT))
+"""An address that nothing is known of: a proxy in front of Moonshot's platform, most likely."""
 
 # What holds everywhere but on Moonshot's platform. `max_completion_tokens` has been refused by older servers
-# ("Extra inputs are not permitted"), `max_tokens` by none. `ms://` ids are of Moonshot's file store. Partial Mode and
-# dynamic tools are Moonshot's own inventions, and a mark that is dropped on the way gives an answer that begins anew.
+# ("Extra inputs are not permitted"), `max_tokens` by none. `ms://` ids are of Moonshot's file store, and builtin
+# functions run in its server. Partial Mode and dynamic tools are Moonshot's own inventions, and a mark that is dropped
+# on the way gives an answer that begins anew.
 _ELSEWHERE = _like(
     MOONSHOT,
     "(elsewhere)",
@@ -192,6 +219,8 @@ _ELSEWHERE = _like(
     cap=("max_tokens", _MAX_TOKENS),
     beginning=(Beginning.NONE, _PREFILL),
     dynamic_tools=(False, _DECIDED),
+    null_content=(True, _NULL_CONTENT),
+    builtin_tools=(False, _VLLM_REQUEST),
 )
 # Whoever runs the open weights has their own engine under them: no parameter is locked to a value, and "tool_choice
 # 'required' is incompatible with thinking enabled" is said by Moonshot's platform alone.
@@ -212,6 +241,8 @@ _VLLM = _like(
     native_ids=(True, _NATIVE_IDS),
     effort_can_stop=(True, _K3_PARSER),
     media_urls=(_WEB, _VLLM_PROTOCOL),
+    parallel_choice=(True, _VLLM_REQUEST),
+    dynamic_tools=(True, _VLLM_REQUEST),
 )
 _SGLANG = _like(
     _VLLM,
@@ -219,6 +250,8 @@ _SGLANG = _like(
     reasoning_key=("reasoning_content", _SGLANG_PROTOCOL),  # it did not follow vLLM's rename
     beginning=(Beginning.TEMPLATE, _SGLANG_PROTOCOL),
     fixed_sampling=(False, _SGLANG_PROTOCOL),
+    parallel_choice=(True, _SGLANG_REQUEST),
+    dynamic_tools=(True, _SGLANG_REQUEST),
 )
 # A strict host of OpenAI's fields alone. Sending too little is refused nowhere.
 _OPENAI_FIELDS = _like(
@@ -242,6 +275,16 @@ _ROWS = (
         reasoning_key=("reasoning", _OPENROUTER),
         reasoning_details=(True, _OPENROUTER),
         cap=("max_tokens", _OPENROUTER_K3),
+    ),
+    # Its proxy before Moonshot's platform, which everything but these goes through to. "moonshot does not support
+    # parameters: ['thinking']" unless it is allowed. In place of the choice `required` it puts a user's message,
+    # "Please select a tool to handle the current issue."
+    _like(
+        _UNKNOWN,
+        "litellm",
+        thinking=(_by_allowed_thinking, _LITELLM),
+        required_choice=(False, _LITELLM),
+        cap=("max_tokens", _LITELLM),
     ),
     _OPENAI_FIELDS,
     _like(
@@ -301,7 +344,8 @@ def host_for(dialect: str, base_url: str = "") -> Host:
     """Find the row of a dialect.
 
     Args:
-        dialect: A name of `HOSTS`, or `auto`: what the host of `base_url` is known to speak, else Moonshot's.
+        dialect: A name of `HOSTS`, or `auto`: what the host of `base_url` is known to speak, else what a proxy of
+            Moonshot's takes.
         base_url: Where requests are sent to.
 
     Raises:
@@ -314,17 +358,20 @@ def host_for(dialect: str, base_url: str = "") -> Host:
     # Whole labels only: "moonshot.ai.evil.com" is somebody else (NousResearch/hermes-agent#13503).
     labels = (urlsplit(base_url).hostname or "").split(".")
     names = (".".join(labels[start:]) for start in range(len(labels)))
-    return next((_ADDRESSES[name] for name in names if name in _ADDRESSES), MOONSHOT)
+    return next((_ADDRESSES[name] for name in names if name in _ADDRESSES), _UNKNOWN if base_url else MOONSHOT)
 
 
 def profile_at(profile: Profile, host: Host) -> Profile:
     """A family's facts as they are on a host; those of other vendors' models are nowhere different."""
-    if host is MOONSHOT or not profile.is_kimi:
+    if host.name == MOONSHOT.name or not profile.is_kimi:
         return profile
+    choice = ForcedChoice.NATIVE if host.native_choice else profile.forced_choice
+    if not host.required_choice and choice is not ForcedChoice.ASK:
+        choice = ForcedChoice.CONSTRAINED if profile.json_schema else ForcedChoice.ASK
     return replace(
         profile,
         fixed_sampling=profile.fixed_sampling if host.fixed_sampling else MappingProxyType({}),
-        forced_choice=ForcedChoice.NATIVE if host.native_choice else profile.forced_choice,
+        forced_choice=choice,
         needs_reasoning=profile.needs_reasoning and host.needs_reasoning,
         partial=profile.partial and host.beginning is not Beginning.NONE,
         dynamic_tools=profile.dynamic_tools and host.dynamic_tools,

@@ -68,10 +68,21 @@ def write_json(value: Any) -> str:
     """
     try:
         return json.dumps(value, ensure_ascii=False, default=_show)
-    except (TypeError, ValueError):
-        return str(value)
     except RecursionError:
+        return shown(value)
+    except Exception:  # a circle; a number of more digits than Python writes; a text of the caller's that fails
+        try:
+            return str(value)
+        except Exception:
+            return shown(value)
+
+
+def shown(value: Any) -> str:
+    """A value in a few words, of whatever depth and length."""
+    try:
         return reprlib.repr(value)
+    except Exception:
+        return f"(a {type(value).__name__})"
 
 
 def _show(value: Any) -> str:

@@ -18,8 +18,9 @@ from typing import Any
 from kimi_wire.answers import Completion, explain_answer
 from kimi_wire.endpoints import KimiClient
 from kimi_wire.hosts import host_for, profile_at
+from kimi_wire.kinds import check_options
 from kimi_wire.profiles import Profile, profile_for
-from kimi_wire.requests import Request, render_request
+from kimi_wire.requests import Request, check_settings, render_request
 from kimi_wire.settings import SETTINGS, merge_settings, rename_settings, split_options
 from kimi_wire.transport import resolve_api_key, resolve_base_url, resolve_headers
 from kimi_wire.warn import warn
@@ -44,6 +45,21 @@ def own_settings(model: Any) -> dict[str, Any]:
     """The settings of a model object's constructor, by the names of `kimi_wire.settings.Settings`."""
     fields = type(model).model_fields
     return {name: getattr(model, name) for name in SETTINGS if name in fields}
+
+
+def check_fields(model: Any, settings: Mapping[str, Any], base_url: str) -> None:
+    """Refuse at construction what every request of a model object would be refused for.
+
+    Args:
+        model: The model object.
+        settings: Its settings.
+        base_url: Where its requests are sent to.
+
+    Raises:
+        KimiRequestError: A setting or an option of the connection is wrong.
+    """
+    check_options({name: getattr(model, name) for name in CONNECTION})
+    check_settings(settings, base_url)
 
 
 def profile_asked(own: Mapping[str, Any], call: Mapping[str, Any], base_url: str) -> Profile:
@@ -86,7 +102,7 @@ def prepare(
     Raises:
         KimiRequestError: The request cannot be sent as asked.
     """
-    options, asked = split_options(call)
+    options, asked = split_options(rename_settings(call))
     settings, notices = merge_settings(own, asked)
     request = render_request(settings, list(messages), stream=stream, notices=notices, base_url=base_url)
     for notice in request.notices:

@@ -77,6 +77,7 @@ class Profile:
         video: Takes `video_url` parts.
         thinking: See `Thinking`.
         efforts: The values of `reasoning_effort` it takes; none where it has no such setting.
+        efforts_taken: Values of it that the server was seen to answer, though no documentation has them.
         preserve: See `Preserve`.
         fixed_sampling: The only value the server takes for each sampling parameter; empty where they are free.
         fixed_sampling_without_thinking: The values that change when thinking is switched off.
@@ -101,6 +102,7 @@ class Profile:
     video: bool
     thinking: Thinking
     efforts: tuple[str, ...]
+    efforts_taken: tuple[str, ...]
     preserve: Preserve
     fixed_sampling: Mapping[str, float | int | bool]
     fixed_sampling_without_thinking: Mapping[str, float | int | bool]
@@ -145,6 +147,7 @@ _DYNAMIC = Source("https://platform.kimi.ai/docs/guide/use-dynamic-tool-loading"
 _FORMAT = Source("https://platform.kimi.ai/docs/guide/response_format", date(2026, 8, 13), "doc")
 _PARTIAL = Source("https://platform.kimi.com/docs/guide/use-partial-mode-feature-of-kimi-api", date(2026, 8, 13), "doc")
 _K3_START = Source("https://platform.kimi.ai/docs/guide/kimi-k3-quickstart", date(2026, 8, 23), "doc")
+_MEDIUM = Source("answered with 200 on kimi-k3 and kimi-k2.6", date(2026, 8, 20), "live")
 _K31 = Source("https://apidog.com/blog/kimi-k3-1-pro-api/", date(2026, 10, 26), "3p")
 _K2_END = Source("dev.to/aihubmix: Kimi K3.1 Pro migration guide", date(2026, 10, 24), "3p")
 _CODING = Source("https://api.kimi.ai/coding/v1/models", date(2026, 9, 22), "live")
@@ -196,6 +199,7 @@ _K3 = _family(
     video=(True, _VISION),
     thinking=(Thinking.EFFORT, _K3_START),
     efforts=(("low", "high", "max"), _K3_START),
+    efforts_taken=(("medium",), _MEDIUM),
     preserve=(Preserve.ALWAYS, _THINKING),
     fixed_sampling=(_FIXED, _MODELS),
     fixed_sampling_without_thinking=(_FREE, _MODELS),
@@ -231,6 +235,7 @@ _K26 = _family(
     video=(True, _VISION),
     thinking=(Thinking.SWITCHABLE, _THINKING),
     efforts=((), _MODELS),
+    efforts_taken=(("medium",), _MEDIUM),
     preserve=(Preserve.OPTIONAL, _THINKING),
     fixed_sampling=(_FIXED, _MODELS),
     fixed_sampling_without_thinking=(MappingProxyType({"temperature": 0.6}), _MODELS),
@@ -248,6 +253,7 @@ _K27_CODE = _like(
     "kimi-k2.7-code",
     r"(?:kimi-)?k2[.p-]7-code",
     thinking=(Thinking.FORCED, _THINKING),
+    efforts_taken=((), _DECIDED),
     preserve=(Preserve.ALWAYS, _THINKING),
     fixed_sampling_without_thinking=(_FREE, _MODELS),
     forced_choice=(ForcedChoice.CONSTRAINED, _CHOICE),
@@ -256,6 +262,7 @@ _K25 = _like(
     _K26,
     "kimi-k2.5",
     r"(?:kimi-)?k2[.p-]5(?!\d)",
+    efforts_taken=((), _DECIDED),
     preserve=(Preserve.NO, _KEEP_LIVE),
     json_schema=(False, _SCHEMA_K25),
     retired=(date(2026, 8, 31), _MODELS),
@@ -271,6 +278,7 @@ _K2 = _family(
     video=(False, _MODELS),
     thinking=(Thinking.NONE, _MODELS),
     efforts=((), _MODELS),
+    efforts_taken=((), _MODELS),
     preserve=(Preserve.NO, _MODELS),
     fixed_sampling=(_FREE, _MODELS),
     fixed_sampling_without_thinking=(_FREE, _MODELS),
@@ -308,6 +316,7 @@ _V1_128K = _family(
     video=(False, _MODELS),
     thinking=(Thinking.NONE, _MODELS),
     efforts=((), _MODELS),
+    efforts_taken=((), _MODELS),
     preserve=(Preserve.NO, _MODELS),
     fixed_sampling=(_FREE, _MODELS),
     fixed_sampling_without_thinking=(_FREE, _MODELS),
@@ -385,6 +394,7 @@ FOREIGN = Profile(
     video=True,
     thinking=Thinking.UNKNOWN,
     efforts=(),
+    efforts_taken=(),
     preserve=Preserve.NO,
     fixed_sampling=_FREE,
     fixed_sampling_without_thinking=_FREE,

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from kimi_wire.borrowed import WORDS, read_words
 from kimi_wire.errors import KimiRequestError
+from kimi_wire.kinds import COUNT, NUMBER, OBJECT, OBJECTS, SWITCH, TEXT, TEXTS, Kind, check_kind, check_options
 
 DEFAULT_MODEL = "kimi-k3"
 
@@ -20,7 +22,6 @@ DEFAULT_MODEL = "kimi-k3"
 _NOT_KIMI: Mapping[str, str] = {
     "seed": "Kimi has no reproducible sampling.",
     "user": "Use safety_identifier.",
-    "parallel_tool_calls": "Kimi decides how many tools it calls at once.",
     "logit_bias": "The server refuses it.",
     "functions": "Use tools.",
     "function_call": "Use tool_choice.",
@@ -57,13 +58,16 @@ class Settings:
         thinking: Whether to think; None is the model's default.
         reasoning_effort: `low`, `high` or `max`; kimi-k3 family only.
         preserve_thinking: Whether the model sees its reasoning of earlier turns (`thinking.keep`).
-        missing_reasoning: See `kimi_wire.requests.messages.fill_missing_reasoning`.
+        missing_reasoning: See `kimi_wire.requests.messages.fill_missing_reasoning`; None is `placeholder` for
+            models and hosts that have refused to go on without, and else `omit`.
         unanswered_tool_calls: See `kimi_wire.requests.messages.render_messages`.
         dialect: What the host speaks: `auto`, or a name of `kimi_wire.hosts.HOSTS`.
         prefix: The beginning of the answer, which goes on from there (Partial Mode); the answer has it at its front.
         prefix_name: Who speaks, for role play: a name for the answer's beginning.
         continue_on_length: How often an answer cut by its token limit is continued in Partial Mode.
-        resume_streams: How often a stream that broke off is resumed in Partial Mode.
+        resume_streams: How often a stream that broke off is resumed in Partial Mode; before its text, it is begun anew.
+        empty_answers: What to do about an answer with neither text nor a tool call, such as one that is only thinking:
+            `warn`; `retry` asks again, up to `max_retries` times, and then raises; `error` raises at once.
         max_tokens: Cap on the answer, thinking included, in tokens.
         temperature: Sampling temperature.
         top_p: Nucleus sampling.
@@ -75,6 +79,7 @@ class Settings:
         stop: Up to 5 strings of at most 32 bytes.
         tools: Tool declarations in the API's form.
         tool_choice: See `kimi_wire.requests.tools.parse_tool_choice`.
+        parallel_tool_calls: Whether an answer may have several tool calls, for hosts that keep to it (vLLM, SGLang).
         response_format: `{"type": "json_object"}`, or `json_schema` with its schema.
         prompt_cache_key: Steers requests of one session to the same cache.
         safety_identifier: A stable, hashed id of the end user.
@@ -90,13 +95,14 @@ class Settings:
     thinking: bool | None = None
     reasoning_effort: str | None = None
     preserve_thinking: bool | None = None
-    missing_reasoning: Literal["placeholder", "omit", "error"] = "placeholder"
-    unanswered_tool_calls: Literal["error", "repair"] = "error"
+    missing_reasoning: Literal["placeholder", "omit", "error"] | None = None
+    unanswered_tool_calls: Literal["warn", "error", "repair"] = "warn"
     dialect: str = "auto"
     prefix: str | None = None
     prefix_name: str | None = None
     continue_on_length: int = 0
     resume_streams: int = 0
+    empty_answers: Literal["warn", "retry", "error"] = "warn"
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -108,6 +114,7 @@ class Settings:
     stop: str | Sequence[str] | None = None
     tools: Sequence[Mapping[str, Any]] | None = None
     tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
     response_format: Mapping[str, Any] | None = None
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
@@ -121,15 +128,38 @@ SETTINGS = tuple(item.name for item in fields(Settings))
 """Names of all settings. An adapter's constructor has a field for each but those of a single call, of the same type and
 default, with a docstring; tests/test_both_adapters.py compares them, and the README's table, with this one."""
 
-OF_A_CALL = frozenset({"prefix", "prefix_name", "tools", "tool_choice", "response_format"})
+OF_A_CALL = frozenset({"prefix", "prefix_name", "tools", "tool_choice", "parallel_tool_calls", "response_format"})
 """The settings that single calls have, and no model object."""
 
-_ALIASES = {"max_completion_tokens": "max_tokens", "model_name": "model"}
+# A call's own options for the SDK: the caller's name, the SDK's name.
+_CALL_OPTIONS = {"timeout": "timeout", "max_retries": "max_retries", "extra_headers": "headers"}
+
+_NAMES = frozenset((*SETTINGS, *_CALL_OPTIONS, *_OF_THE_OBJECT))
+"""What a call can give, or is told where it belongs."""
+
+_ALIASES = {name: word.here for name, word in WORDS.items() if word.here in SETTINGS and not word.advice}
+
+_KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(("model", "missing_reasoning", "unanswered_tool_calls", "empty_answers", "dialect"), TEXT),
+    **dict.fromkeys(("prefix", "prefix_name", "prompt_cache_key", "safety_identifier", "remote_images"), TEXT),
+    **dict.fromkeys(("thinking", "preserve_thinking", "logprobs", "parallel_tool_calls", "strict"), SWITCH),
+    **dict.fromkeys(("continue_on_length", "resume_streams"), COUNT),
+    **dict.fromkeys(("max_tokens", "n", "top_logprobs", "upload_media_over"), COUNT),
+    **dict.fromkeys(("temperature", "top_p", "presence_penalty", "frequency_penalty"), NUMBER),
+    **dict.fromkeys(("response_format", "extra_body"), OBJECT),
+    "stop": TEXTS,
+    "tools": OBJECTS,
+}
+"""Of each setting but `tool_choice`, which has many forms: `kimi_wire.requests.tools.parse_tool_choice` reads them."""
 
 
 def rename_settings(call: Mapping[str, Any]) -> dict[str, Any]:
-    """What one call gives, with the settings under their own names."""
-    return {_ALIASES.get(name, name): value for name, value in call.items()}
+    """What one call gives, with the settings under their own names.
+
+    Raises:
+        KimiRequestError: A word of another class that means nothing here.
+    """
+    return read_words(call, _NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,19 +175,13 @@ class Notice:
     message: str
 
 
-# A call's own options for the SDK: the caller's name, the SDK's name.
-_CALL_OPTIONS = {"timeout": "timeout", "max_retries": "max_retries", "extra_headers": "headers"}
-
-
 def split_options(call: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Part what one call gives into options for the SDK (`timeout`, `max_retries`, `headers`) and settings.
 
     Raises:
-        KimiRequestError: `max_retries` is less than 0.
+        KimiRequestError: A timeout or a number of retries is none.
     """
-    retries = call.get("max_retries")
-    if isinstance(retries, int) and retries < 0:  # the SDK would raise a bare `ValueError`
-        raise KimiRequestError(f"max_retries={retries} is no number of retries; 0 sends each request once.")
+    check_options(call)
     options = {name: call[given] for given, name in _CALL_OPTIONS.items() if call.get(given) is not None}
     return options, {name: value for name, value in call.items() if name not in _CALL_OPTIONS}
 
@@ -173,7 +197,8 @@ def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Se
         The settings, and a notice for each one that is not Kimi's.
 
     Raises:
-        KimiRequestError: A name that is nobody's, most likely mistyped, or one of the model object's alone.
+        KimiRequestError: A name that is nobody's, most likely mistyped, or one of the model object's alone; a value of
+            another kind than the setting has.
     """
     merged = dict(base)
     notices = []
@@ -184,12 +209,14 @@ def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Se
         if name in SETTINGS:
             merged[name] = value
         elif name in _NOT_KIMI:
-            if not (name == "parallel_tool_calls" and value is True):  # what the server does anyway
-                notices.append(Notice(name, f"{name} is left out of the request. {_NOT_KIMI[name]}".rstrip()))
+            notices.append(Notice(name, f"{name} is left out of the request. {_NOT_KIMI[name]}".rstrip()))
         elif name in _OF_THE_OBJECT:
             raise KimiRequestError(f"{given!r} cannot be given with a call. It belongs to the model object.")
         else:
             raise KimiRequestError(f"{given!r} is not a setting. {suggest(given, (*SETTINGS, *_ALIASES))}")
+    for name, kind in _KINDS.items():
+        if (value := merged.get(name)) is not None:
+            check_kind(name, value, kind)
     return Settings(**merged), notices
 
 

@@ -19,8 +19,9 @@ from jiter import from_json
 
 from kimi_wire.arguments import parse_arguments, replay_arguments
 from kimi_wire.json_text import iter_json_texts
+from kimi_wire.kinds import TEXT, check_json, check_kind
 from kimi_wire.profiles import ForcedChoice, Profile
-from kimi_wire.schema import is_object_schema
+from kimi_wire.schema import is_object_schema, wrap_schema
 
 WRAPPER = "answer"
 """The property that holds an answer whose schema is no object, such as a list or a union; the server takes objects only
@@ -46,9 +47,15 @@ class OutputForm:
 
     @classmethod
     def of(cls, name: str, schema: Mapping[str, Any]) -> OutputForm:
-        """Make the form of a caller's schema, under any name."""
+        """Make the form of a caller's schema, under any name.
+
+        Raises:
+            KimiRequestError: The name is no text, or the schema no JSON.
+        """
+        check_kind("The title or name of the schema", name, TEXT)
+        check_json(f"The schema of {name[:100]}", schema)
         wrapped = not is_object_schema(schema)
-        return cls(clean_name(name), _wrap(schema) if wrapped else dict(schema), wrapped)
+        return cls(clean_name(name), wrap_schema(schema, WRAPPER) if wrapped else dict(schema), wrapped)
 
     @property
     def response_format(self) -> dict[str, Any]:
@@ -72,12 +79,6 @@ class OutputForm:
 def clean_name(name: str) -> str:
     """A name the server takes of a class: generic ones have brackets, private ones begin with an underscore."""
     return re.sub(r"[^a-zA-Z0-9_-]", "_", name).lstrip("_-0123456789")[:64] or "answer"
-
-
-def _wrap(schema: Mapping[str, Any]) -> dict[str, Any]:
-    shared = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
-    inner = {key: value for key, value in schema.items() if key not in shared}
-    return {"type": "object", "properties": {WRAPPER: inner}, "required": [WRAPPER], **shared}
 
 
 def can_think_while_forced(profile: Profile) -> bool:

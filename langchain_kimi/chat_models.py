@@ -16,9 +16,11 @@ from typing_extensions import Self
 
 from kimi_wire import __version__
 from kimi_wire.answers import PROVIDER, Completion
+from kimi_wire.borrowed import ADDRESSES, SECRET, read_words
 from kimi_wire.endpoints import KimiClient, KimiPlatform, estimate_messages, estimate_text, estimate_tools
 from kimi_wire.errors import KimiError
 from kimi_wire.model_object import (
+    check_fields,
     client_of,
     explain,
     fill_state,
@@ -28,10 +30,17 @@ from kimi_wire.model_object import (
     profile_asked,
     without_secrets,
 )
-from kimi_wire.requests import Request, check_settings
+from kimi_wire.requests import Request
 from kimi_wire.settings import DEFAULT_MODEL, suggest
 from kimi_wire.structured import OutputForm
-from kimi_wire.transport import DEFAULT_MAX_RETRIES, HiddenText, resolve_api_key, resolve_base_url, resolve_headers
+from kimi_wire.transport import (
+    DEFAULT_BASE_URL,
+    DEFAULT_MAX_RETRIES,
+    HiddenText,
+    resolve_api_key,
+    resolve_base_url,
+    resolve_headers,
+)
 from langchain_kimi.adapt import adapted
 from langchain_kimi.messages import render_messages
 from langchain_kimi.profiles import model_profile
@@ -192,12 +201,14 @@ class ChatKimi(BaseChatModel):
     preserve_thinking: bool | None = None
     """Whether the model sees its thinking of earlier turns again (`thinking.keep`). A choice on kimi-k2.6 only."""
 
-    missing_reasoning: Literal["placeholder", "omit", "error"] = "placeholder"
-    """What to do about a message with tool calls that has lost its thinking, where the model has refused such messages:
-    send a space in its place, nothing, or raise."""
+    missing_reasoning: Literal["placeholder", "omit", "error"] | None = None
+    """What to do about an assistant message that has lost its thinking: send a space in its place, nothing, or raise.
+    That is about messages with tool calls, and about every one where the model is shown its earlier thinking. None
+    sends the space to models that have refused to go on without, and nothing to others."""
 
-    unanswered_tool_calls: Literal["error", "repair"] = "error"
-    """What to do about a tool call in the history that nobody answered: raise, or answer it with an error."""
+    unanswered_tool_calls: Literal["warn", "error", "repair"] = "warn"
+    """What to do about a tool call in the history that nobody answered, as frameworks drop those with broken arguments
+    and people change the subject: answer it with an error and say so once, raise, or answer it in silence."""
 
     dialect: str = "auto"
     """What the host speaks: `moonshot`, `vllm`, `sglang`, `openrouter`, or `openai` for one that refuses all fields but
@@ -207,7 +218,13 @@ class ChatKimi(BaseChatModel):
     """How often an answer cut by its token limit is continued in Partial Mode; it comes back as one answer."""
 
     resume_streams: int = 0
-    """How often a stream that broke off is resumed in Partial Mode, where it stopped."""
+    """How often a stream that broke off is resumed in Partial Mode, where it stopped; before its text begins, it is
+    begun anew. While that may happen, thinking is given when the text begins, so that it is that of one attempt."""
+
+    empty_answers: Literal["warn", "retry", "error"] = "warn"
+    """What to do about an answer with neither text nor a tool call, such as one that is only thinking: warn, ask again
+    up to `max_retries` times and then raise, or raise a `KimiEmptyAnswerError`. `retry` holds thinking back as
+    `resume_streams` does."""
 
     max_tokens: int | None = Field(default=None, alias="max_completion_tokens")
     """Cap on the answer in tokens, thinking included."""
@@ -296,11 +313,12 @@ class ChatKimi(BaseChatModel):
             Args:
                 **kwargs: The arguments of the class.
             """
-            for name in ("api_key", "kimi_api_key"):  # a traceback may be printed with its variables
+            for name in ("api_key", "kimi_api_key", *SECRET):  # a traceback may be printed with its variables
                 if isinstance(kwargs.get(name), str):
                     kwargs[name] = SecretStr(kwargs[name])
-            if isinstance(kwargs.get("base_url"), str):
-                kwargs["base_url"] = HiddenText(kwargs["base_url"])
+            for name in ("base_url", *ADDRESSES):
+                if isinstance(kwargs.get(name), str):
+                    kwargs[name] = HiddenText(kwargs[name])
             if kwargs.get("default_headers") is not None:
                 kwargs["default_headers"] = resolve_headers(kwargs.pop("default_headers"))
             super().__init__(**kwargs)
@@ -309,10 +327,11 @@ class ChatKimi(BaseChatModel):
     @classmethod
     def _refuse_unknown_arguments(cls, values: Any) -> Any:
         known = {name for field, info in cls.model_fields.items() for name in (field, info.alias) if name}
-        for name in values if isinstance(values, dict) else ():
+        read = read_words(values, known) if isinstance(values, dict) else values
+        for name in read if isinstance(read, dict) else ():
             if name not in known:
                 raise ValueError(f"{name!r} is not an argument of {cls.__name__}. {suggest(name, known)}")
-        return values
+        return read
 
     @field_validator("kimi_api_key", mode="before")
     @classmethod
@@ -330,7 +349,7 @@ class ChatKimi(BaseChatModel):
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
         """Refuse at construction what every request would be refused for."""
-        check_settings(self._settings(), self.base_url)
+        check_fields(self, self._settings(), self.base_url)
         return self
 
     @model_validator(mode="after")
@@ -363,8 +382,12 @@ class ChatKimi(BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        given = {name: value for name, value in self._settings().items() if value is not None}
-        return {**given, "base_url": self.base_url}
+        """The model, and what somebody has set: every trace of LangSmith's lists it."""
+        fields = type(self).model_fields
+        settings = {**self._settings(), "base_url": self.base_url}
+        defaults = {name: fields[name].default for name in settings if name in fields}
+        defaults["base_url"] = DEFAULT_BASE_URL
+        return {name: value for name, value in settings.items() if value is not None and value != defaults.get(name)}
 
     @property
     def lc_secrets(self) -> dict[str, str]:
@@ -378,7 +401,13 @@ class ChatKimi(BaseChatModel):
 
     @classmethod
     def get_lc_namespace(cls) -> list[str]:
-        """The importable path of this module; `load` takes it with `allowed_objects=[ChatKimi]`."""
+        """The importable path of this module.
+
+        A model is read with `load(written, allowed_objects=[ChatKimi], valid_namespaces=["langchain_kimi"])`: core
+        wants both, and says "Invalid namespace" without the second. The key is the environment's then, as in
+        `ChatKimi()`; so leave `secrets_from_env` out. With it, core first puts the key where the reference to it was,
+        and then prints all of that in its own error.
+        """
         return ["langchain_kimi", "chat_models"]
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -622,8 +651,9 @@ class ChatKimi(BaseChatModel):
         parser = KimiOutputParser(output=output, from_tool=method == "function_calling")
         # LangSmith shows the schema beside the trace; langchain-core takes the argument out before it calls the model.
         if output is not None:
-            # It cannot convert other types than classes on Python 3.13.
-            traced = schema if get_origin(schema) is None else output.form.tool
+            # It cannot convert other types than classes on Python 3.13, nor a schema whose `type` is a list.
+            odd = isinstance(schema, Mapping) and not isinstance(schema.get("type", ""), str)
+            traced = output.form.tool if odd or get_origin(schema) is not None else schema
             kwargs["ls_structured_output_format"] = {"kwargs": {"method": method, "strict": strict}, "schema": traced}
         llm = self._bind_output(None if output is None else output.form, method, strict, kwargs)
         return with_raw(llm, parser) if include_raw else llm | parser

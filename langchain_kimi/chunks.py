@@ -7,16 +7,104 @@ likes, and the sum must be that of those which are added.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from itertools import chain, groupby
 from typing import Any, TypeVar
 
-from langchain_core.messages import AIMessageChunk, InvalidToolCall, ToolCall, ToolCallChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall, ToolCall, ToolCallChunk
 from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.utils.json import parse_partial_json
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
+from typing_extensions import Self
+
+from kimi_wire.arguments import WHITE
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class _AfterTheChunk:
+    """Stands after `KimiMessageChunk` in its line of classes, and makes an `AIMessage`.
+
+    langchain-core makes a message of a sum of chunks with the class that stands there ("chunk classes always have the
+    equivalent non-chunk class as their first parent": `message_chunk_to_message`).
+    """
+
+    def __new__(cls, *args: Any, **fields: Any) -> Any:
+        return AIMessage(*args, **fields) if cls is _AfterTheChunk else super().__new__(cls)
+
+
+class KimiMessageChunk(_AfterTheChunk, AIMessageChunk):
+    """A chunk whose sums have the invalid calls in the model's own words.
+
+    A sum is of the class of its first chunk. It says of a call that it is invalid by the end mark that the last chunk
+    has for it, and shows the arguments without that. Whoever compares it or writes it down (pickles, LangGraph's
+    checkpoints) finds langchain-core's own.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, AIMessageChunk):
+            return NotImplemented
+        return _plain(self) == (_plain(other) if isinstance(other, KimiMessageChunk) else other)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return copy, (_plain(self),)  # what reads it needs nothing of ours
+
+    @model_validator(mode="after")
+    def init_tool_calls(self) -> Self:
+        """Make calls of their pieces; in place of the validator of the same name, which it asks."""
+        AIMessageChunk.init_tool_calls(self)  # type: ignore[operator] # a validator, and a method all the same
+        for call in self.invalid_tool_calls:
+            call["args"] = _without_mark(call["args"])
+        return self
+
+
+KimiMessageChunk.__name__ = KimiMessageChunk.__qualname__ = AIMessageChunk.__name__
+KimiMessageChunk.__module__ = AIMessageChunk.__module__
+
+
+def _plain(message: KimiMessageChunk) -> AIMessageChunk:
+    plain = AIMessageChunk.__new__(AIMessageChunk)
+    return _fill(plain, message.__dict__, message.model_fields_set, message.model_extra)
+
+
+_END = " <here the model stopped>"
+_AFTER_END = ("}", "]", '"}', '"]')
+
+
+def mark_as_broken(arguments: str) -> str:
+    """What is to be added to the arguments of a broken call, so that langchain-core takes it for one; "" for nothing.
+
+    Its sum of chunks reads `{"city": Paris}` as `{}` and `{"city": "Par` as `{"city": "Par"}`
+    (`langchain_core.utils.json.parse_partial_json`), and agents then run the tool with that. A closing bracket out of
+    place makes it say that the call is invalid, as it is, and say so at once: it tries every beginning of the text.
+
+    Args:
+        arguments: The arguments, which are no JSON object.
+    """
+    return _misplaced_bracket(arguments) if arguments.lstrip(WHITE).startswith("{") else ""
+
+
+def _misplaced_bracket(text: str) -> str:
+    """A bracket that closes nothing in a text, after the end of its last string; "" where the text has one already."""
+    closing: list[str] = []
+    in_string = escaped = False
+    for character in text:
+        if in_string:
+            in_string = character != '"' or escaped
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            in_string = True
+        elif character in "{[":
+            closing.append("}" if character == "{" else "]")
+        elif character in "}]" and (not closing or closing.pop() != character):
+            return ""
+    return _END + ('"' if in_string else "") + ("]" if closing[-1:] == ["}"] else "}")
+
+
+def _without_mark(arguments: str | None) -> str | None:
+    words, end, bracket = (arguments or "").rpartition(_END)
+    return words if end and bracket in _AFTER_END else arguments
 
 
 class KimiGenerationChunk(ChatGenerationChunk):
@@ -42,7 +130,7 @@ class KimiGenerationChunk(ChatGenerationChunk):
 # The fields of what `AIMessageChunk(...)` and `ChatGenerationChunk(...)` would make. Filling new objects with them, as
 # `pickle` does, takes a third of the constructors' time: what `kimi_wire` parsed needs no validation. Whatever is
 # mutable has to be given anew.
-_MESSAGE_FIELDS = dict(AIMessageChunk(content=""))
+_MESSAGE_FIELDS = dict(KimiMessageChunk(content=""))
 _CHUNK_FIELDS = dict(KimiGenerationChunk(message=AIMessageChunk(content="")))
 
 _GIVEN = ("content", "additional_kwargs", "response_metadata", "tool_call_chunks")
@@ -92,7 +180,7 @@ def make_chunk(
         "tool_call_chunks": tool_call_chunks,
     }
     given = _GIVEN_WITH_CALLS if tool_call_chunks else _GIVEN
-    message = _fill(AIMessageChunk.__new__(AIMessageChunk), fields, given, extra={})
+    message = _fill(KimiMessageChunk.__new__(KimiMessageChunk), fields, given, extra={})
     fields = {**_CHUNK_FIELDS, "message": message, "text": text, "generation_info": generation_info}
     return _fill(KimiGenerationChunk.__new__(KimiGenerationChunk), fields, _CHUNK_GIVEN, extra=None)
 

@@ -7,6 +7,9 @@ imports the openai SDK.
 
 from __future__ import annotations
 
+from typing import Any
+
+from langchain_core import exceptions
 from langchain_core.exceptions import (
     ContextOverflowError,
     ModelAPIError,
@@ -23,6 +26,8 @@ from langchain_core.exceptions import (
 
 from kimi_wire import errors as wire
 
+_ModelRefusalError: Any = getattr(exceptions, "ModelRefusalError", ModelError)  # langchain-core 1.7.5
+
 # `ModelError` says False, and stands before what knows better; hence `is_retryable` where that is the wrong answer.
 
 
@@ -36,6 +41,10 @@ class KimiResponseError(wire.KimiResponseError, ModelAPIError):
 
 class KimiStreamError(KimiResponseError, wire.KimiStreamError, ModelConnectionError):
     """A stream ended before its end; what had arrived is in `partial`."""
+
+
+class KimiEmptyAnswerError(KimiResponseError, wire.KimiEmptyAnswerError):
+    """An answer has neither text nor a tool call; asking again may help, unless a token limit cut it."""
 
 
 class KimiToolChoiceError(KimiResponseError, wire.KimiToolChoiceError, OutputParserException):
@@ -54,8 +63,13 @@ class KimiBadRequestError(KimiStatusError, wire.KimiBadRequestError, ModelInvali
     """HTTP 400: the request is not acceptable; sending it again is no use."""
 
 
-class KimiContentFilterError(KimiBadRequestError, wire.KimiContentFilterError):
-    """HTTP 400: the platform's content filter refused the request."""
+class KimiContentFilterError(KimiBadRequestError, wire.KimiContentFilterError, _ModelRefusalError):  # type: ignore[misc]
+    """The platform's content filter refused the request (HTTP 400), or stopped the answer.
+
+    LangChain's `ModelRefusalError` too, where langchain-core has one; `partial` is what had come of the answer.
+    """
+
+    raw_message = None
 
 
 class KimiContextLengthError(KimiBadRequestError, wire.KimiContextLengthError, ContextOverflowError):
@@ -118,6 +132,7 @@ _CLASSES: dict[type[Exception], type[Exception]] = {
         KimiRequestError,
         KimiResponseError,
         KimiStreamError,
+        KimiEmptyAnswerError,
         KimiToolChoiceError,
         KimiAPIError,
         KimiStatusError,

@@ -50,7 +50,7 @@ def render_block(block: Any) -> Any:
     """
     if isinstance(block, str):
         return {"type": "text", "text": block}
-    kind = block.get("type")
+    kind = block.get("type") if isinstance(block, Mapping) else None
     if not isinstance(kind, str):
         return block
     if kind == "search_result":

@@ -22,8 +22,9 @@ from langchain_core.messages import (
 )
 
 from kimi_wire.answers import PROVIDER
-from kimi_wire.arguments import parse_arguments, render_arguments
+from kimi_wire.arguments import is_reading_of, parse_arguments, send_arguments
 from kimi_wire.errors import KimiRequestError
+from kimi_wire.kinds import shown
 from kimi_wire.media import describe_file
 from kimi_wire.profiles import profile_for
 from langchain_kimi.media import render_block, unwrap_block
@@ -110,7 +111,7 @@ def _render_dynamic_tools(tools: Any, content: Any) -> dict[str, Any]:
     Given as dicts they survive every checkpoint; functions and classes are taken as well.
     """
     if not isinstance(tools, (list, tuple)):
-        raise KimiRequestError(f"additional_kwargs['tools'] of a message must be a list of tools, not {tools!r}.")
+        raise KimiRequestError(f"additional_kwargs['tools'] of a message must be a list of tools, not {shown(tools)}.")
     return {"content": content or None, "tools": [render_tool(tool) for tool in tools]}
 
 
@@ -129,7 +130,7 @@ def _render_ai_message(message: AIMessage) -> dict[str, Any]:
     elif isinstance(message.content, list) and (calls := _find_calls(message.content)):
         rendered["tool_calls"] = calls
     if message.additional_kwargs.get("partial"):
-        rendered["partial"] = True
+        rendered["partial"] = message.additional_kwargs["partial"]
     return rendered
 
 
@@ -138,10 +139,10 @@ def _find_reasoning(message: AIMessage) -> str | None:
     if not _is_kimis(message.response_metadata):
         logger.debug("left out whatever %s thought", message.response_metadata.get("model_provider", "another model"))
         return None
-    reasoning = message.additional_kwargs.get("reasoning_content")
-    if isinstance(reasoning, str):
-        return reasoning
-    if isinstance(message.content, str):
+    reasoning: str | None = message.additional_kwargs.get("reasoning_content")
+    if reasoning is not None:
+        return reasoning  # what is no text is refused where the request is rendered
+    if not isinstance(message.content, list):
         return None
     blocks = [block for block in message.content if isinstance(block, dict) and block.get("type") == "reasoning"]
     if any(_is_sealed(block) for block in blocks):
@@ -171,20 +172,35 @@ def _is_kimis(metadata: Mapping[str, Any]) -> bool:
 
 def _render_calls(message: AIMessage) -> list[dict[str, Any]]:
     """Tool calls, in the model's own bytes as long as they still say what `tool_calls` says (people edit those)."""
-    written = {call.get("id"): call for call in message.additional_kwargs.get(RAW_CALLS) or ()}
-    return [_render_call(call, written.get(call["id"])) for call in message.tool_calls]
+    raw = message.additional_kwargs.get(RAW_CALLS)
+    written = {call["id"]: call for call in raw if _is_whole(call)} if isinstance(raw, list) else {}
+    ids = [call["id"] for call in message.tool_calls]
+    known = [written.get(id) if isinstance(id, (str, type(None))) else None for id in ids]
+    return [_render_call(call, raw) for call, raw in zip(message.tool_calls, known, strict=True)]
+
+
+def _is_whole(raw: Any) -> bool:
+    """Whether a call in the model's own bytes came through storage unhurt; what `tool_calls` says is sent otherwise."""
+    function = raw.get("function") if isinstance(raw, dict) else None
+    texts = (
+        (function.get("name"), function.get("arguments"), raw.get("type")) if isinstance(function, dict) else (None,)
+    )
+    if all(isinstance(text, str) for text in texts) and isinstance(raw.get("id"), (str, type(None))):
+        return True
+    logger.debug("%r of a message has something else than a call in it", RAW_CALLS)
+    return False
 
 
 def _render_call(call: ToolCall, raw: Mapping[str, Any] | None) -> dict[str, Any]:
     if raw and raw["function"]["name"] == call["name"] and _same_arguments(raw, call):
         return {key: raw[key] for key in ("id", "type", "function")}
-    function = {"name": call["name"], "arguments": render_arguments(call["args"])}
+    function = {"name": call["name"], "arguments": send_arguments(call["args"], call["name"])}
     return {"id": call["id"], "type": raw["type"] if raw else "function", "function": function}
 
 
 def _same_arguments(raw: Mapping[str, Any], call: ToolCall) -> bool:
     try:
-        return parse_arguments(raw["function"]["arguments"]) == call["args"]
+        return is_reading_of(call["args"], parse_arguments(raw["function"]["arguments"]))
     except ValueError:
         return False
 
@@ -204,7 +220,9 @@ def _find_calls(content: list[Any]) -> list[dict[str, Any]]:
             "type": "function",
             "function": {
                 "name": block.get("name") or "",
-                "arguments": render_arguments(block["input"] if isinstance(block.get("input"), dict) else {}),
+                "arguments": send_arguments(
+                    block["input"] if isinstance(block.get("input"), dict) else {}, block.get("name")
+                ),
             },
         }
         for block in blocks
@@ -232,7 +250,7 @@ def _render_said(message: AIMessage) -> str | list[Any]:
 
 def _render_content(content: str | list[Any], role: str) -> str | list[Any]:
     """Content as parts; those without a form stay what they are, and `kimi_wire` knows what becomes of them."""
-    if isinstance(content, str):
+    if not isinstance(content, list):
         return content
     return [_render_block(block, role) for block in content if role == "tool" or not _is_carried_elsewhere(block)]
 
@@ -247,7 +265,7 @@ def _render_block(block: Any, role: str) -> Any:
     except KimiRequestError as error:
         if role not in ("assistant", "tool"):
             raise
-        logger.debug("a block of type %r cannot be sent: %s", block.get("type"), error)
+        logger.debug("a block of type %r cannot be sent: %s", _kind(block), error)
         return describe_file(block) if role == "tool" else block
 
 

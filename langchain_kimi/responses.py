@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall, ToolCallChunk, UsageMetadata
+from langchain_core.messages import AIMessage, InvalidToolCall, ToolCallChunk, UsageMetadata
 from langchain_core.messages import ToolCall as LangChainToolCall
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails
 from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
@@ -16,7 +16,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from kimi_wire.answers import PROVIDER, Choice, Completion, Delta, ToolCall, Usage
 from kimi_wire.arguments import WHITE, render_arguments
-from langchain_kimi.chunks import make_chunk
+from langchain_kimi.chunks import KimiMessageChunk, make_chunk, mark_as_broken
 from langchain_kimi.messages import RAW_CALLS, REASONING_DETAILS
 
 
@@ -58,7 +58,7 @@ def _additional_kwargs(choice: Choice) -> dict[str, Any]:
 def _is_canonical(call: ToolCall) -> bool:
     """Whether LangChain's parsed form of a call gives the same bytes back; broken calls are kept in theirs."""
     try:
-        return call.type == "function" and render_arguments(call.parse()) == call.arguments
+        return call.type == "function" and call.written is None and render_arguments(call.parse()) == call.arguments
     except ValueError:
         return True
 
@@ -166,7 +166,7 @@ def parse_stream_end(completion: Completion, *, v1: bool) -> ChatGenerationChunk
     kwargs = _additional_kwargs(choice)
     kwargs.pop("reasoning_content", None)  # its pieces are in the chunks before
     marks = [mark for index, call in enumerate(choice.tool_calls) if (mark := _end_mark(index, call)) is not None]
-    message = AIMessageChunk(
+    message = KimiMessageChunk(
         content=[] if v1 else "",
         additional_kwargs=kwargs,
         tool_call_chunks=marks,
@@ -180,31 +180,10 @@ def parse_stream_end(completion: Completion, *, v1: bool) -> ChatGenerationChunk
 def _end_mark(index: int, call: ToolCall) -> ToolCallChunk | None:
     """A last piece of arguments that keeps langchain-core from inventing the rest of a broken call.
 
-    Its sum of chunks reads `{"city": Paris}` as `{}` and `{"city": "Par` as `{"city": "Par"}`
-    (`langchain_core.utils.json.parse_partial_json`), and agents then run the tool with that. A closing bracket out of
-    place makes it say that the call is invalid, as it is, and say so at once: it tries every beginning of the text.
     Blank arguments are an empty object, and only `""` is one to it.
     """
     try:
         mark = "" if call.parse() or not call.arguments or call.arguments.strip(WHITE) else "{}"
     except ValueError:
-        mark = _misplaced_bracket(call.arguments) if call.arguments.lstrip(WHITE).startswith("{") else ""
+        mark = mark_as_broken(call.arguments)
     return tool_call_chunk(name=None, args=mark, id=None, index=index) if mark else None
-
-
-def _misplaced_bracket(text: str) -> str:
-    """A bracket that closes nothing in a text, after the end of its last string; "" where the text has one already."""
-    closing: list[str] = []
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            in_string = character != '"' or escaped
-            escaped = character == "\\" and not escaped
-        elif character == '"':
-            in_string = True
-        elif character in "{[":
-            closing.append("}" if character == "{" else "]")
-        elif character in "}]" and (not closing or closing.pop() != character):
-            return ""
-    end_of_string = ('""' if escaped else '"') if in_string else ""
-    return end_of_string + ("]" if closing[-1:] == ["}"] else "}")

@@ -20,6 +20,9 @@ from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel, TypeAdapter
 
 from kimi_wire.arguments import parse_arguments, render_arguments
+from kimi_wire.errors import KimiRequestError
+from kimi_wire.json_values import mapping
+from kimi_wire.kinds import shown
 from kimi_wire.structured import (
     WRAPPER,
     OutputForm,
@@ -51,6 +54,9 @@ def read_schema(schema: Any) -> OutputSchema:
     Args:
         schema: A Pydantic class (v2 or v1), a dataclass, a `TypedDict`, any type Pydantic knows, a JSON Schema, or a
             tool declaration. Instances come out of the first two, values of the type of other types, dicts of the rest.
+
+    Raises:
+        KimiRequestError: It is none of these.
     """
     make: Callable[[Any], Any] = _as_it_is
     if isinstance(schema, Mapping):
@@ -64,8 +70,12 @@ def read_schema(schema: Any) -> OutputSchema:
         found = convert_to_json_schema(schema)  # a TypedDict, with LangChain's way of describing its keys
         name = found["title"]
     else:
-        adapter: TypeAdapter[Any] = TypeAdapter(schema)
-        name, found, make = getattr(schema, "__name__", "answer"), adapter.json_schema(), adapter.validate_python
+        try:
+            adapter: TypeAdapter[Any] = TypeAdapter(schema)
+            found = adapter.json_schema()
+        except Exception as error:  # of many kinds, for what is no type: 5 and "" have each their own
+            raise KimiRequestError(f"{shown(schema)} is no schema, and no type that Pydantic has one for.") from error
+        name, make = getattr(schema, "__name__", "answer"), adapter.validate_python
     return OutputSchema(OutputForm.of(name, found), make)
 
 
@@ -75,7 +85,8 @@ def _as_it_is(value: Any) -> Any:
 
 def _read_mapping(schema: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The name and JSON Schema of a schema or of a tool declaration in OpenAI's or Anthropic's form."""
-    function = schema.get("function", schema)
+    described = schema.get("function")
+    function = described if isinstance(described, Mapping) else schema
     parameters = function.get("parameters") or function.get("input_schema")
     if isinstance(parameters, Mapping) and "name" in function:
         described = {"description": function["description"]} if function.get("description") else {}
@@ -192,8 +203,8 @@ def describe_schema(form: OutputForm, prompt: PromptValue) -> list[BaseMessage]:
     """
     messages = prompt.to_messages()
     said = "\n".join(str(message.text) for message in messages)
-    properties = form.schema.get("properties", {})
-    if properties and all(name in said for name in properties):
+    properties = mapping(form.schema.get("properties"))
+    if properties and all(str(name) in said for name in properties):
         return messages
     schema = json.dumps(form.schema, ensure_ascii=False)
     return [

@@ -29,8 +29,11 @@ from llama_index.core.types import BasePydanticProgram, Model, PydanticProgramMo
 
 from kimi_wire import KimiRequestError, profile_for
 from kimi_wire.answers import Completion
+from kimi_wire.borrowed import SECRET, read_words
 from kimi_wire.endpoints import KimiClient
+from kimi_wire.kinds import shown
 from kimi_wire.model_object import (
+    check_fields,
     client_of,
     explain,
     fill_state,
@@ -41,12 +44,12 @@ from kimi_wire.model_object import (
     without_secrets,
 )
 from kimi_wire.profiles import Profile
-from kimi_wire.requests import Request, check_settings
+from kimi_wire.requests import Request
 from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, suggest
 from kimi_wire.structured import can_think_while_forced
 from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url, resolve_headers
 from llama_index_kimi.callbacks import when_observed
-from llama_index_kimi.messages import render_message
+from llama_index_kimi.messages import render_messages
 from llama_index_kimi.prediction import acall_tool, answer_of, call_tool
 from llama_index_kimi.responses import (
     StreamedResponse,
@@ -92,14 +95,19 @@ class Kimi(FunctionCallingLLM):
         thinking: Whether to think, for models with a switch. Defaults to None: what the model does on its own.
         reasoning_effort: "low", "high" or "max", for the kimi-k3 family. Defaults to None: the model's own.
         preserve_thinking: Whether the model sees its thinking of earlier turns, for models with that switch.
-        missing_reasoning: What to do about a message with tool calls whose thinking is lost, where the model needs it:
-            "placeholder" sends a space, "omit" nothing, "error" raises. Defaults to "placeholder".
-        unanswered_tool_calls: What to do about a tool call in the history without an answer: "error" raises, "repair"
-            answers it with an error. Defaults to "error".
+        missing_reasoning: What to do about an assistant message whose thinking is lost: "placeholder" sends a space,
+            "omit" nothing, "error" raises. That is about messages with tool calls, and about every one where the model
+            is shown its earlier thinking. Defaults to the space for models that have refused to go on without.
+        unanswered_tool_calls: What to do about a tool call in the history without an answer: "repair" answers it with
+            an error, "warn" says so once, "error" raises. Defaults to "warn".
         dialect: What the host speaks: "moonshot", "vllm", "sglang", "openrouter", or "openai" for one that refuses all
             fields but OpenAI's. Defaults to "auto": Moonshot's, but for hosts that are known by their address.
         continue_on_length: How often an answer cut by its token limit is continued in Partial Mode. Defaults to 0.
-        resume_streams: How often a stream that broke off is resumed in Partial Mode. Defaults to 0.
+        resume_streams: How often a stream that broke off is resumed in Partial Mode; before its text, it is begun anew.
+            While that may happen, thinking is given when the text begins. Defaults to 0.
+        empty_answers: What to do about an answer with neither text nor a tool call, such as one that is only thinking:
+            "warn"; "retry" asks again up to `max_retries` times, and then raises; "error" raises a
+            `KimiEmptyAnswerError`. Defaults to "warn".
         max_tokens: Cap on the answer in tokens, thinking included. Defaults to None: the model's own.
         temperature: Sampling temperature. Like the next four without a default: most models take one value only.
         top_p: Nucleus sampling.
@@ -194,11 +202,12 @@ class Kimi(FunctionCallingLLM):
     thinking: bool | None = Field(default=None, description="Whether to think; None is the model's default.")
     reasoning_effort: str | None = Field(default=None, description="low, high or max; kimi-k3 family only.")
     preserve_thinking: bool | None = Field(default=None, description="Whether the model sees its earlier thinking.")
-    missing_reasoning: str = Field(default="placeholder", description="placeholder, omit or error.")
-    unanswered_tool_calls: str = Field(default="error", description="error or repair.")
+    missing_reasoning: str | None = Field(default=None, description="placeholder, omit or error.")
+    unanswered_tool_calls: str = Field(default="warn", description="warn, error or repair.")
     dialect: str = Field(default="auto", description="What the host speaks; auto goes by its address.")
     continue_on_length: int = Field(default=0, description="How often a cut answer is continued in Partial Mode.")
     resume_streams: int = Field(default=0, description="How often a broken stream is resumed in Partial Mode.")
+    empty_answers: str = Field(default="warn", description="warn, retry or error.")
     max_tokens: int | None = Field(default=None, description="Cap on the answer in tokens, thinking included.")
     temperature: float | None = Field(default=None, description="Sampling temperature.")
     top_p: float | None = Field(default=None, description="Nucleus sampling.")
@@ -234,8 +243,11 @@ class Kimi(FunctionCallingLLM):
 
         def __init__(self, model: str = DEFAULT_MODEL, **kwargs: Any) -> None:
             """Set the model up; nothing is sent. See the class for the arguments."""
-            if isinstance(kwargs.get("api_key"), str):  # a traceback may be printed with its variables
-                kwargs["api_key"] = SecretStr(kwargs["api_key"])
+            for name in ("api_key", *SECRET):  # a traceback may be printed with its variables
+                if isinstance(kwargs.get(name), str):
+                    kwargs[name] = SecretStr(kwargs[name])
+            kwargs = read_words(kwargs, type(self).model_fields)
+            model = kwargs.pop("model", model)
             kwargs["api_base"] = kwargs.get("api_base") or kwargs.get("base_url")
             kwargs.pop("base_url", None)
             if kwargs.get("default_headers") is not None:
@@ -248,7 +260,7 @@ class Kimi(FunctionCallingLLM):
             kwargs["api_key"] = SecretStr(resolve_api_key(plain_secret(kwargs.get("api_key"))))
             kwargs["api_base"] = resolve_base_url(kwargs.pop("api_base"))
             super().__init__(model=model, **kwargs)
-            check_settings(self._settings(), self.api_base or "")
+            check_fields(self, self._settings(), self.api_base or "")
 
     @classmethod
     def class_name(cls) -> str:
@@ -415,7 +427,7 @@ class Kimi(FunctionCallingLLM):
     ) -> tuple[Request, dict[str, Any]]:
         """Render the request of a call, and its options for the client."""
         _check_single(call.get("n"))
-        rendered = [render_message(message) for message in messages]
+        rendered = render_messages(messages)
         own, base_url = self._settings(), self.api_base or ""
         return prepare(own, call, rendered, stream=stream, base_url=base_url, warned=self._warned)
 
@@ -692,6 +704,6 @@ class Kimi(FunctionCallingLLM):
         self.check_prompts()  # type: ignore[operator] # a validator, and a method all the same
 
 
-def _check_single(n: int | None) -> None:
-    if n not in (None, 1):
-        raise KimiRequestError(f"n={n} asks for several answers; a response of LlamaIndex has one.")
+def _check_single(n: Any) -> None:
+    if n is not None and n != 1:
+        raise KimiRequestError(f"n={shown(n)} asks for several answers; a response of LlamaIndex has one.")

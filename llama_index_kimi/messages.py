@@ -7,7 +7,7 @@ would go out in silence.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -24,8 +24,9 @@ from llama_index.core.base.llms.types import (
 
 from kimi_wire import KimiRequestError
 from kimi_wire.answers import PROVIDER
-from kimi_wire.arguments import render_arguments
-from kimi_wire.json_values import JSON
+from kimi_wire.arguments import is_reading_of, parse_arguments, send_arguments
+from kimi_wire.json_values import JSON, mapping
+from kimi_wire.kinds import shown
 from llama_index_kimi.media import (
     MEDIA_BLOCKS,
     describe_block,
@@ -33,7 +34,7 @@ from llama_index_kimi.media import (
     render_media_block,
     render_source_block,
 )
-from llama_index_kimi.tools import render_tool
+from llama_index_kimi.tools import WRITTEN, render_tool
 
 logger = logging.getLogger("llama_index_kimi")
 
@@ -50,6 +51,22 @@ _ROLES: Mapping[MessageRole, str] = {
 
 # Anthropic's, Gemini's and OpenAI's reasoning is of use to their own servers only, and signed or encrypted.
 _SIGNATURES = frozenset({"signature", "thought_signature", "encrypted_content"})
+
+
+def render_messages(messages: Sequence[ChatMessage]) -> list[JSON]:
+    """Render a conversation; see `render_message`.
+
+    Chat engines put a text in the place of a message's blocks, and leave the list of its calls (`_set_message_content`
+    of core's chat_engine/types.py). So a call that stands there alone counts where its answer follows.
+    """
+    rendered = [render_message(message) for message in messages]
+    for index, message in enumerate(rendered):
+        if "tool_calls" not in message or any(isinstance(block, ToolCallBlock) for block in messages[index].blocks):
+            continue
+        if index + 1 == len(rendered) or rendered[index + 1]["role"] != "tool":
+            logger.debug("message %d: left out tool calls that no block holds and nobody answered", index)
+            del message["tool_calls"]
+    return rendered
 
 
 def render_message(message: ChatMessage) -> JSON:
@@ -91,7 +108,7 @@ def _render_dynamic_tools(tools: Any, content: str | list[JSON]) -> JSON:
     Given as dicts they survive every memory; tools and functions are taken as well.
     """
     if not isinstance(tools, (list, tuple)):
-        raise KimiRequestError(f"additional_kwargs['tools'] of a message must be a list of tools, not {tools!r}.")
+        raise KimiRequestError(f"additional_kwargs['tools'] of a message must be a list of tools, not {shown(tools)}.")
     return {"content": content or None, "tools": [render_tool(tool) for tool in tools]}
 
 
@@ -134,7 +151,7 @@ def _render_assistant(message: ChatMessage) -> JSON:
     thinking = [block.content for block in own if block.content is not None]
     if thinking:  # "" is reasoning too: empty, not lost
         rendered["reasoning_content"] = "".join(thinking)
-    details = [item for block in own for item in block.additional_information.get("reasoning_details") or ()]
+    details = [item for block in own for item in _details(block)]
     if details:
         rendered["reasoning_details"] = details
     calls = _render_calls(message)
@@ -143,6 +160,13 @@ def _render_assistant(message: ChatMessage) -> JSON:
     if message.additional_kwargs.get("partial") is not None:
         rendered["partial"] = message.additional_kwargs["partial"]
     return rendered
+
+
+def _details(block: ThinkingBlock) -> Sequence[Any]:
+    details = block.additional_information.get("reasoning_details") or ()
+    if not isinstance(details, (list, tuple)):
+        raise KimiRequestError(f"The reasoning_details of a ThinkingBlock are {shown(details)}, and no list.")
+    return details
 
 
 def _is_own(block: ThinkingBlock) -> bool:
@@ -155,37 +179,57 @@ def _is_own(block: ThinkingBlock) -> bool:
 
 
 def _render_calls(message: ChatMessage) -> list[JSON]:
-    listed = [_as_dict(call) for call in message.additional_kwargs.get("tool_calls") or ()]
-    types = {call.get("id"): call.get("type") for call in listed}
+    listed = message.additional_kwargs.get("tool_calls") or ()
+    if not isinstance(listed, (list, tuple)):
+        raise KimiRequestError(
+            f"additional_kwargs['tool_calls'] of a message is {shown(listed)}, and no list of calls."
+        )
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     if not blocks:
-        # Histories from before ToolCallBlock hold the calls themselves here; ours only says that there are some.
-        return [written for call in listed if (written := _render_listed(call))]
-    return [
-        {
-            "id": block.tool_call_id,
-            "type": types.get(block.tool_call_id) or "function",
-            "function": {"name": block.tool_name, "arguments": _arguments(block.tool_kwargs)},
-        }
-        for block in blocks
-    ]
+        return [_render_listed(call) for call in listed]
+    marks = {id: call for call in map(mapping, listed) if isinstance(id := call.get("id"), (str, type(None)))}
+    return [_render_call(block, _mark_of(block.tool_call_id, marks)) for block in blocks]
 
 
-def _render_listed(call: Mapping[str, Any]) -> JSON | None:
+def _mark_of(id: Any, marks: Mapping[str | None, Mapping[str, Any]]) -> Mapping[str, Any]:
+    return marks.get(id, {}) if isinstance(id, (str, type(None))) else {}
+
+
+def _render_call(block: ToolCallBlock, mark: Mapping[str, Any]) -> JSON:
+    """A call, its arguments in the model's own text as long as that still says what the block says."""
+    arguments, written = _arguments(block.tool_kwargs, block.tool_name), mark.get(WRITTEN)
+    if isinstance(written, str) and _is_reading_of(arguments, written):
+        arguments = written
+    kind = "builtin_function" if mark.get("type") == "builtin_function" else "function"
+    return {"id": block.tool_call_id, "type": kind, "function": {"name": block.tool_name, "arguments": arguments}}
+
+
+def _is_reading_of(arguments: str, written: str) -> bool:
+    try:
+        return is_reading_of(parse_arguments(arguments), parse_arguments(written))
+    except ValueError:
+        return False
+
+
+def _render_listed(call: Any) -> JSON:
     """A call in the API's form, or in Anthropic's, the Responses API's or Converse's, as their integrations kept it."""
-    if call.get("function"):
+    call = call.model_dump() if hasattr(call, "model_dump") else call
+    if isinstance(call, Mapping) and call.get("function"):
         return dict(call)
-    call_id = next((call[key] for key in ("call_id", "toolUseId", "id") if call.get(key)), None)
-    given: Any = next((call[key] for key in ("input", "arguments") if call.get(key) is not None), {})
-    if call_id is None or not isinstance(call.get("name"), str) or not isinstance(given, (dict, str)):
-        return None
-    return {"id": call_id, "type": "function", "function": {"name": call["name"], "arguments": _arguments(given)}}
+    known = mapping(call)
+    call_id = next((known[key] for key in ("call_id", "toolUseId", "id") if known.get(key)), None)
+    given: Any = next((known[key] for key in ("input", "arguments") if known.get(key) is not None), {})
+    if not isinstance(known.get("name"), str) or not isinstance(given, (dict, str)):
+        raise KimiRequestError(
+            f"A tool call in additional_kwargs['tool_calls'] of a message has no name or no arguments: {shown(call)}. "
+            "Give {'id': ..., 'function': {'name': ..., 'arguments': ...}}, or a ToolCallBlock."
+        )
+    return {
+        "id": call_id,
+        "type": "function",
+        "function": {"name": known["name"], "arguments": _arguments(given, known["name"])},
+    }
 
 
-def _arguments(given: dict[str, Any] | str) -> str:
-    return given if isinstance(given, str) else render_arguments(given)
-
-
-def _as_dict(call: Any) -> Mapping[str, Any]:
-    dumped = call.model_dump() if hasattr(call, "model_dump") else call
-    return dumped if isinstance(dumped, Mapping) else {}
+def _arguments(given: dict[str, Any] | str, name: str) -> str:
+    return given if isinstance(given, str) else send_arguments(given, name)

@@ -23,9 +23,10 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms.llm import ToolSelection
 
-from kimi_wire.answers import PROVIDER, Choice, Completion, Delta, ToolCallDelta, Usage
+from kimi_wire.answers import PROVIDER, Choice, Completion, Delta, ToolCall, ToolCallDelta, Usage
 from kimi_wire.arguments import parse_arguments
 from kimi_wire.json_values import JSON
+from llama_index_kimi.tools import WRITTEN
 
 
 def parse_response(completion: Completion, *, delta: str | None = None) -> ChatResponse:
@@ -59,7 +60,13 @@ def parse_message(choice: Choice, usage: Usage | None) -> ChatMessage:
     if choice.content:
         blocks.append(TextBlock(text=choice.content))
     blocks += [_call_block(call.id, call.name, call.arguments) for call in choice.tool_calls]
-    return _message(blocks, [{"id": call.id, "type": call.type} for call in choice.tool_calls])
+    return _message(blocks, [_mark(call) for call in choice.tool_calls])
+
+
+def _mark(call: ToolCall) -> JSON:
+    """A call in the API's form, and the model's own text of its arguments where it was read otherwise."""
+    written = {} if call.written is None else {WRITTEN: call.written}
+    return {**call.render(), **written}
 
 
 def _thinking_block(content: str | None, num_tokens: int | None = None) -> ThinkingBlock:
@@ -78,9 +85,10 @@ _EMPTY_MESSAGE = ChatMessage(role=MessageRole.ASSISTANT, blocks=[], additional_k
 def _message(blocks: Sequence[ContentBlock], calls: list[JSON]) -> ChatMessage:
     """An assistant message.
 
-    Core's programs look for calls in `additional_kwargs["tool_calls"]` before they read blocks. The list is kept short,
-    since memories count its text as tokens and chat engines print it into prompts; it has what the blocks have no place
-    for: the type of the call.
+    The calls stand in `additional_kwargs["tool_calls"]` too, in the API's form, as llama-index-llms-openai leaves them:
+    core's programs look there before they read blocks, tracers read names and arguments there alone, and memories count
+    the tokens of a call by that text and by no block. It has what the blocks have no place for: see
+    `_mark`.
     """
     return _EMPTY_MESSAGE.model_copy(
         update={"blocks": list(blocks), "additional_kwargs": {"tool_calls": calls} if calls else {}}
@@ -153,7 +161,7 @@ class StreamedResponse:
         self._thinking: ThinkingBlock | None = None
         self._text: TextBlock | None = None
         self._calls: list[ToolCallBlock] = []
-        self._marks: list[JSON] = []
+        self._listed: list[JSON] = []
 
     def add(self, item: Delta | Completion) -> ChatResponse:
         """Take what came and give the response so far.
@@ -174,7 +182,7 @@ class StreamedResponse:
             self._add_piece(piece)
         blocks = [block for block in (self._thinking, self._text, *self._calls) if block is not None]
         return ChatResponse(
-            message=_message(blocks, [*self._marks]),
+            message=_message(blocks, [*self._listed]),
             raw={},
             delta=item.content,
             logprobs=parse_logprobs(item.logprobs),
@@ -183,12 +191,15 @@ class StreamedResponse:
 
     def _add_piece(self, piece: ToolCallDelta) -> None:
         if piece.index == len(self._calls):
-            self._calls.append(_call_block(piece.id, piece.name, piece.arguments))
-            self._marks.append({"id": piece.id, "type": piece.type})
+            call, kind = _call_block(piece.id, piece.name, piece.arguments), piece.type
+            self._calls.append(call)
+            self._listed.append({})
         else:
-            known = self._calls[piece.index]
+            known, kind = self._calls[piece.index], self._listed[piece.index]["type"]
             name, arguments = f"{known.tool_name}{piece.name or ''}", f"{known.tool_kwargs}{piece.arguments}"
-            self._calls[piece.index] = _call_block(known.tool_call_id, name, arguments)
+            self._calls[piece.index] = call = _call_block(known.tool_call_id, name, arguments)
+        function = {"name": call.tool_name, "arguments": call.tool_kwargs}
+        self._listed[piece.index] = {"id": call.tool_call_id, "type": kind, "function": function}
 
 
 def _content(block: ThinkingBlock | None) -> str:
@@ -216,7 +227,8 @@ def parse_tool_calls(response: ChatResponse) -> list[ToolSelection]:
     call of an unknown tool with "Tool <name> not found. Please select a tool that is available.", so that the model
     reads its mistake and can call again.
     """
-    streaming = response.delta is not None and "finish_reason" not in response.additional_kwargs
+    # Some hosts end a stream without a finish_reason; what the server said of the answer is there at its end alone.
+    streaming = response.delta is not None and not (response.raw or "finish_reason" in response.additional_kwargs)
     blocks = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
     return [_parse_partial_call(block) if streaming else _parse_call(block) for block in blocks]
 
@@ -251,7 +263,7 @@ def keep_first_call(response: ChatResponse) -> ChatResponse:
     if len(calls) < 2:
         return response
     kept = [block for block in response.message.blocks if not any(block is call for call in calls[1:])]
-    marks: Sequence[Any] = response.message.additional_kwargs.get("tool_calls") or ()
-    extra = {**response.message.additional_kwargs, "tool_calls": list(marks[:1])}
+    listed: Sequence[Any] = response.message.additional_kwargs.get("tool_calls") or ()
+    extra = {**response.message.additional_kwargs, "tool_calls": list(listed[:1])}
     message = response.message.model_copy(update={"blocks": kept, "additional_kwargs": extra})
     return response.model_copy(update={"message": message})

@@ -13,6 +13,9 @@ from llama_index.core.tools.types import BaseTool
 from kimi_wire import KimiRequestError
 from kimi_wire.requests import WEB_SEARCH, web_search_tool
 
+WRITTEN = "written"
+"""In a message's `additional_kwargs["tool_calls"]`: the model's own text of arguments that were read otherwise."""
+
 
 @dataclass
 class SchemaMetadata(ToolMetadata):
@@ -55,4 +58,6 @@ def render_tool(tool: Any) -> dict[str, Any]:
     if not isinstance(tool, BaseTool):
         raise KimiRequestError(f"A {type(tool).__name__} is no tool; give a BaseTool, a function, or a declaration.")
     # The length check is OpenAI's limit of 1024 characters for descriptions; Kimi documents none.
-    return tool.metadata.to_openai_tool(skip_length_check=True)
+    declared = tool.metadata.to_openai_tool(skip_length_check=True)
+    # Core writes `a/b` as `a_b` (`ToolMetadata._sanitize_name`), and finds no tool for the call that comes back.
+    return {**declared, "function": {**declared["function"], "name": tool.metadata.name}}

@@ -300,7 +300,11 @@ def try_settings(given: Mapping[str, dict[str, Any]], rng: random.Random) -> Non
     made, asking = way_of(rng)
     call = {name: value for name, value in given["call"].items() if name not in ("default_headers", "token_counting")}
     for body in ask(Served(200, [], rng.choice((ANSWER, EVENTS))), made, asking(hello(made), call), **given["own"]):
-        json.loads(body, parse_constant=_refuse)
+        check_json(body)
+
+
+def check_json(body: bytes) -> None:
+    json.loads(body, parse_constant=_refuse)
 
 
 def _refuse(constant: str) -> Any:
@@ -336,7 +340,7 @@ def _langchain_history(rng: random.Random) -> list[BaseMessage]:
     kwargs = {name: value for name, value in kwargs.items() if rng.random() < 0.4}
     parts: Any = [
         {"type": "text", "text": _odd(rng, "a")},
-        {"type": _odd(rng, "reasoning"), "reasoning": _odd(rng, "b")},
+        {"type": rng.choice(("reasoning", "x")), "reasoning": _odd(rng, "b")},
     ]
     return [
         SystemMessage(_odd(rng, "s")),
@@ -372,7 +376,7 @@ def try_history(messages: list[Any], rng: random.Random) -> None:
         made, asking = way_of(rng)
     before = [_state(message) for message in messages]
     for body in ask(Served(200, [], rng.choice((ANSWER, EVENTS))), made, asking(messages, {})):
-        json.loads(body, parse_constant=_refuse)
+        check_json(body)
     assert [_state(message) for message in messages] == before, "the caller's messages were changed"
 
 

@@ -26,8 +26,7 @@ from kimi_wire.answers.stream import Delta, StreamState
 from kimi_wire.arguments import parse_arguments, replay_arguments
 from kimi_wire.errors import KimiError, KimiRequestError, KimiStreamError, StreamedError
 from kimi_wire.json_text import strip_fence
-from kimi_wire.requests import Request
-from kimi_wire.requests.tools import ToolPlan
+from kimi_wire.requests import Known, Request, ToolPlan
 from kimi_wire.schema import normalise_schema
 
 PLANS = (
@@ -271,7 +270,7 @@ def fuzz_arguments(data: bytes, rng: random.Random) -> None:
     text = data.decode("utf-8", rng.choice(("replace", "surrogateescape")))
     json.loads(replay_arguments(text))
     strip_fence(text)
-    parse_constrained_call(text, ("look", "find"))
+    parse_constrained_call(text, ("look", "find"), Known())
     with contextlib.suppress(ValueError):
         parse_arguments(text)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import pickle
 import re
 import textwrap
@@ -20,9 +21,11 @@ from langchain_core.exceptions import OutputParserException
 from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import StructuredTool, tool
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 from llama_index.core.prompts import PromptTemplate
-from pydantic import BaseModel
+from llama_index.core.tools import FunctionTool
+from pydantic import BaseModel, create_model
 
 from kimi_emulator import KimiEmulator, Reply
 from kimi_emulator import ToolCall as EmulatedCall
@@ -30,6 +33,7 @@ from kimi_wire import KimiWarning
 from kimi_wire.media import REMOTE_IMAGES
 from kimi_wire.model_object import CONNECTION
 from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED
+from kimi_wire.requests.request import EMPTY_ANSWERS
 from kimi_wire.settings import OF_A_CALL, SETTINGS, Settings
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi, KimiStructuredOutputError
@@ -123,10 +127,12 @@ def test_the_ways_to_the_server_have_one_default(name: str) -> None:
         ("remote_images", REMOTE_IMAGES),
         ("missing_reasoning", MISSING_REASONING),
         ("unanswered_tool_calls", UNANSWERED),
+        ("empty_answers", EMPTY_ANSWERS),
     ],
 )
 def test_the_choices_are_those_of_the_request(name: str, choices: Sequence[str]) -> None:
-    assert get_args(TABLE[name]) == tuple(choices)
+    forms = [form for form in get_args(TABLE[name]) if form is not type(None)]
+    assert (get_args(forms[0]) if get_args(forms[0]) else tuple(forms)) == tuple(choices)
 
 
 def test_the_readme_has_a_row_for_each_setting_with_its_default() -> None:
@@ -166,6 +172,139 @@ def test_a_call_goes_out_as_the_same_bytes(kimi: KimiEmulator, both: Any, argume
     ours, theirs = (request.body["messages"][1]["tool_calls"] for request in kimi.requests)
     assert ours == theirs
     assert ", " not in ours[0]["function"]["arguments"]  # as kimi-k3 writes it: {"a":2,"b":3}
+
+
+# --- tools whose schemas are odd ---
+
+ODD_SCHEMAS: dict[str, dict[str, Any]] = {
+    "github": {"type": "object", "properties": {"a": {"type": "object", "required": ["b"]}}},
+    "xcode": {"type": "object", "properties": {"how": {"type": "object", "enum": ["move", "copy"]}}},
+    "countries": {
+        "type": "object",
+        "properties": {"one": {"type": "string", "enum": [f"c{at}" for at in range(1500)]}},
+    },
+    "schemas": {"type": "object", "properties": {"s": {"$ref": "http://json-schema.org/draft-07/schema#"}}},
+    "date": {
+        "type": "object",
+        "properties": {"v": {"description": "o", "anyOf": [{"type": "string", "format": "uri"}, {"type": "null"}]}},
+    },
+    "several": {
+        "type": "object",
+        "properties": {
+            "v": {"title": "Or an E", "description": "o", "anyOf": [{"type": "null", "title": "An F"}, {"const": "a"}]}
+        },
+    },
+    "anything": {"type": "object", "properties": {"value": {}}, "required": ["value"]},
+    "plain": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+}
+ODD_TOOLS = [
+    {"type": "function", "function": {"name": name, "description": name, "parameters": schema}}
+    for name, schema in ODD_SCHEMAS.items()
+]
+
+
+async def send_langchain(chat: ChatKimi, way: str, tools: list[Any]) -> None:
+    bound = chat.bind_tools(tools)
+    if way == "sync":
+        bound.invoke("hi")
+    elif way == "async":
+        await bound.ainvoke("hi")
+    elif way == "stream":
+        list(bound.stream("hi"))
+    else:
+        [one async for one in bound.astream("hi")]
+
+
+async def send_llama_index(llm: Kimi, way: str, tools: list[Any]) -> None:
+    if way == "sync":
+        llm.chat_with_tools(tools, "hi")
+    elif way == "async":
+        await llm.achat_with_tools(tools, "hi")
+    elif way == "stream":
+        list(llm.stream_chat_with_tools(tools, "hi"))
+    else:
+        [one async for one in await llm.astream_chat_with_tools(tools, "hi")]
+
+
+@pytest.mark.parametrize("way", ["sync", "async", "stream", "astream"])
+async def test_odd_tools_do_not_take_the_list_down(kimi: KimiEmulator, both: Any, way: str) -> None:
+    chat, llm = both
+    await send_langchain(chat, way, ODD_TOOLS)
+    await send_llama_index(llm, way, ODD_TOOLS)
+    assert kimi.rejections == []
+    ours, theirs = (request.body["tools"] for request in kimi.requests)
+    assert ours == theirs
+    assert [tool["function"]["name"] for tool in ours] == list(ODD_SCHEMAS)
+    assert ours[-1] == ODD_TOOLS[-1]
+    for model in both:
+        await model._client.aclose()
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize(
+    ("schema", "answer", "is_wrapped"),
+    [
+        ({"type": "array", "items": {"$ref": "#"}}, [[], [[]]], True),
+        ({"$ref": "#/components/schemas/A", "components": {"schemas": {"A": {"type": "object"}}}}, {"a": 1}, False),
+        ({"type": ["object"], "properties": {"a": {"type": "integer"}}}, {"a": 1}, False),
+        ({"type": ["array", "null"]}, None, True),
+        ({"anyOf": [{"type": "string"}, {"description": "x"}], "minLength": 1}, 7, True),
+    ],
+)
+def test_answers_under_odd_roots(
+    kimi: KimiEmulator, both: Any, method: Any, schema: dict[str, Any], answer: Any, is_wrapped: bool
+) -> None:
+    """Structured output of LlamaIndex takes classes alone, whose schemas are no stranger than these."""
+    text = json.dumps({"answer": answer} if is_wrapped else answer)
+    structured = both[0].with_structured_output({"title": "Odd", **schema}, method=method)
+    kimi.script(Reply(text) if method == "json_schema" else Reply(tool_calls=[EmulatedCall("Odd", text)]))
+    assert structured.invoke("hi") == answer
+    assert kimi.rejections == []
+
+
+def test_a_tool_whose_type_is_a_list(kimi: KimiEmulator, both: Any) -> None:
+    declared = {"title": "look", "description": "Look.", "type": ["object"], "properties": {"a": {"type": "string"}}}
+    both[0].bind_tools([declared]).invoke("hi")
+    (sent,) = kimi.requests[-1].body["tools"]
+    assert sent["function"]["parameters"] == {"type": "object", "properties": {"a": {"type": "string"}}}
+
+
+class Tree(BaseModel):
+    """A tree."""
+
+    name: str
+    children: list["Tree"] = []  # noqa: UP037 # a name that is not there yet
+
+
+def grow(tree: Tree, note: str = "") -> str:
+    """Let a tree grow."""
+    return f"{tree}{note}"
+
+
+def test_recursive_tools_keep_the_types_of_what_is_further_in(kimi: KimiEmulator, both: Any) -> None:
+    by_schema = StructuredTool(
+        name="grow",
+        description="Let it grow.",
+        func=lambda tree: tree,
+        args_schema=create_model("Args", tree=(Tree, ...)),
+    )
+    of_mcp = StructuredTool(
+        name="grow",
+        description="Let it grow.",
+        func=lambda tree: tree,
+        args_schema=by_schema.args_schema.model_json_schema(),
+    )
+    for given in (tool(grow), by_schema, of_mcp, grow):
+        both[0].bind_tools([given]).invoke("hi")
+    both[1].chat_with_tools([FunctionTool.from_defaults(grow, fn_schema=by_schema.args_schema)], "hi")
+    both[0].bind_tools([Tree]).invoke("hi")
+    *bodies, of_root = [request.body["tools"][0]["function"]["parameters"] for request in kimi.requests]
+    for parameters in bodies:
+        assert parameters["properties"]["tree"] == {"$ref": "#/$defs/Tree"}
+        found = parameters["$defs"]["Tree"]["properties"]
+        assert found["name"] == {"type": "string"}
+        assert found["children"]["items"] == {"$ref": "#/$defs/Tree"}
+    assert of_root["properties"]["children"]["items"] == {"$ref": "#/$defs/Tree"}
 
 
 # --- keys ---

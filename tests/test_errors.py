@@ -84,6 +84,8 @@ HINTS = [
     (400, "Too many uploaded files", "", "delete some"),
     (400, "Invalid purpose: only 'file-extract' accepted", "", "The purposes are"),
     (400, "thinking is enabled but reasoning_content is missing in assistant tool call message at index 4", "", "missing_reasoning"),
+    (400, "preserved thinking (thinking.keep=all) requires reasoning_content on every assistant message, but assistant "
+     "message at index 6 is missing reasoning_content", "", "missing_reasoning='placeholder'"),
     (402, "We're unable to verify your membership benefits", "", "Kimi Code"),
     (402, "Insufficient credits", "", "no credit"),
     (403, "Your IP is not allowed to access this organization", "permission_denied_error", "addresses"),
@@ -354,8 +356,8 @@ def test_langchains_errors_are_derived_as_the_wires_are() -> None:
     assert issubclass(langchain_errors.KimiContextLengthError, ContextOverflowError)
     retryable = {one.__name__ for one in pairs.values() if getattr(one, "is_retryable", False)}
     assert retryable == {
-        "KimiResponseError", "KimiStreamError", "KimiToolChoiceError", "KimiConflictError", "KimiRateLimitError",
-        "KimiServerError", "KimiConnectionError", "KimiTimeoutError",
+        "KimiResponseError", "KimiStreamError", "KimiEmptyAnswerError", "KimiToolChoiceError", "KimiConflictError",
+        "KimiRateLimitError", "KimiServerError", "KimiConnectionError", "KimiTimeoutError",
     }  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from kimi_wire.answers.response import (
     parse_details,
     parse_reasoning,
 )
-from kimi_wire.answers.stream import MAX_EVENT_BYTES, EventDecoder, StreamState
+from kimi_wire.answers.stream import MAX_EVENT_BYTES, Delta, EventDecoder, StreamState
 from kimi_wire.arguments import replay_arguments
 from kimi_wire.endpoints.chat import KimiClient
 from kimi_wire.errors import KimiError, KimiResponseError, KimiStreamError, KimiWarning, StreamedError
@@ -35,7 +35,7 @@ from kimi_wire.requests.tools import ToolPlan
 from langchain_kimi.responses import parse_completion as parse_for_langchain
 from llama_index_kimi.responses import parse_response as parse_for_llama_index
 from tests import fuzz_wire
-from tests.fuzz_wire import BODY, EVENTS, PLANS, STREAM, TARGETS, read_stream, split
+from tests.fuzz_wire import BODY, EVENTS, PLANS, STREAM, TARGETS, all_targets, read_stream, split
 
 PLAN = ToolPlan([])
 LINE_ENDS = (b"\n", b"\r\n", b"\r")
@@ -81,11 +81,11 @@ def test_damaged_answers_are_answers_or_errors(target: str, seed: int) -> None:
     fuzz_wire.run(target, seed)
 
 
-@pytest.mark.parametrize("target", ["served", "packed", "repeated ids"])
-def test_whole_calls_end_in_answers_or_errors(target: str) -> None:
-    targets = fuzz_wire.all_targets()
+@pytest.mark.slow
+@pytest.mark.parametrize("target", sorted(all_targets().keys() - TARGETS.keys()))
+def test_odd_servers_and_careless_users_meet_answers_or_errors(target: str) -> None:
     for seed in range(40):
-        fuzz_wire.run(target, seed, targets)
+        fuzz_wire.run(target, seed, all_targets())
 
 
 def test_the_script_reports_what_it_ran(capsys: pytest.CaptureFixture[str]) -> None:
@@ -499,6 +499,14 @@ def test_hostile_streams_end_in_typed_errors(kimi: KimiEmulator, client: KimiCli
     for _ in range(60):
         kimi.script(Reply(events=[fuzz_wire.make_input(rng, (STREAM,))], done=rng.random() < 0.5))
         expected_failure(lambda: list(client.stream(STREAMED)))
+
+
+def test_the_answer_whose_deltas_are_given_is_the_first() -> None:
+    choices = [{"index": index, "delta": {"content": str(index)}, "finish_reason": "stop"} for index in (3, -1, 0)]
+    *deltas, item = read_stream([fuzz_wire.write_stream([{"choices": choices}])], PLAN)
+    assert isinstance(item, Completion)
+    assert [choice.content for choice in item.choices] == ["0", "-1", "3"]
+    assert [delta.content for delta in deltas if isinstance(delta, Delta)] == ["0"]
 
 
 def test_a_stream_of_the_table_is_whole() -> None:

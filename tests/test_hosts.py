@@ -23,7 +23,7 @@ from llama_index.core.memory import ChatMemoryBuffer
 from pydantic import BaseModel
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
-from kimi_wire import KimiRequestError, KimiWarning
+from kimi_wire import KimiRequestError, KimiWarning, hosts
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 
@@ -33,9 +33,12 @@ KINDS = {
     "vllm k3": ("vllm", "moonshotai/kimi-k3"),
     "sglang": ("sglang", "moonshotai/Kimi-K2.6"),
     "openrouter": ("openrouter", "moonshotai/kimi-k3"),
+    "litellm": ("litellm", "kimi-k2.6"),
+    "gateway": ("auto", "kimi-k3"),
+    "gateway k2.7": ("auto", "kimi-k2.7-code"),
     "strict": ("fireworks", "accounts/fireworks/models/kimi-k3"),
 }
-HOSTS_WITH_PREFIX = {"moonshot", "vllm", "vllm k3", "sglang"}
+HOSTS_WITH_PREFIX = {"moonshot", "gateway", "gateway k2.7", "vllm", "vllm k3", "sglang", "litellm"}
 THOUGHT = "I look «it» up.\n"
 CALLS = Reply(reasoning=THOUGHT, tool_calls=[ToolCall("get_weather", {"city": "Paris"})])
 KEYS = {"vllm": "reasoning", "vllm k3": "reasoning", "openrouter": "reasoning_details"}
@@ -59,7 +62,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def host(kind: str) -> Iterator[KimiEmulator]:
+def host(kind: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[KimiEmulator]:
+    if kind.startswith("gateway"):
+        monkeypatch.delitem(hosts._ADDRESSES, "127.0.0.1")  # nothing is known of a gateway's address
     with KimiEmulator(host_kind=kind.partition(" ")[0]) as emulator:
         yield emulator
         assert [request.error for request in emulator.rejections] == []

@@ -41,21 +41,24 @@ async def hear(kimi: KimiEmulator, adapter: str, way: str, **settings: Any) -> H
     return await hear_from(kimi.base_url, adapter, way, **settings)
 
 
-async def hear_from(base_url: str, adapter: str, way: str, **settings: Any) -> Heard:
+async def hear_from(
+    base_url: str, adapter: str, way: str, call: Mapping[str, Any] | None = None, **settings: Any
+) -> Heard:
     settings = {"model": "kimi-k3", "api_key": "sk-test", "base_url": base_url, "max_retries": 0, **settings}
     if adapter == "llama_index":
-        return _of_llama_index(await _ask_llama_index(Kimi(**settings), way))
+        return _of_llama_index(await _ask_llama_index(Kimi(**settings), way, **call or {}))
     if adapter == "langchain v1":
         settings["output_version"] = "v1"
-    return _of_langchain(await ask_langchain(ChatKimi(**settings), way))
+    return _of_langchain(await ask_langchain(ChatKimi(**settings), way, **call or {}))
 
 
-async def ask_langchain(chat: ChatKimi, way: str) -> AIMessage:
+async def ask_langchain(chat: ChatKimi, way: str, **call: Any) -> AIMessage:
     if way == "whole":
-        return chat.invoke("hi")
+        return chat.invoke("hi", **call)
     if way == "awhole":
-        return await chat.ainvoke("hi")
-    chunks = list(chat.stream("hi")) if way == "stream" else [chunk async for chunk in chat.astream("hi")]
+        return await chat.ainvoke("hi", **call)
+    stream = way == "stream"
+    chunks = list(chat.stream("hi", **call)) if stream else [chunk async for chunk in chat.astream("hi", **call)]
     total = chunks[0]
     for chunk in chunks[1:]:
         total = total + chunk
@@ -63,15 +66,15 @@ async def ask_langchain(chat: ChatKimi, way: str) -> AIMessage:
     return total
 
 
-async def _ask_llama_index(llm: Kimi, way: str) -> ChatResponse:
+async def _ask_llama_index(llm: Kimi, way: str, **call: Any) -> ChatResponse:
     question = [ChatMessage(role="user", content="hi")]
     if way == "whole":
-        return llm.chat(question)
+        return llm.chat(question, **call)
     if way == "awhole":
-        return await llm.achat(question)
+        return await llm.achat(question, **call)
     if way == "stream":
-        return list(llm.stream_chat(question))[-1]
-    return [chunk async for chunk in await llm.astream_chat(question)][-1]
+        return list(llm.stream_chat(question, **call))[-1]
+    return [chunk async for chunk in await llm.astream_chat(question, **call)][-1]
 
 
 def _of_langchain(message: AIMessage) -> Heard:
@@ -395,9 +398,42 @@ async def test_all_answers_come_in_order(kimi: KimiEmulator, way: str) -> None:
 
 @everywhere
 @IN_STREAMS
-async def test_each_answer_has_an_end(kimi: KimiEmulator, adapter: str, way: str) -> None:
-    kimi.script(Reply(events=[several(one_of(0, "stop", content="a"), one_of(1, content="b")), "[DONE]"]))
-    assert "without a finish_reason" in str(await fail(kimi, adapter, way))
+async def test_done_is_the_end_of_each_answer(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    kimi.script(Reply(events=[several(one_of(0, content="a"), one_of(1, "stop", content="b")), "[DONE]"]))
+    with pytest.warns(KimiWarning, match="sent 2 answers"):
+        assert (await hear(kimi, adapter, way)).text == "a"
+
+
+@everywhere
+@IN_STREAMS
+@pytest.mark.parametrize("end", [["[DONE]"], [chunk({}, None), "[DONE]"], [several(), "[DONE]"]])
+async def test_done_is_an_end_without_a_finish_reason(kimi: KimiEmulator, adapter: str, way: str, end: Any) -> None:
+    message = {"content": "Hi", "tool_calls": [call("f", '{"a":1}'), call("f", '{"a": 1, oops', index=1, id="f:1")]}
+    kimi.script(Reply(events=[chunk(message), *end]))
+    heard = await hear(kimi, adapter, way)
+    assert (heard.text, heard.calls, len(heard.broken), heard.finish_reason) == ("Hi", [("f", {"a": 1})], 1, None)
+
+
+@everywhere
+@in_all_ways
+async def test_the_emulator_can_leave_the_finish_reason_out(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    kimi.script(Reply("Hello there", says_finish_reason=False))
+    heard = await hear(kimi, adapter, way)
+    assert (heard.text, heard.finish_reason) == ("Hello there", None)
+
+
+@everywhere
+@IN_STREAMS
+async def test_a_finish_reason_without_done_is_no_end(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    kimi.script(Reply("Hello", done=False))
+    assert "without [DONE]" in str(await fail(kimi, adapter, way))
+
+
+@everywhere
+@IN_STREAMS
+async def test_done_without_an_answer_is_no_end(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    kimi.script(Reply(events=[several(), "[DONE]"]))
+    assert "without an answer" in str(await fail(kimi, adapter, way))
 
 
 # --- text and counts in other forms ---
@@ -545,3 +581,104 @@ async def test_what_is_held_back_is_part_of_what_came(kimi: KimiEmulator, adapte
     )
     heard = await hear(kimi, adapter, way, model="kimi-k2.5", thinking=False, resume_streams=2)
     assert heard.text == SAID + "quick brown."
+
+
+# --- streams that break before the text ---
+
+
+@everywhere
+@IN_STREAMS
+@pytest.mark.parametrize("cut", [0, 1, 2, 4, 6])
+async def test_a_stream_that_breaks_while_the_model_thinks_is_begun_anew(
+    kimi: KimiEmulator, adapter: str, way: str, cut: int
+) -> None:
+    kimi.script(
+        Reply("Never said.", reasoning="One two three four five six.", cut_after=cut),
+        Reply("", reasoning="Seven eight nine", cut_after=4),
+        Reply("Hello", reasoning="Eight nine ten."),
+    )
+    heard = await hear(kimi, adapter, way, resume_streams=2)
+    assert (heard.text, heard.thinking) == ("Hello", "Eight nine ten.")
+    first, second, third = (request.body for request in kimi.requests)
+    assert first == second == third
+
+
+@everywhere
+@IN_STREAMS
+async def test_what_was_thought_in_vain_is_counted(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+    thinking = chunk({"reasoning_content": "Hm"}) | {"usage": usage}
+    kimi.script(
+        Reply(events=[thinking], done=False),
+        Reply(
+            events=[chunk({"reasoning_content": "Ah"}), chunk({"content": "Hi"}, "stop") | {"usage": usage}, "[DONE]"]
+        ),
+    )
+    heard = await hear(kimi, adapter, way, resume_streams=1)
+    assert (heard.text, heard.thinking, heard.tokens) == ("Hi", "Ah", 220)
+
+
+@everywhere
+@IN_STREAMS
+@pytest.mark.parametrize("asked", [{"response_format": {"type": "json_object"}}, {"prefix": "{"}])
+async def test_whatever_is_asked_it_is_begun_anew_before_the_text(
+    kimi: KimiEmulator, adapter: str, way: str, asked: Any
+) -> None:
+    """Partial Mode does not go together with a format; the same request does."""
+    prefix = asked.get("prefix", "")
+    kimi.script(Reply(reasoning="One two.", cut_after=4), Reply('{"a": 1}'.removeprefix(prefix), reasoning="Three."))
+    heard = await hear(kimi, adapter, way, model="kimi-k2.6", resume_streams=1, call=asked)
+    assert (heard.text, heard.thinking) == ('{"a": 1}', "Three.")
+
+
+@everywhere
+@IN_STREAMS
+async def test_a_continuation_that_breaks_in_its_thinking_is_asked_again(
+    kimi: KimiEmulator, adapter: str, way: str
+) -> None:
+    kimi.script(
+        Reply(events=[chunk({"reasoning_content": "Think."}), chunk({"content": "One, "})], done=False),
+        Reply(events=[chunk({"reasoning_content": "In vain."})], done=False),
+        Reply(events=[chunk({"reasoning_content": " More."}), chunk({"content": "two."}), chunk({}, "stop"), "[DONE]"]),
+    )
+    heard = await hear(kimi, adapter, way, model="kimi-k2.5", resume_streams=2)
+    assert (heard.text, heard.thinking) == ("One, two.", "Think. More.")
+
+
+@everywhere
+@IN_STREAMS
+async def test_what_was_thought_last_is_given_and_in_the_error(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    kimi.script(Reply(reasoning="One two.", cut_after=4), Reply(reasoning="Three four.", cut_after=4))
+    error = await fail(kimi, adapter, way, resume_streams=1)
+    assert error.partial.reasoning == "Three four."
+    kimi.script(Reply(reasoning="One two.", cut_after=4), Failure(500))
+    error = await fail(kimi, adapter, way, resume_streams=1)
+    assert (error.partial.reasoning, error.status_code) == ("One two.", 500)
+
+
+@everywhere
+@IN_STREAMS
+async def test_without_resuming_thinking_comes_as_it_is_thought(kimi: KimiEmulator, adapter: str, way: str) -> None:
+    """And with it, the last attempt's does."""
+    for settings in ({}, {"resume_streams": 1}):
+        kimi.script(*[Reply("Hi", reasoning="One two.", cut_after=0)] * len(settings))
+        kimi.script(Reply("Hi", reasoning="One two three.", cut_after=4))
+        given: list[Any] = []
+        with pytest.raises(KimiError):
+            await _collect(kimi, adapter, way, given, **settings)
+        assert len(given) >= 2
+
+
+async def _collect(kimi: KimiEmulator, adapter: str, way: str, given: list[Any], **settings: Any) -> None:
+    settings = {"api_key": "sk-test", "base_url": kimi.base_url, "max_retries": 0, **settings}
+    if adapter == "llama_index":
+        llm, question = Kimi(**settings), [ChatMessage(role="user", content="hi")]
+        pieces: Any = llm.stream_chat(question) if way == "stream" else await llm.astream_chat(question)
+    else:
+        chat = ChatKimi(**settings)
+        pieces = chat.stream("hi") if way == "stream" else chat.astream("hi")
+    if way == "stream":
+        given.extend(pieces)
+    else:
+        async for piece in pieces:
+            given.append(piece)  # noqa: PERF401 - what came before the error counts

@@ -17,6 +17,7 @@ import langchain_kimi
 import llama_index_kimi
 from kimi_emulator import KimiEmulator
 from kimi_wire.settings import SETTINGS
+from tests import word_table
 from tests.examples import ROOT, fences, is_conftest, is_test, run, run_here, run_tests, unimported_modules
 from tests.model_table import insert
 
@@ -148,6 +149,12 @@ def test_every_page_is_found_from_the_readme() -> None:
 def test_the_table_of_models_is_what_the_profiles_say() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     assert insert(readme) == readme, "make tables"
+
+
+def test_the_words_of_other_classes_are_shown() -> None:
+    page, book = word_table.PAGE.read_text("utf-8"), word_table.NOTEBOOK.read_text("utf-8")
+    assert word_table.insert(page) == page, "make tables"
+    assert word_table.insert_in_notebook(book) == book, "make tables"
 
 
 def test_the_settings_are_all_in_the_readme() -> None:

@@ -213,6 +213,24 @@ def test_each_attempt_is_logged_at_info_without_ids(
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_a_request_has_one_line_at_info(
+    kimi: KimiEmulator, client: KimiClient, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where everybody's INFO is heard, the HTTP library has said it."""
+    caplog.set_level(logging.INFO)
+    ask(client, way)
+    assert len(caplog.records) == 1
+    assert f"{kimi.base_url}/chat/completions" in caplog.text
+    caplog.clear()
+    gone = KimiClient(api_key=SECRET, base_url="http://127.0.0.1:9/v1", max_retries=0)
+    with pytest.raises(api_errors.KimiConnectionError):
+        ask(gone, way)
+    assert [one.getMessage() for one in caplog.records] == [
+        "POST http://127.0.0.1:9/v1/chat/completions, attempt 1: ConnectError"
+    ]
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("library", ["own", "aiohttp", "subclass", "httpx"])
 def test_a_users_http_client_is_used_and_not_changed(kimi: KimiEmulator, way: str, library: str) -> None:
     """Quota errors are not retried over it either; its hooks, headers and settings stay what they were."""

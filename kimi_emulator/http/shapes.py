@@ -97,7 +97,7 @@ def completion_body(reply: Reply, envelope: Envelope, usage: Mapping[str, Any], 
         "created": envelope.created,
         "model": envelope.model,
         "choices": [
-            {"index": index, "message": message_body(reply, envelope), "finish_reason": reply.ending}
+            {"index": index, "message": message_body(reply, envelope), "finish_reason": reply.said_ending}
             for index in range(choices)
         ],
         "usage": dict(usage),
@@ -148,7 +148,7 @@ def stream_events(
     for index in range(choices):
         for delta in deltas(reply, envelope):
             yield {**head, "choices": [{"index": index, "delta": delta, "finish_reason": None}], **tail}
-        ending = {"index": index, "delta": {}, "finish_reason": reply.ending, "usage": dict(usage)}
+        ending = {"index": index, "delta": {}, "finish_reason": reply.said_ending, "usage": dict(usage)}
         yield {**head, "choices": [ending], **tail}
     if include_usage:
         yield {**head, "choices": [], "usage": dict(usage)}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from .tree import ANNOTATIONS, ROOT_ONLY, Limits, Node
-from .values import check_bounds, check_default, check_enum
+from .values import check_bounds, check_enum
 
 _OF_TYPE: dict[str, frozenset[str]] = {
     "object": frozenset(("properties", "required", "additionalProperties")),
@@ -29,6 +29,10 @@ _RESERVED = frozenset(("$defs", "$ref", "anyOf", "required", "additionalProperti
 def check_keywords(node: Node, limits: Limits) -> None:
     """Check one subschema, not those in it.
 
+    One without a type may be anything, as the validator has its rule "type need to be defined explicitly" switched off;
+    Moonshot's verifier of hosts wants ``{"properties": {"value": {}}}`` accepted
+    (https://github.com/MoonshotAI/Kimi-Vendor-Verifier).
+
     Raises:
         Violation: If it breaks a rule. Afterwards what should be a subschema in it is an object.
     """
@@ -39,23 +43,9 @@ def check_keywords(node: Node, limits: Limits) -> None:
         raise node.violation(f"unsupported keywords: {', '.join(unsupported)}")
     if "type" in schema:
         _check_type(node)
-    elif "anyOf" not in schema and "$ref" not in schema:
-        _check_untyped(node)
     for keyword in sorted(schema):
         if keyword in _CHECKS:
             _CHECKS[keyword](node, schema[keyword], limits)
-
-
-def _check_untyped(node: Node) -> None:
-    """Only ``"additionalProperties": {}`` stands for anything; elsewhere a type is due (docs/walle.md).
-
-    pi#5822: "At path 'properties.task': type is not defined", which the validator says of an enum. The words for
-    other untyped subschemas stand in its source, switched off at times.
-    """
-    if "enum" in node.schema:
-        raise node.violation("type is not defined")
-    if node.schema or node.step != ("additionalProperties",):
-        raise node.violation("type need to be defined explicitly")
 
 
 def _check_type(node: Node) -> None:
@@ -132,6 +122,13 @@ def _check_any_of(node: Node, branches: Any, limits: Limits) -> None:
     if not all(isinstance(branch, dict) for branch in branches):
         raise node.violation("schema in anyOf must be an object", "anyOf")
     _check_beside(node, "anyOf")
+    for branch in branches:
+        # Seen in comments of applications with `pattern`, `items`, `default`; the validator means annotations as well.
+        if both := sorted(node.schema.keys() & branch.keys() - {"anyOf"}):
+            raise node.violation(
+                f"conflicting keywords found in anyOf with parent: keywords ({', '.join(both)}) are defined on the "
+                "parent schema and inside anyOf; remove them from the parent or from anyOf branches"
+            )
 
 
 def _check_ref(node: Node, reference: Any, limits: Limits) -> None:
@@ -187,6 +184,8 @@ def _check_required(node: Node, required: Any, limits: Limits) -> None:
         if name in seen:
             raise node.violation(f"duplicate items in required array: {name}", "required")
         seen.add(name)
+    if required and "type" not in node.schema:
+        raise node.violation("required keyword must be used with object", "required")
     if required and "properties" not in node.schema:
         raise node.violation("required specified but 'properties' keyword is missing", "required")
     for name in required:
@@ -238,7 +237,6 @@ _CHECKS: dict[str, _Check] = {
     "$ref": _check_ref,
     "additionalProperties": _check_additional_properties,
     "anyOf": _check_any_of,
-    "default": check_default,
     "description": _check_text("description"),
     "enum": check_enum,
     "items": _check_items,

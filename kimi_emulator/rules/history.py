@@ -173,6 +173,28 @@ def reasoning_is_sent_back(request: ChatRequest) -> None:
             )
 
 
+def preserved_reasoning_is_whole(request: ChatRequest) -> None:
+    """Where thinking is preserved, every assistant message has its reasoning, plain answers too; `""` passes.
+
+    kimi-cli PR2498: "preserved thinking (thinking.keep=all) requires reasoning_content on every assistant message, but
+    assistant message at index 6 is missing reasoning_content". kimi-k2.7-code keeps always, kimi-k2.6 where asked;
+    kimi-k3 has never been seen to refuse. The beginning of an answer comes with reasoning only if the model shall not
+    think anew: https://platform.kimi.com/docs/guide/use-partial-mode-feature-of-kimi-api.
+    """
+    setting = request.body.get("thinking")
+    asked = isinstance(setting, Mapping) and setting.get("keep") == "all"
+    family = request.family
+    keeps = family.takes_keep and (asked or family.thinking == "always")
+    if not (family.replays_reasoning and request.thinking and keeps):
+        return
+    for at, message in by_role(request, "assistant"):
+        if message.get("reasoning_content") is None and message is not request.partial:
+            raise Rejected(
+                "preserved thinking (thinking.keep=all) requires reasoning_content on every assistant message, but "
+                f"assistant message at index {at} is missing reasoning_content"
+            )
+
+
 def _brings_tools(message: Mapping[str, Any]) -> bool:
     return message.get("tools") is not None
 
@@ -205,5 +227,6 @@ RULES: tuple[Rule, ...] = (
     encrypted_results_are_unchanged,
     reasoning_is_text,
     reasoning_is_sent_back,
+    preserved_reasoning_is_whole,
     dynamic_tools_come_in_system_messages,
 )

@@ -37,17 +37,20 @@ def effort_is_text(request: ChatRequest) -> None:
 
 
 def thinking_and_effort_exclude_each_other(request: ChatRequest) -> None:
-    """nanobot#3939: "cannot specify both 'thinking' and 'reasoning_effort'"."""
-    if _setting(request) is not None and request.body.get("reasoning_effort") is not None:
+    """nanobot#3939: "cannot specify both 'thinking' and 'reasoning_effort'".
+
+    Not of the K3 family: Moonshot's verifier of hosts (Kimi-Vendor-Verifier, tests of `thinking.effort`) sends both.
+    """
+    both = _setting(request) is not None and request.body.get("reasoning_effort") is not None
+    if both and not request.family.efforts:
         raise Rejected("cannot specify both 'thinking' and 'reasoning_effort'")
 
 
 def thinking_is_understood(request: ChatRequest) -> None:
-    """The `thinking` object belongs to K2.5, K2.6 and K2.7.
+    """The `thinking` object belongs to K2.5 and the families after it. Wording ours, after "thinking.keep is not …".
 
-    Contested for the K3 family: the documentation says not to send it, vercel/ai#18449 saw it accepted. The stricter
-    reading holds here, because leaving it out is accepted in both. Wording ours, after "thinking.keep is not
-    supported by model …".
+    The documentation says not to send it to the K3 family; Moonshot's verifier of hosts wants it accepted there with
+    `enabled`, `keep` and `effort`, and vercel/ai#18449 saw it accepted. That it can be disabled there is contested.
     """
     if _setting(request) is not None and not request.family.takes_thinking:
         raise Rejected(f"thinking is not supported by model {request.model}")
@@ -95,11 +98,12 @@ def effort_is_supported(request: ChatRequest) -> None:
     """`reasoning_effort` belongs to the K3 family, which knows low, high and max.
 
     Kilo-Org/cloud#3807: "Unsupported value: 'reasoning_effort' does not support 'none' with this model. Supported
-    values are: …". Contested: the platform was also seen to ignore unknown values and to take "medium"; the stricter
-    reading holds here. For families without efforts the wording is ours.
+    values are: …". "medium" was answered with 200 on kimi-k3 and kimi-k2.6 on 2026-08-20. Contested: the platform was
+    also seen to ignore unknown values; the stricter reading holds here. For families without efforts the wording is
+    ours.
     """
     effort = request.body.get("reasoning_effort")
-    if effort is None or effort in request.family.efforts:
+    if effort is None or effort in (*request.family.efforts, *request.family.efforts_taken):
         return
     if not request.family.efforts:
         raise Rejected(f"reasoning_effort is not supported by model {request.model}")

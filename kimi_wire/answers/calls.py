@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kimi_wire.answers.nested import NestedArguments
 from kimi_wire.arguments import parse_arguments, render_arguments
 from kimi_wire.json_values import mapping, text_or_none
+from kimi_wire.requests import CallIds, Known
 
 
 @dataclass(slots=True)
@@ -20,16 +22,20 @@ class ToolCall:
     """One tool call of an answer.
 
     Attributes:
-        id: The server's id, verbatim. Ids repeat between answers (`get_weather:0` comes back every turn).
-        name: The tool's name.
-        arguments: The arguments as the model wrote them: a JSON object, if all went well.
+        id: The server's id, or one like it where the conversation holds that: ids repeat between answers
+            (`get_weather:0` comes back every turn).
+        name: The tool's own name.
+        arguments: The arguments as text: a JSON object, if all went well. It is the model's own but for values that
+            were encoded twice (see `kimi_wire.answers.nested`).
         type: `function` or `builtin_function`.
+        written: The model's own text, where `arguments` is not.
     """
 
     id: str
     name: str
     arguments: str
     type: str = "function"
+    written: str | None = None
 
     def parse(self) -> dict[str, Any]:
         """Parse the arguments; none at all are an empty object.
@@ -40,8 +46,9 @@ class ToolCall:
         return parse_arguments(self.arguments)
 
     def render(self) -> dict[str, Any]:
-        """The call in the API's form."""
-        return {"id": self.id, "type": self.type, "function": {"name": self.name, "arguments": self.arguments}}
+        """The call in the API's form, with the arguments as the model wrote them."""
+        arguments = self.arguments if self.written is None else self.written
+        return {"id": self.id, "type": self.type, "function": {"name": self.name, "arguments": arguments}}
 
 
 @dataclass(slots=True)
@@ -68,9 +75,9 @@ def new_tool_call_id() -> str:
     return f"call_{uuid.uuid4().hex[:24]}"
 
 
-def parse_tool_calls(listed: Any) -> list[ToolCall]:
+def parse_tool_calls(listed: Any, known: Known) -> list[ToolCall]:
     """The calls in `tool_calls` of a whole message."""
-    calls = OpenCalls()
+    calls = OpenCalls(known)
     for raw in _list_calls(listed):
         calls.open(raw)
     return calls.finished()
@@ -96,6 +103,9 @@ class _OpenCall:
 
     Attributes:
         position: Which of the calls that were given out it is; None while it is held back, as it has no name.
+        pieces: The arguments as they came.
+        nested: Reads them, where values of them may be encoded twice.
+        given: What it gave.
     """
 
     id: str
@@ -104,6 +114,8 @@ class _OpenCall:
     position: int | None = None
     name: str = ""
     pieces: list[str] = field(default_factory=list)
+    nested: NestedArguments | None = None
+    given: list[str] = field(default_factory=list)
 
     def add_name(self, name: str) -> str:
         """Take a name and give what it adds: hosts send it once, in pieces, again with each piece, or growing."""
@@ -115,14 +127,33 @@ class _OpenCall:
         """Whether a piece with this name can be one of this call: its name is complete once arguments have begun."""
         return not self.pieces or self.name in ("", name)
 
-    def finished(self) -> ToolCall:
-        return ToolCall(self.id, self.name, "".join(self.pieces) or "{}", self.type)
+    def read(self, text: str, known: Known) -> str:
+        """Take arguments of a call that is given out, and give what can be given of them."""
+        if not self.given and self.nested is None:  # the name is complete now
+            self.nested = NestedArguments.of(known.schema_of(known.names.own(self.name)))
+            self.given.append("")
+        if self.nested is None:
+            return text
+        read = self.nested.feed(text)
+        self.given.append(read)
+        return read
+
+    def finished(self, name: str) -> ToolCall:
+        written = "".join(self.pieces) or "{}"
+        arguments = written if self.nested is None else "".join(self.given) + self.nested.held
+        return ToolCall(self.id, name, arguments, self.type, None if arguments == written else written)
 
 
 class OpenCalls:
-    """Adds up the pieces of an answer's calls. One without a name is held back until it has one."""
+    """Adds up the pieces of an answer's calls. One is held back until it has a name, of which no more can come.
 
-    def __init__(self) -> None:
+    Args:
+        known: What the request knows.
+    """
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._ids: CallIds | None = None
         self._calls: list[_OpenCall] = []
         self._indexed: dict[int, _OpenCall] = {}  # the last call of each of the server's indices
         self.given = 0
@@ -133,19 +164,28 @@ class OpenCalls:
         return tuple([piece for raw in _list_calls(listed) if (piece := self._add(raw)) is not None])
 
     def end(self) -> tuple[ToolCallDelta, ...]:
-        """Give what was held back and is more than nothing: arguments without a name."""
-        return tuple(self._give(call) for call in self._calls if call.position is None and _has_arguments(call))
+        """Give what was held back and is more than nothing: arguments without a name, or those that break off."""
+        held = [self._give(call) for call in self._calls if call.position is None and _is_something(call)]
+        for call in self._calls:
+            if call.nested is not None and (rest := call.nested.end()):
+                call.given.append(rest)
+                held.append(ToolCallDelta(call.position or 0, None, None, rest, call.type))
+        return tuple(held)
 
     def finished(self) -> list[ToolCall]:
         """The calls, in the order in which they are given out."""
         given = sorted((call for call in self._calls if call.position is not None), key=lambda call: call.position or 0)
-        held = [call for call in self._calls if call.position is None and _has_arguments(call)]
-        return [call.finished() for call in (*given, *held)]
+        held = [call for call in self._calls if call.position is None and _is_something(call)]
+        return [call.finished(self._known.names.own(call.name)) for call in (*given, *held)]
 
     def open(self, raw: Mapping[str, Any]) -> ToolCallDelta | None:
         """Take a call that begins; gives it, if it has a name."""
         call_id = text_or_none(raw.get("id")) or None
-        call = _OpenCall(call_id or new_tool_call_id(), text_or_none(raw.get("type")) or "function", call_id)
+        call = _OpenCall(
+            self._claim(call_id) if call_id else new_tool_call_id(),
+            text_or_none(raw.get("type")) or "function",
+            call_id,
+        )
         self._calls.append(call)
         if isinstance(index := raw.get("index"), int):
             self._indexed[index] = call
@@ -167,8 +207,8 @@ class OpenCalls:
         known = self._find(raw.get("index"), call_id, name)
         if known is None or (name and not known.takes(name)):
             return self.open(raw)
-        if call_id is not None and known.position is None:
-            known.id = known.server_id = call_id
+        if call_id is not None and known.position is None and known.server_id is None:
+            known.id, known.server_id = self._claim(call_id), call_id
         arguments = function.get("arguments")
         return self._go_on(known, name, arguments if isinstance(arguments, str) else _read_arguments(arguments))
 
@@ -189,15 +229,27 @@ class OpenCalls:
         if arguments:
             call.pieces.append(arguments)
         if call.position is not None:
-            return ToolCallDelta(call.position, None, added or None, arguments, call.type)
-        return self._give(call) if call.name else None
+            given = call.read(arguments, self._known) if arguments else ""
+            if arguments and not (given or added):
+                return None
+            return ToolCallDelta(call.position, None, added or None, given, call.type)
+        is_named = call.name and (arguments or not self._known.names.may_grow(call.name))
+        return self._give(call) if is_named else None
+
+    def _claim(self, call_id: str) -> str:
+        """The id of a call that came with one (see `kimi_wire.requests.call_ids`)."""
+        if self._ids is None:
+            self._ids = self._known.ids.copy()
+        return self._ids.claim(call_id)
 
     def _give(self, call: _OpenCall) -> ToolCallDelta:
         """Give a call out, with all that it has so far."""
         call.position = self.given
         self.given += 1
-        return ToolCallDelta(call.position, call.id, call.name or None, "".join(call.pieces), call.type)
+        name, written = self._known.names.own(call.name) or None, "".join(call.pieces)
+        given = call.read(written, self._known) if written else ""
+        return ToolCallDelta(call.position, call.id, name, given, call.type)
 
 
-def _has_arguments(call: _OpenCall) -> bool:
-    return "".join(call.pieces).strip() not in ("", "{}")
+def _is_something(call: _OpenCall) -> bool:
+    return bool(call.name) or "".join(call.pieces).strip() not in ("", "{}")

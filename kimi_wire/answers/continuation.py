@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from kimi_wire.answers.holding import HeldThinking
 from kimi_wire.answers.repeats import FreshDeltas, without_repetition
-from kimi_wire.answers.response import INTERRUPTED, Choice, Completion, Usage
+from kimi_wire.answers.response import FILTERED, INTERRUPTED, Choice, Completion, Usage, explain_empty, is_empty
 from kimi_wire.answers.stream import Delta, StreamState
-from kimi_wire.errors import KimiError, KimiStreamError, attempt_of
+from kimi_wire.errors import (
+    KimiEmptyAnswerError,
+    KimiError,
+    KimiStreamError,
+    StreamedError,
+    attempt_of,
+    mask_all,
+    translate_stream_error,
+)
 from kimi_wire.json_values import JSON
 from kimi_wire.requests import Request, is_begun, place_beginning, render_reasoning
 
@@ -49,17 +58,24 @@ class Answer:
 
     Args:
         request: The first request.
+        retries: How often an empty answer may be asked for again, where the request says so.
 
     Attributes:
         request: The request to send; None when the answer is done.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, retries: int = 0) -> None:
         self.request: Request | None = request
         self._attempts = 0
+        self._response: Any = None
         self._whole: Completion | None = None
+        self._dropped: Choice | None = None  # what had come of an attempt that was begun anew
+        self._names = request.plan.known.names
         self._fresh: FreshDeltas | None = None
+        self._thinking: HeldThinking | None = None
         self._continues, self._resumes = request.continue_on_length, request.resume_streams
+        self._takes_empty = request.empty_answers == "warn"
+        self._retries = retries if request.empty_answers == "retry" else 0
 
     @property
     def completion(self) -> Completion:
@@ -70,82 +86,154 @@ class Answer:
     def sent(self, response: Any) -> Any:
         """Count the attempts that a response took."""
         self._attempts += attempt_of(response.request)
+        self._response = response
         return response
 
     def fail(self, error: Exception) -> Exception:
         """Give the failure of a request what had come of the answer before, and the attempts it took."""
-        if self._whole is not None:
-            error.__dict__["partial"] = self._whole.choice
+        came = self._dropped if self._whole is None or _has_nothing(self._whole.choice) else self._whole.choice
+        if came is not None:
+            error.__dict__["partial"] = came
         if hasattr(error, "attempts"):
             error.attempts += self._attempts
+        return self._with_own_names(error)
+
+    def _with_own_names(self, error: Exception) -> Exception:
+        """An error whose words, which are the server's, have the tools' own names."""
+        if self._names:
+            error.args = tuple(mask_all(list(error.args), self._names.in_text))
+            for part in vars(error).keys() & {"message", "body"}:
+                error.__dict__[part] = mask_all(error.__dict__[part], self._names.in_text)
         return error
 
     def take(self, completion: Completion) -> None:
-        """Take the answer to `request`, and go on where it was cut by its token limit."""
-        completion = self._without_repetition(completion)
-        sent = self._add(completion)
-        if completion.choice.finish_reason == "length" and self._continues and len(completion.choices) == 1:
-            self._continues -= 1
-            self.request = continue_request(sent, completion.choice)
+        """Take the answer to `request`, and go on where it was cut by its token limit, or ask again if it is empty.
+
+        Raises:
+            KimiContentFilterError: The answer was filtered.
+            KimiEmptyAnswerError: It is empty, and that is an error.
+        """
+        came = self._without_repetition(completion)
+        self._refuse_filtered(came)
+        if not self._begins_anew(came, None):
+            self._end(came)
 
     def reading(self, state: StreamState) -> Callable[[bytes], Iterator[Delta]]:
-        """How to read the stream that answers `request`: from bytes to the deltas of what is new."""
-        self._fresh = None if self._whole is None else FreshDeltas(self._whole.choice)
-        return state.feed if self._fresh is None else lambda chunk: self._read(state, chunk)
+        """How to read the stream that answers `request`: from bytes to the deltas that can be given."""
+        earlier = None if self._whole is None or _has_nothing(self._whole.choice) else self._whole.choice
+        self._fresh = None if earlier is None else FreshDeltas(earlier)
+        self._thinking = HeldThinking() if self._resumes or (self._retries and earlier is None) else None
+        if self._fresh is None and self._thinking is None:
+            return state.feed
+        return lambda chunk: (given for delta in state.feed(chunk) for given in self._sift(delta))
 
-    def _read(self, state: StreamState, chunk: bytes) -> Iterator[Delta]:
-        assert self._fresh is not None
-        for delta in state.feed(chunk):
-            if (fresh := self._fresh.take(delta)) is not None:
-                yield fresh
+    def _sift(self, delta: Delta) -> Sequence[Delta]:
+        fresh = delta if self._fresh is None else self._fresh.take(delta)
+        if fresh is None:
+            return ()
+        return (fresh,) if self._thinking is None else self._thinking.take(fresh)
+
+    def _held_back(self) -> Iterator[Delta]:
+        """What is left to be given of a stream that has ended."""
+        if self._fresh is not None and (rest := self._fresh.end()) is not None:
+            yield from (rest,) if self._thinking is None else self._thinking.take(rest)
+        if self._thinking is not None:
+            yield from self._thinking.end()
 
     def end_stream(self, state: StreamState, failure: Exception | None) -> Iterator[Delta | Completion]:
-        """Take a stream that has ended, well or not, and go on where it broke off.
+        """Take a stream that has ended, well or not, and go on where it broke off, or begin anew.
 
         Yields:
             What the end of the stream adds, and the whole answer where it is done.
 
         Raises:
             KimiError: The stream broke off and cannot be resumed, or may not be any more; the error has what had come.
+                Or it is an answer that `take` refuses.
         """
-        if self._fresh is not None and (held := self._fresh.end()) is not None:
-            yield held
-        try:
-            if failure is not None:
-                raise failure
-            *late, completion = state.finish()
-        except KimiStreamError as error:
-            self._resume(error, state.so_far())
+        items: list[Delta | Completion] = []
+        broken = failure
+        if broken is None:
+            try:
+                items = list(state.finish())
+            except KimiError as error:
+                broken = error
+        *late, whole = items or [state.so_far()]
+        assert isinstance(whole, Completion)
+        finished = _partial_of(broken)
+        came = self._without_repetition(whole if finished is None else replace(whole, choices=[finished]))
+        if self._begins_anew(came, broken):
             return
-        except KimiError as error:
-            came = _partial_of(error)
-            raise self._with_partial(error, came and self._without_repetition(_only(came)).choice) from error.__cause__
+        yield from self._held_back()
+        self._refuse_filtered(came)
+        if broken is not None:
+            self._resume(came, broken)
+            return
         yield from late
-        assert isinstance(completion, Completion)
-        self.take(completion)
+        self._end(came)
         if self.request is None:
             yield self.completion
 
-    def _resume(self, error: KimiStreamError, came: Completion) -> None:
-        came = self._without_repetition(came)
-        sent, partial = self.request, came.choice
-        nothing_came = not (partial.content or partial.reasoning or partial.tool_calls)
-        following = sent if nothing_came or sent is None else continue_request(sent, partial)
-        # What has its finish_reason is at its end, though nobody may rely on it without [DONE]: nothing goes on there.
-        ended = partial.finish_reason is not None and partial.finish_reason not in INTERRUPTED
-        if not self._resumes or following is None or ended:
-            raise self._with_partial(error, partial)
+    def _begins_anew(self, came: Completion, broken: Exception | None) -> bool:
+        """Whether `request` is sent again: nothing of text or calls has come, so that nothing of it was given."""
+        if not all(map(is_empty, came.choices)) or any(map(_has_ended, came.choices) if broken else ()):
+            return False
+        if broken is not None:
+            again = self._resumes > 0 and isinstance(broken, KimiStreamError)
+            self._resumes -= again
+        else:
+            begun = self._whole is not None and not is_empty(self._whole.choice)
+            again = self._retries > 0 and not begun and came.choice.finish_reason not in ("length", FILTERED)
+            self._retries -= again
+        if again:
+            self._drop(came)
+        return again
+
+    def _drop(self, came: Completion) -> None:
+        """Leave an attempt out of the answer, but for what it cost."""
+        self._dropped = came.choice
+        if came.usage is not None:
+            nothing = Completion(None, None, [Choice()], came.usage, raw_usage=came.raw_usage)
+            self.request = self._add(nothing)
+
+    def _resume(self, came: Completion, broken: Exception) -> None:
+        """Go on where a stream broke off, or raise."""
+        sent, following = self.request, None
+        if self._resumes and isinstance(broken, KimiStreamError) and sent is not None and not _has_ended(came.choice):
+            following = continue_request(sent, came.choice)
+        if following is None:
+            raise self._with_partial(broken, came.choice) from broken.__cause__
         self._resumes -= 1
-        if not nothing_came or came.usage is not None:
-            self._add(came)
+        self._add(came)
         self.request = following
 
-    def _with_partial(self, error: Exception, partial: Choice | None) -> Exception:
+    def _end(self, came: Completion) -> None:
+        """Add what came in full, and go on if it was cut by its token limit."""
+        sent = self._add(came)
+        if came.choice.finish_reason == "length" and self._continues and len(came.choices) == 1:
+            self._continues -= 1
+            self.request = continue_request(sent, came.choice)
+        if self.request is None and not self._takes_empty and all(map(is_empty, self.completion.choices)):
+            choice = self.completion.choice
+            raise KimiEmptyAnswerError(
+                explain_empty(choice) or "",
+                request_id=came.request_id,
+                partial=choice,
+                is_retryable=choice.finish_reason != "length",
+            )
+
+    def _refuse_filtered(self, came: Completion) -> None:
+        """Raise where the server's filter stopped an answer."""
+        for choice in came.choices:
+            if choice.finish_reason == FILTERED:
+                error = translate_stream_error(StreamedError(_FILTERED_ERROR), self._response, choice)
+                error.__dict__["attempts"] = self._attempts
+                raise self._with_partial(error, choice)
+
+    def _with_partial(self, error: Exception, partial: Choice) -> Exception:
         """An error with all that had come of the answer."""
         if self._whole is not None:
-            came = self._whole if partial is None else join_completions(self._whole, _only(partial))
-            error.__dict__["partial"] = came.choice
-        return error
+            error.__dict__["partial"] = join_completions(self._whole, _only(partial)).choice
+        return self._with_own_names(error)
 
     def _without_repetition(self, completion: Completion) -> Completion:
         """What came without what it repeats of the end of what had come before."""
@@ -161,7 +249,22 @@ class Answer:
         return sent
 
 
-def _partial_of(error: Exception) -> Choice | None:
+_FILTERED_ERROR = {
+    "type": FILTERED,
+    "message": f"The server's content filter stopped the answer (finish_reason {FILTERED!r}): it is not whole",
+}
+
+
+def _has_nothing(choice: Choice) -> bool:
+    return not (choice.content or choice.reasoning or choice.tool_calls)
+
+
+def _has_ended(choice: Choice) -> bool:
+    """Whether it has its finish_reason. Nobody may rely on that without [DONE], but nothing goes on there either."""
+    return choice.finish_reason is not None and choice.finish_reason not in INTERRUPTED
+
+
+def _partial_of(error: Exception | None) -> Choice | None:
     partial = getattr(error, "partial", None)
     return partial if isinstance(partial, Choice) else None
 
@@ -186,7 +289,7 @@ def join_completions(earlier: Completion, later: Completion) -> Completion:
     return replace(
         later,
         id=earlier.id or later.id,
-        choices=[joined],
+        choices=[joined, *later.choices[1:]],
         usage=_add_usage(earlier.usage, later.usage),
         raw_usage=_add_counts(earlier.raw_usage, later.raw_usage),
     )

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kimi_wire.answers.calls import ToolCall, new_tool_call_id, parse_tool_calls
+from kimi_wire.answers.nested import decode_arguments
 from kimi_wire.arguments import parse_arguments, render_arguments
 from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, excerpt, parse_refusal, parse_request_id
 from kimi_wire.json_text import iter_json_texts, strip_fence
 from kimi_wire.json_values import count_or_none, is_whole, mapping, read_object, text_or_none
-from kimi_wire.requests import ToolPlan
+from kimi_wire.requests import Known, ToolNames, ToolPlan
 
 PROVIDER = "moonshot"
 """The provider's name in the frameworks' metadata and traces."""
@@ -140,7 +141,7 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, pr
     if not (isinstance(found, list) and found and all(find_message(mapping(one)) is not None for one in found)):
         raise KimiResponseError(f"The server's answer is not a chat completion: {excerpt(body)}", request_id=request_id)
     found = _in_order(found)
-    choices = [_parse_choice(choice) for choice in found]
+    choices = [_parse_choice(choice, plan.known) for choice in found]
     raw_usage = payload.get("usage")
     completion = Completion(
         id=text_or_none(payload.get("id")),
@@ -156,7 +157,7 @@ def parse_completion(body: bytes, headers: Mapping[str, str], plan: ToolPlan, pr
         if plan.json_answer:
             choice.content = strip_fence(choice.content)
         choice.content = prefix + choice.content
-    _refuse_errors(payload.get("error"), found, completion)
+    _refuse_errors(payload.get("error"), found, completion, plan.known.names)
     for choice in choices:
         finish_choice(choice, plan, request_id)
     return completion
@@ -170,18 +171,23 @@ openrouter.ai/docs/api-reference/errors); the last: api-docs.deepseek.com/api/cr
 """
 
 
+FILTERED = "content_filter"
+"""What servers say in `finish_reason` where their content filter stopped the answer. It is never asked for again
+(MoonshotAI/kimi-code#3101). Moonshot's own refuses with a 400; its documents have it that answers are filtered too."""
+
+
 def explain_interruption(finish_reason: str | None) -> str:
     """Say that the server broke an answer off."""
     return f"The server broke the answer off (finish_reason {finish_reason!r}): it is not whole. Try again."
 
 
-def _refuse_errors(error: Any, found: Sequence[Mapping[str, Any]], completion: Completion) -> None:
+def _refuse_errors(error: Any, found: Sequence[Mapping[str, Any]], completion: Completion, names: ToolNames) -> None:
     """Raise where an answer comes with an error, beside its choices or in one of them, or was broken off."""
     errors = [error, *(choice.get("error") for choice in found)]
     partials = [completion.choice, *completion.choices]
     for error, partial in zip(errors, partials, strict=True):
         if error:
-            said = excerpt(parse_refusal(200, {}, error).text.encode("utf-8", "replace"))
+            said = names.in_text(excerpt(parse_refusal(200, {}, error).text.encode("utf-8", "replace")))
             message = f"The answer comes with an error, and is not whole: {said}"
             raise KimiResponseError(message, request_id=completion.request_id, partial=partial)
     for choice in completion.choices:
@@ -197,12 +203,12 @@ def _in_order(choices: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any
     return sorted(choices, key=lambda choice: choice["index"]) if apart else choices
 
 
-def _parse_choice(choice: Mapping[str, Any]) -> Choice:
+def _parse_choice(choice: Mapping[str, Any], known: Known) -> Choice:
     message = find_message(choice) or {}
     return Choice(
         content=read_text(message.get("content")),
         reasoning=parse_reasoning(message),
-        tool_calls=parse_tool_calls(message.get("tool_calls")),
+        tool_calls=parse_tool_calls(message.get("tool_calls"), known),
         finish_reason=text_or_none(choice.get("finish_reason")),
         logprobs=parse_logprobs(choice.get("logprobs")),
         reasoning_details=parse_details(message),
@@ -259,22 +265,25 @@ def finish_choice(choice: Choice, plan: ToolPlan, request_id: str | None) -> Non
         KimiToolChoiceError: A forced tool call did not come.
     """
     if plan.response_format is not None and not choice.tool_calls:
-        call = parse_constrained_call(choice.content, plan.expected)
+        call = parse_constrained_call(choice.content, plan.expected, plan.known)
         if call is not None:
             choice.tool_calls, choice.content = [call], ""
     if choice.tool_calls and choice.finish_reason == "stop":
         # vLLM says "stop" beside forced calls (vllm-project/vllm#43155); agent loops that believe it end early.
         choice.finish_reason = "tool_calls"
+    if choice.finish_reason == FILTERED:
+        return
     if plan.expected and not any(call.name in plan.expected for call in choice.tool_calls):
         raise KimiToolChoiceError(_missing_call_message(choice, plan.expected), request_id=request_id, partial=choice)
 
 
-def parse_constrained_call(content: str, expected: Sequence[str]) -> ToolCall | None:
+def parse_constrained_call(content: str, expected: Sequence[str], known: Known) -> ToolCall | None:
     """Read the tool call that a constrained answer is (see `kimi_wire.requests.tools.plan_tools`).
 
     Args:
         content: The answer's text.
         expected: The tools it may call. One: the text is its arguments. Several: the text names one.
+        known: What the request knows.
 
     Returns:
         The call, with the arguments as the model wrote them where they stand alone; None where the text is no call.
@@ -285,11 +294,17 @@ def parse_constrained_call(content: str, expected: Sequence[str]) -> ToolCall | 
         except ValueError:
             continue
         if len(expected) == 1 and text:
-            return ToolCall(new_tool_call_id(), expected[0], text)
+            return _constrained_call(expected[0], text, known)
         call = mapping(answer.get("call"))
-        if call.get("name") in expected and isinstance(call.get("arguments"), dict):
-            return ToolCall(new_tool_call_id(), str(call["name"]), render_arguments(call["arguments"]))
+        name = known.names.own(text_or_none(call.get("name")) or "")
+        if name in expected and isinstance(call.get("arguments"), dict):
+            return _constrained_call(name, render_arguments(call["arguments"]), known)
     return None
+
+
+def _constrained_call(name: str, written: str, known: Known) -> ToolCall:
+    arguments = decode_arguments(written, known.schema_of(name))
+    return ToolCall(new_tool_call_id(), name, arguments, written=None if arguments == written else written)
 
 
 def _missing_call_message(choice: Choice, expected: Sequence[str]) -> str:
@@ -307,10 +322,15 @@ _TOKENS = ("<|tool_calls_section_begin|>", "<|tool_call_begin|>", "<|tool_call_a
 
 
 def explain_answer(choice: Choice) -> Iterator[str]:
-    """Say what is wrong with an answer that came with success, where that needs saying."""
-    for explanation in (explain_empty(choice), explain_markers(choice)):
-        if explanation is not None:
-            yield explanation
+    """Say what is wrong with an answer that came with success, where that needs saying.
+
+    One that is empty since its server does not read the model's marks is so again when it is asked for again.
+    """
+    empty, marked = explain_empty(choice), explain_markers(choice)
+    if empty is not None and (marked is None or choice.finish_reason == "length"):
+        yield empty
+    if marked is not None:
+        yield marked
 
 
 def explain_markers(choice: Choice) -> str | None:
@@ -334,13 +354,26 @@ def explain_markers(choice: Choice) -> str | None:
     )
 
 
+def is_empty(choice: Choice) -> bool:
+    """Whether an answer has neither text nor a call; thinking alone is no answer."""
+    return not (choice.content.strip() or choice.tool_calls)
+
+
 def explain_empty(choice: Choice) -> str | None:
     """Say why an answer has no text and no calls, where that needs saying.
 
-    Reasoning and answer share one budget: a small cap gives HTTP 200, empty content and `finish_reason` "length".
+    Reasoning and answer share one budget: a small cap gives HTTP 200, empty content and `finish_reason` "length". And
+    models end after their thinking, more often after tool calls (MoonshotAI/kimi-code#520, #3149): Moonshot's own
+    clients take that for an error, and ask again (MoonshotAI/kimi-cli#1801).
     """
-    if choice.content or choice.tool_calls or choice.finish_reason != "length":
+    if not is_empty(choice):
         return None
+    if choice.finish_reason != "length":
+        did = "only thought" if choice.reasoning else "said nothing"
+        return (
+            f"The answer is empty: the model {did}, and ended without text or a tool call (finish_reason "
+            f"{choice.finish_reason!r}). Ask again: empty_answers='retry' does, and empty_answers='error' raises."
+        )
     spent = "thinking" if choice.reasoning else "nothing visible"
     return (
         f"The answer is empty: its whole token limit was spent on {spent} (finish_reason 'length'). "

@@ -177,7 +177,7 @@ class _OpenChoice:
         self._content: list[str] = []
         self._reasoning: list[str] | None = None
         self._details: list[tuple[dict[str, Any], dict[str, list[str]]]] = []  # entries, and the pieces of their texts
-        self._calls = OpenCalls()
+        self._calls = OpenCalls(plan.known)
         self._logprobs: list[Any] = []
         self._fence = FenceFilter() if plan.json_answer else None
 
@@ -300,6 +300,11 @@ _GIVEN = 0
 """The index of the answer whose deltas are given. The others are in the whole: mixed, they would be none."""
 
 
+def _in_order(index: int) -> tuple[bool, int]:
+    """The order of a stream's answers: the one whose deltas are given is the first, whatever else a host counts."""
+    return index != _GIVEN, index
+
+
 def _error_in(data: bytes) -> Any:
     """What the data of an `event: error` says; text where it is no JSON."""
     event = read_object(data)
@@ -312,6 +317,7 @@ class StreamState:
     Feed it the response's bytes; take the deltas; call `finish` at the end. Whatever happens before `[DONE]` is not an
     answer: "If you have not received `data: [DONE]`, do not consider the transmission complete even if
     `finish_reason=stop` was received" (platform.kimi.ai/docs/guide/utilize-the-streaming-output-feature-of-kimi-api).
+    With it an answer is whole, though OpenRouter and other gateways may leave its `finish_reason` out.
 
     Args:
         headers: The response's headers.
@@ -354,7 +360,7 @@ class StreamState:
 
     def partial(self) -> Choice:
         """What has arrived so far, of the first answer."""
-        return self._choices[min(self._choices)].partial() if self._choices else Choice()
+        return self._choices[min(self._choices, key=_in_order)].partial() if self._choices else Choice()
 
     def finish(self) -> Iterator[Delta | Completion]:
         """End the stream.
@@ -369,11 +375,11 @@ class StreamState:
         """
         last = list(self._decoder.flush())
         self.done = self.done or any(data.startswith(_DONE) for data in last)
-        reasons = [choice.finish_reason for choice in self._choices.values()] or [None]
-        if not self.done or None in reasons or not INTERRUPTED.isdisjoint(reasons):
+        reasons = [choice.finish_reason for choice in self._choices.values()]
+        if not (self.done and self._choices) or not INTERRUPTED.isdisjoint(reasons):
             raise self._broken_off(reasons, bytes(self._decoder.unread) or b"\n".join(last))
         choices: list[Choice] = []
-        for index in sorted(self._choices):
+        for index in sorted(self._choices, key=_in_order):
             late, choice = self._choices[index].end(self.request_id)
             if not choices and index != _GIVEN:  # a host that counts from 1
                 late = _whole_delta(choice)
@@ -408,7 +414,7 @@ class StreamState:
         if interruption is not None:
             broken = explain_interruption(interruption)
         else:
-            missing = "[DONE]" if not self.done else "a finish_reason"
+            missing = "[DONE]" if not self.done else "an answer"
             broken = f"The stream broke off without {missing}: what had arrived is not a whole answer. Try again."
         broken += f" The server said: {said}" if said and not self.done else ""
         return KimiStreamError(broken, request_id=self.request_id, partial=self.partial())

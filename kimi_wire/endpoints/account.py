@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from kimi_wire.endpoints.bodies import parse_object, unusable
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import JSON, count_or_none, mapping, text_or_none
+from kimi_wire.kinds import check_messages
 from kimi_wire.profiles import profile_for
-from kimi_wire.requests import render_each
+from kimi_wire.requests import describe_unseen, render_each
 from kimi_wire.settings import DEFAULT_MODEL
 from kimi_wire.transport import KimiConnection, body_argument, hiding_secrets
 
@@ -190,7 +191,12 @@ def render_count(messages: Messages, model: str) -> JSON | None:
         return None
     given = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
     profile = profile_for(model)
-    rendered = render_each(given, profile) if profile.is_kimi else [dict(message) for message in given]
+    check_messages(given, kimi=profile.is_kimi)
+    rendered = (
+        render_each(describe_unseen(given, profile)[0], profile)
+        if profile.is_kimi
+        else [dict(message) for message in given]
+    )
     return {"model": model, "messages": rendered} if rendered else None
 
 

@@ -46,7 +46,7 @@ class KimiClient:
             KimiError: Whatever goes wrong.
         """
         client, options = self._per_call(self.connection.client(), options)
-        answer = Answer(self.uploads.prepare(request))
+        answer = Answer(self.uploads.prepare(request), self._retries(options))
         while answer.request is not None:
             with errors.translated(answer.fail):
                 response = answer.sent(whole(client.post(**_arguments(answer.request, options))))
@@ -56,7 +56,7 @@ class KimiClient:
     async def acomplete(self, request: Request, options: Mapping[str, Any] | None = None) -> Completion:
         """The asynchronous twin of `complete`."""
         client, options = self._per_call(await self.connection.aclient(), options)
-        answer = Answer(await self.uploads.aprepare(request))
+        answer = Answer(await self.uploads.aprepare(request), self._retries(options))
         while answer.request is not None:
             with errors.translated(answer.fail):
                 response = answer.sent(whole(await client.post(**_arguments(answer.request, options))))
@@ -77,7 +77,7 @@ class KimiClient:
             KimiError: Whatever goes wrong; a stream that breaks off never ends quietly.
         """
         client, options = self._per_call(self.connection.client(), self._stream_options(options))
-        answer = Answer(self.uploads.prepare(request))
+        answer = Answer(self.uploads.prepare(request), self._retries(options))
         while answer.request is not None:
             with errors.translated(answer.fail):
                 response = answer.sent(whole(client.post(**_arguments(answer.request, options, stream=True))))
@@ -101,7 +101,7 @@ class KimiClient:
     ) -> AsyncIterator[Delta | Completion]:
         """The asynchronous twin of `stream`."""
         client, options = self._per_call(await self.connection.aclient(), self._stream_options(options))
-        answer = Answer(await self.uploads.aprepare(request))
+        answer = Answer(await self.uploads.aprepare(request), self._retries(options))
         while answer.request is not None:
             with errors.translated(answer.fail):
                 response = answer.sent(whole(await client.post(**_arguments(answer.request, options, stream=True))))
@@ -145,6 +145,10 @@ class KimiClient:
         options = dict(options or {})
         headers = resolve_headers(options.pop("headers", None), "extra_headers")
         return client.with_options(default_headers=headers) if headers else client, options
+
+    def _retries(self, options: Mapping[str, Any]) -> int:
+        retries: int = options.get("max_retries", self.connection.max_retries)
+        return retries
 
     def _stream_options(self, options: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """The options of a call that streams: silence has a limit of its own, unless the call has a timeout."""

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias, TypeVar
 from kimi_wire.endpoints.bodies import parse_object
 from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, excerpt, parse_refusal, parse_request_id
 from kimi_wire.json_values import count_or_none
-from kimi_wire.media import Document, FileInput, aread_document, read_document
+from kimi_wire.kinds import shown
+from kimi_wire.media import Document, FileInput, aread_document, is_file_id, read_document
 from kimi_wire.transport import KimiConnection, hiding_secrets
 from kimi_wire.warn import warn
 
@@ -340,8 +341,8 @@ def _warn_kept(id: str, error: KimiError) -> None:
 def _path(id: str, tail: str = "") -> str:
     """The path of a file; an id that is none would be a request to some other endpoint."""
     bare = id.removeprefix("ms://") if isinstance(id, str) else ""
-    if not bare or not all(char.isalnum() or char in "-_." for char in bare) or not bare.strip("."):
-        raise KimiRequestError(f"{id!r} is no file id; KimiFiles().list() tells the ids there are.")
+    if not is_file_id(bare):
+        raise KimiRequestError(f"{shown(id)} is no file id; KimiFiles().list() tells the ids there are.")
     return f"/files/{bare}{tail}"
 
 

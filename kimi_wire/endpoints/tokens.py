@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kimi_wire.profiles import Thinking, profile_for
+from kimi_wire.requests import read_parts
 from kimi_wire.settings import DEFAULT_MODEL
 
 TOKENS_PER_IMAGE = 1024
@@ -93,25 +94,20 @@ def _count_message(message: Mapping[str, Any]) -> int:
     calls = message.get("tool_calls") or ()
     return (
         _PER_MESSAGE
-        + _count_content(message.get("content"))
+        + _count_content(message)
         + sum(estimate_text(text) for text in texts if isinstance(text, str))
         + sum(_PER_CALL + _count_json(call.get("function") if isinstance(call, Mapping) else call) for call in calls)
         + (sum(map(_count_json, message["tools"])) if message.get("tools") else 0)
     )
 
 
-def _count_content(content: Any) -> int:
+def _count_content(message: Mapping[str, Any]) -> int:
+    content, role = message.get("content"), message.get("role", "")
     if isinstance(content, str):
         return estimate_text(content)
-    parts = content if isinstance(content, Sequence) else ()
-    return sum(_count_part(part) for part in parts)
-
-
-def _count_part(part: Any) -> int:
-    if isinstance(part, str):
-        return estimate_text(part)
-    text = part.get("text") if isinstance(part, Mapping) else None
-    return estimate_text(text) if isinstance(text, str) else TOKENS_PER_IMAGE
+    parts = read_parts(content, 0, role) if isinstance(content, Sequence) else ()
+    media = 0 if role == "assistant" else TOKENS_PER_IMAGE
+    return sum(estimate_text(part) if isinstance(part, str) else media for part in parts)
 
 
 def _count_json(value: Any) -> int:

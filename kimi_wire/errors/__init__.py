@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kimi_wire.errors.classes import (
+    KimiEmptyAnswerError,
     KimiError,
     KimiFormulaError,
     KimiMissingKeyError,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     )
     from kimi_wire.errors.exchange import attempt_of, excerpt, parse_request_id, public_url
     from kimi_wire.errors.hints import REGIONS
-    from kimi_wire.errors.refusals import advise_retry, mask, parse_refusal, refusal_of
+    from kimi_wire.errors.refusals import advise_retry, mask, mask_all, parse_refusal, refusal_of
 
 __all__ = [
     "REGIONS",
@@ -63,6 +64,7 @@ __all__ = [
     "KimiConnectionError",
     "KimiContentFilterError",
     "KimiContextLengthError",
+    "KimiEmptyAnswerError",
     "KimiError",
     "KimiFormulaError",
     "KimiMissingKeyError",
@@ -86,6 +88,7 @@ __all__ = [
     "cause_of",
     "excerpt",
     "mask",
+    "mask_all",
     "parse_refusal",
     "parse_request_id",
     "public_url",
@@ -108,6 +111,6 @@ __getattr__ = lazy_names(
             "KimiUnprocessableEntityError translate_error translate_stream_error "
             "translated cause_of bare"
         ),
-        "refusals": "advise_retry mask parse_refusal refusal_of",
+        "refusals": "advise_retry mask mask_all parse_refusal refusal_of",
     },
 )

@@ -61,7 +61,7 @@ class KimiContextLengthError(KimiBadRequestError):
 
 
 class KimiContentFilterError(KimiBadRequestError):
-    """HTTP 400: the platform's content filter refused the request."""
+    """The platform's content filter refused the request (HTTP 400), or stopped the answer, of which `partial` came."""
 
 
 class KimiAuthenticationError(KimiStatusError, openai.AuthenticationError):

@@ -51,6 +51,23 @@ class KimiStreamError(KimiResponseError):
     """
 
 
+class KimiEmptyAnswerError(KimiResponseError):
+    """An answer has neither text nor a tool call, and `empty_answers` says that this is an error.
+
+    Args:
+        message: What is wrong and what to do about it.
+        request_id: The server's id of the request, where it sent one.
+        partial: The answer, with its thinking.
+        is_retryable: Whether asking again may help: not where a token limit cut the answer.
+    """
+
+    def __init__(
+        self, message: str, *, request_id: str | None = None, partial: Any = None, is_retryable: bool = True
+    ) -> None:
+        super().__init__(message, request_id=request_id, partial=partial)
+        self.is_retryable = is_retryable
+
+
 class KimiToolChoiceError(KimiResponseError, ValueError):
     """A tool call was forced and none came back; a `ValueError` too, as the frameworks' parsers raise there."""
 

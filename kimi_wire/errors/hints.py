@@ -19,9 +19,12 @@ REGIONS = {"api.moonshot.ai": "api.moonshot.cn", "api.moonshot.cn": "api.moonsho
 _SCHEMA = re.compile(r"(?:(?<!\S)(\S{1,200}) is not a valid moonshot flavored json schema|flavored json schema)", re.I)
 _SCHEMA_PATH = re.compile(r"At path '([^']{1,300})'")
 
+_KEEP_REASONING = "Pass assistant messages back as they came, or set missing_reasoning='placeholder'."
+
 # Pieces of messages (platform.kimi.ai/docs/api/errors, and threads on GitHub) and what to do; the first match counts.
 _BY_TEXT: tuple[tuple[str, str], ...] = (
-    ("reasoning_content is missing", "Pass assistant messages back as they came, or set missing_reasoning."),
+    ("reasoning_content is missing", _KEEP_REASONING),
+    ("requires reasoning_content on every assistant message", _KEEP_REASONING),
     ("only available for Coding Agents", "Kimi Code is for coding agents: use a key and base_url of platform.kimi.ai."),
     ("verify your membership", "Kimi Code is a membership of its own: use a key and base_url of platform.kimi.ai."),
     ("IP is not allowed", "The organization admits certain addresses only: add this machine's in the console."),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from kimi_wire.lazy import lazy_names
 from kimi_wire.media.documents import Document, FileInput, aread_document, read_document
-from kimi_wire.media.parts import KINDS, describe_file, render_attachment, render_media
+from kimi_wire.media.parts import KINDS, describe_file, is_file_id, render_attachment, render_media
 from kimi_wire.media.plan import REMOTE_IMAGES, MediaPlan, MediaWork, Upload, plan_media
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = [
     "aread_document",
     "describe_file",
     "fetch",
+    "is_file_id",
     "plan_media",
     "read_document",
     "render_attachment",

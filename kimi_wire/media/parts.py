@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 from kimi_wire.errors import KimiRequestError, public_url
 from kimi_wire.hosts import MEDIA_URLS
 from kimi_wire.json_values import JSON, write_json
+from kimi_wire.kinds import shown
 from kimi_wire.media.types import ACCEPTED, DOCUMENTS, HEAD, explain_refusal, is_text, sniff
 from kimi_wire.profiles import Profile
 
@@ -27,6 +28,8 @@ KINDS = {"image_url": "image", "video_url": "video"}
 
 _CONTENT = frozenset({"base64", "data", "blob", "file_data", "bytes"})
 """Keys of frameworks' blocks with the content of a file."""
+
+_FILE_ID = re.compile(r"[\w.-]{1,255}")
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -135,7 +138,11 @@ def describe_file(block: Mapping[str, Any]) -> JSON:
     Args:
         block: A framework's block, or a part; not changed.
     """
-    return {"type": "text", "text": write_json(_without_content(block))}
+    try:
+        bare = _without_content(block)
+    except RecursionError:  # of the depth of a circle
+        return {"type": "text", "text": shown(block)}
+    return {"type": "text", "text": write_json(bare)}
 
 
 def _without_content(value: Any) -> Any:
@@ -203,6 +210,8 @@ def render_media(
         and url[: len(scheme) + 3].lower() == f"{scheme}://"
         and url[len(scheme) + 3 :].strip()
     ):
+        if scheme == "ms" and not is_file_id(url[len(scheme) + 3 :]):
+            raise KimiRequestError(f"{where} points to {shown(url)}, which is no id of an uploaded file.")
         return dict(part)
     if "ms://" not in media_urls:
         raise KimiRequestError(f"{where} points to {show_url(url)!r}; this host takes {', '.join(media_urls)} only.")
@@ -237,6 +246,11 @@ def with_url(part: Mapping[str, Any], url: str) -> JSON:
     """A copy of a part with another URL."""
     value = part[part["type"]]
     return {**part, part["type"]: {**value, "url": url} if isinstance(value, Mapping) else url}
+
+
+def is_file_id(text: str) -> bool:
+    """Whether a text may be the id of an uploaded file: what else there is in it would be part of a path or a line."""
+    return bool(_FILE_ID.fullmatch(text)) and bool(text.strip("."))
 
 
 def decode_head(data: str) -> bytes:

@@ -3,11 +3,12 @@
 `request.render_request` is the one place where a body is put together; `foreign` does the same for other vendors'
 models, in a few lines. A conversation goes through it in this order:
 
-1. `messages.render_each`: each message is copied into the API's form, its `parts` and the tools it brings along too.
+1. `parts.describe_unseen`: words stand for old pictures that the model has no eyes for. `messages.render_each`: each
+   message is copied into the API's form, its `parts` and the tools it brings along too.
 2. `messages.render_messages`: calls and answers find each other, and ids that were given twice a number of their own.
-3. `messages.fill_missing_reasoning`, once `tools` and `thinking` know whether the model will think.
-4. `host_form.render_for_host`: what the host has other words for.
-5. `prefix`: the answer's beginning, in Partial Mode; `host_form.place_beginning` says it in the host's way.
+3. `prefix`: the answer's beginning, in Partial Mode; `host_form.place_beginning` says it in the host's way at the end.
+4. `messages.fill_missing_reasoning`, once `tools` and `thinking` know whether the model will think.
+5. `host_form.render_for_host`: what the host has other words for.
 6. `kimi_wire.media.plan_media`: what of the finished body is to be fetched or uploaded first.
 
 The first pass copies whatever a later one changes. So each of the others works on these copies, and gives back the
@@ -19,19 +20,28 @@ out in silence; a turn with a tool call is rendered in some 10 us.
 
 from __future__ import annotations
 
+from kimi_wire.requests.call_ids import CallIds
 from kimi_wire.requests.host_form import is_begun, place_beginning, render_reasoning
+from kimi_wire.requests.known import Known
 from kimi_wire.requests.messages import render_each
+from kimi_wire.requests.names import ToolNames
+from kimi_wire.requests.parts import describe_unseen, read_parts
 from kimi_wire.requests.request import Request, check_settings, render_request
 from kimi_wire.requests.tools import WEB_SEARCH, WEB_SEARCH_DESCRIPTION, ToolPlan, web_search_tool
 
 __all__ = [
     "WEB_SEARCH",
     "WEB_SEARCH_DESCRIPTION",
+    "CallIds",
+    "Known",
     "Request",
+    "ToolNames",
     "ToolPlan",
     "check_settings",
+    "describe_unseen",
     "is_begun",
     "place_beginning",
+    "read_parts",
     "render_each",
     "render_reasoning",
     "render_request",

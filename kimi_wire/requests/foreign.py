@@ -17,7 +17,7 @@ from kimi_wire.profiles import FOREIGN
 from kimi_wire.requests.host_form import render_for_host
 from kimi_wire.requests.prefix import add_beginning, check_partial
 from kimi_wire.requests.sampling import render_limits, render_sampling
-from kimi_wire.requests.tools import ToolPlan, message_tools, parse_tool_choice, plan_tools
+from kimi_wire.requests.tools import ToolPlan, loaded_tools, parse_tool_choice, plan_tools
 from kimi_wire.settings import Notice, Settings
 
 
@@ -30,8 +30,7 @@ def render_foreign(
         KimiRequestError: A setting is wrong for any model, or would change what the answer is read as.
     """
     tools = [dict(tool) for tool in settings.tools or ()]
-    loading = [(message, index) for index, message in enumerate(messages) if "tools" in message]
-    dynamic = [dict(tool) for message, index in loading for tool in message_tools(message, index)]
+    dynamic = [dict(tool) for tool in loaded_tools(messages)]
     choice = parse_tool_choice(settings.tool_choice, [*tools, *dynamic])
     plan = plan_tools(tools, choice, FOREIGN, thinking_asked=False, dynamic=dynamic)
     if settings.thinking:
@@ -47,6 +46,7 @@ def render_foreign(
         **render_limits(settings, "max_tokens"),  # others' hosts may know only this name
         **render_sampling(settings, stream),
         **plan.fields,
+        **({} if settings.parallel_tool_calls is None else {"parallel_tool_calls": settings.parallel_tool_calls}),
     }
     if settings.response_format:
         body["response_format"] = dict(settings.response_format)

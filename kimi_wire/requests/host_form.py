@@ -31,6 +31,8 @@ def render_for_host(messages: list[JSON], profile: Profile, host: Host) -> list[
     placed = [render_reasoning(message, host) for message in messages]
     if not host.tool_names:
         placed = [_without_name(message, host) for message in placed]
+    if host.null_content:
+        _add_null_content(placed)
     return _number_calls(placed) if host.native_ids and profile.names_in_ids else placed
 
 
@@ -57,6 +59,13 @@ def _without_name(message: JSON, host: Host) -> JSON:
     if message.get("role") == "tool" and message.pop("name", None) is not None:
         logger.debug("left out the name of a tool message, which %s does not take", host.name)
     return message
+
+
+def _add_null_content(messages: list[JSON]) -> None:
+    """Say of each (copied) assistant message without text that it has none."""
+    for message in messages:
+        if "content" not in message and message.get("role") == "assistant":
+            message["content"] = None
 
 
 def _number_calls(messages: list[JSON]) -> list[JSON]:

@@ -56,13 +56,75 @@ def render_parts(
     Raises:
         KimiRequestError: A part of a user's or a system's message has no form in the API.
     """
-    if role == "tool" and parts and not any(map(_is_part, parts)):
-        return write_json(parts)  # what a tool gave back as it is: `[{"a": 1}, {"b": 2}]`
-    rendered = [_render_part(part, index, role, profile, media_urls) for part in parts]
+    read = read_parts(parts, index, role)
+    if len(read) == 1 and isinstance(read[0], str):
+        return read[0]
+    rendered = [
+        {"type": "text", "text": part}
+        if isinstance(part, str)
+        else _render_media(part, index, role, profile, media_urls)
+        for part in read
+    ]
     kept = [part for part in rendered if part is not None]
     if len(kept) == 1 and kept[0]["type"] == "text":
         return str(kept[0]["text"])
     return kept or ""
+
+
+def read_parts(parts: Sequence[Any], index: int, role: str) -> list[Any]:
+    """Find out what of a message's parts goes to the model, whichever that is.
+
+    Args:
+        parts: Texts and parts; not changed.
+        index: The message's place in the conversation.
+        role: The message's role, as the API has it.
+
+    Returns:
+        Texts, as `str`; pictures, videos and parts without a form as they are.
+    """
+    if role == "tool" and parts and not any(map(_is_part, parts)):
+        return [write_json(parts)]  # what a tool gave back as it is: `[{"a": 1}, {"b": 2}]`
+    read: list[Any] = []
+    for part in parts:
+        text = _find_text(part, role)
+        if text:
+            read.append(text)
+        elif text is not None:
+            logger.debug("message %d: left out an empty text part", index)
+        else:
+            read += _read_other(part, index, role)
+    return read
+
+
+def describe_unseen(
+    messages: Sequence[Mapping[str, Any]], profile: Profile
+) -> tuple[Sequence[Mapping[str, Any]], list[str]]:
+    """Put words in the place of old pictures and videos that a family does not take.
+
+    Old is what stands before the user's last message: a model without eyes took over a conversation, which can go on. A
+    picture that is asked about now cannot be left out; `render_parts` refuses it.
+
+    Args:
+        messages: Messages in the API's form; not changed.
+        profile: The family they go to.
+
+    Returns:
+        The messages, those without such parts as they are; and where such parts were, in words.
+    """
+    unseen = {kind for kind, takes in (("image_url", profile.images), ("video_url", profile.video)) if not takes}
+    if not unseen:
+        return messages, []
+    last = max((index for index, message in enumerate(messages) if message.get("role") == "user"), default=0)
+    described, places = list(messages), []
+    for index, message in enumerate(messages[:last]):
+        content = message.get("content")
+        if message.get("role") == "user" and isinstance(content, list):
+            found = [KINDS[part["type"]] for part in content if _kind(part) in unseen]
+            places += [f"the {kind} in message {index}" for kind in found]
+            if found:
+                parts = [describe_file(part) if _kind(part) in unseen else part for part in content]
+                described[index] = {**message, "content": parts}
+    return described, places
 
 
 def _kind(part: Any) -> str | None:
@@ -79,25 +141,15 @@ def _is_alone(part: Any, key: str) -> bool:
     return isinstance(part, Mapping) and len(part) == 1 and key in part
 
 
-def _render_part(part: Any, index: int, role: str, profile: Profile, media_urls: tuple[str, ...]) -> JSON | None:
-    """A part in the API's form; None for one that is left out."""
-    text = _find_text(part, role)
-    if text:
-        return {"type": "text", "text": text}
-    if text is not None:
-        logger.debug("message %d: left out an empty text part", index)
-        return None
+def _read_other(part: Any, index: int, role: str) -> list[Any]:
+    """A part that is no text: as it is, as its JSON, or left out."""
     kind = _kind(part)
-    if role == "assistant" or kind in _THOUGHTS or _is_alone(part, "cachePoint"):
-        level = logging.WARNING if kind in KINDS else logging.DEBUG  # a picture is no machinery, but has no place here
-        logger.log(level, "message %d: left out a part of type %r, which Kimi has no form for there", index, kind)
-        return None
-    if role == "tool":
-        return _render_result(part, index, profile, media_urls)
     if kind in KINDS:
-        return render_media(part, f"Message {index}", role, profile, media_urls)
-    known = f"; Kimi takes {['text', *KINDS]}" if kind not in _TEXTS else ", and something else than a text in it"
-    raise KimiRequestError(f"Message {index} has a content part of type {kind!r}{known}.")
+        return [part]
+    if role == "assistant" or kind in _THOUGHTS or _is_alone(part, "cachePoint"):
+        logger.debug("message %d: left out a part of type %r, which is another vendor's", index, kind)
+        return []
+    return [_write_result(part, index)] if role == "tool" else [part]
 
 
 def _find_text(part: Any, role: str) -> str | None:
@@ -114,24 +166,35 @@ def _find_text(part: Any, role: str) -> str | None:
     return part["text"] if said or _is_alone(part, "text") else None
 
 
-def _render_result(part: Any, index: int, profile: Profile, media_urls: tuple[str, ...]) -> JSON:
-    """A part of a tool's result that is no text: a picture or video, or its JSON.
-
-    An agent's tools come from anywhere, and one result that is refused would end the conversation it is in.
-    """
-    kind = _kind(part)
-    if kind in KINDS:
-        try:
-            return render_media(part, f"Message {index}", "tool", profile, media_urls)
-        except KimiRequestError as error:
-            logger.debug("sent a picture or video of a tool's result as text: %s", error)
-            return describe_file(part)
-    if kind is not None:
+def _write_result(part: Any, index: int) -> str:
+    """The JSON of a part of a tool's result."""
+    if _kind(part) is not None:
         try:
             part = _unsealed(part)
         except RecursionError:
             logger.debug("message %d: a part is nested too deep to be looked through", index)
-    return {"type": "text", "text": write_json(part)}
+    return write_json(part)
+
+
+def _render_media(part: Any, index: int, role: str, profile: Profile, media_urls: tuple[str, ...]) -> JSON | None:
+    """A picture or video in the form of the API; None for an assistant's.
+
+    An agent's tools come from anywhere, and one result that is refused would end the conversation it is in.
+    """
+    kind = _kind(part)
+    if kind not in KINDS:
+        known = f"; Kimi takes {['text', *KINDS]}" if kind not in _TEXTS else ", and something else than a text in it"
+        raise KimiRequestError(f"Message {index} has a content part of type {kind!r}{known}.")
+    if role == "assistant":
+        logger.warning("message %d: left out a part of type %r; Kimi takes those of users and tools", index, kind)
+        return None
+    try:
+        return render_media(part, f"Message {index}", role, profile, media_urls)
+    except KimiRequestError as error:
+        if role != "tool":
+            raise
+        logger.debug("sent a picture or video of a tool's result as text: %s", error)
+        return describe_file(part)
 
 
 def _unsealed(value: Any) -> Any:

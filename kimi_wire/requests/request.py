@@ -9,17 +9,22 @@ from typing import Any
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import MOONSHOT, Host, host_for, profile_at
 from kimi_wire.json_values import JSON, is_whole
+from kimi_wire.kinds import OBJECTS, TEXT, check_json, check_kind, check_messages
 from kimi_wire.media import REMOTE_IMAGES, MediaPlan, plan_media
 from kimi_wire.profiles import Profile, profile_for
 from kimi_wire.requests.foreign import render_foreign
 from kimi_wire.requests.host_form import place_beginning, render_for_host
+from kimi_wire.requests.known import Known
 from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED, fill_missing_reasoning, render_messages
+from kimi_wire.requests.names import is_builtin
+from kimi_wire.requests.parts import describe_unseen
 from kimi_wire.requests.prefix import add_beginning, check_partial
 from kimi_wire.requests.sampling import check_stops, render_family_sampling, render_limits
 from kimi_wire.requests.thinking import render_thinking
 from kimi_wire.requests.tools import (
     ToolPlan,
     check_together,
+    loaded_tools,
     parse_tool_choice,
     plan_tools,
     render_schema,
@@ -27,12 +32,15 @@ from kimi_wire.requests.tools import (
 )
 from kimi_wire.settings import Notice, Settings, merge_settings
 
+EMPTY_ANSWERS = ("warn", "retry", "error")
+
 _WORDS = {
     "remote_images": REMOTE_IMAGES,
     "missing_reasoning": MISSING_REASONING,
     "unanswered_tool_calls": UNANSWERED,
+    "empty_answers": EMPTY_ANSWERS,
 }
-"""What a setting may be that says how a conversation is treated."""
+"""What a setting may be that says how a conversation, or its answer, is treated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class Request:
         continuable: An answer that stopped early can be taken up in Partial Mode.
         continue_on_length: How often that may happen to an answer cut by its token limit.
         resume_streams: How often that may happen to a stream that broke off.
+        empty_answers: What to do about an answer with neither text nor a tool call.
         media: What is to be fetched and uploaded before it is sent; None where there is nothing.
         host: Where it goes; what goes on with it is rendered alike.
     """
@@ -58,6 +67,7 @@ class Request:
     continuable: bool = False
     continue_on_length: int = 0
     resume_streams: int = 0
+    empty_answers: str = "warn"
     media: MediaPlan | None = None
     host: Host = MOONSHOT
 
@@ -87,9 +97,10 @@ def render_request(
     """
     host = host_for(settings.dialect, base_url)
     profile = profile_at(profile_for(settings.model), host)
+    check_messages(messages, kimi=profile.is_kimi)
     found = list(notices)
     for name, words in _WORDS.items():
-        if (value := getattr(settings, name)) not in words:
+        if (value := getattr(settings, name)) not in words and value is not None:
             raise KimiRequestError(f"{name}={value!r} is not one of {', '.join(words)}.")
     if profile.is_kimi:
         body, plan = _render_kimi(settings, messages, profile, host, stream, found)
@@ -113,6 +124,7 @@ def render_request(
         continuable=continuable and body.get("n") in (None, 1),  # a continuation would go on with the first answer
         continue_on_length=settings.continue_on_length,
         resume_streams=settings.resume_streams,
+        empty_answers=settings.empty_answers,
         media=media,
         host=host,
     )
@@ -127,47 +139,82 @@ def _render_kimi(
     notices: list[Notice],
 ) -> tuple[JSON, ToolPlan]:
     """The body for one of Kimi's models, and the plan for its tools."""
-    tools = render_tools(settings.tools or (), profile)
+    known = Known.of([*(settings.tools or ()), *loaded_tools(messages)])
+    tools = render_tools(settings.tools or (), profile, known.names)
+    _check_builtin(tools, host)
     web = ("http://", "https://") if settings.remote_images == "download" else ()
+    seen, unseen = describe_unseen(messages, profile)
+    if unseen:
+        message = f"{settings.model} does not take {', '.join(unseen)}; words say what was there."
+        notices.append(Notice("pictures", message))
     conversation = render_messages(
-        messages,
+        seen,
         profile,
         unanswered_tool_calls=settings.unanswered_tool_calls,
         media_urls=(*host.media_urls, *web),
+        known=known,
+        notices=notices,
     )
-    plan = _plan_tools(settings, tools, conversation, profile, notices)
-    thinking, thinks = render_thinking(settings, profile, host, off=plan.thinking_off, notices=notices)
+    plan = _plan_tools(settings, tools, conversation, profile, known, notices)
+    thinking = render_thinking(settings, profile, host, off=plan.thinking_off, notices=notices)
     response_format = plan.response_format or _render_format(settings.response_format)
 
-    if thinks and profile.needs_reasoning:
-        conversation = fill_missing_reasoning(conversation, settings.missing_reasoning)
-    conversation = add_beginning(render_for_host(conversation, profile, host), settings, notices)
+    conversation = add_beginning(conversation, settings, notices)
     check_partial(conversation, profile, response_format)
+    policy = settings.missing_reasoning or ("placeholder" if profile.needs_reasoning else "omit")
+    if thinking.on:
+        conversation = fill_missing_reasoning(conversation, policy, preserved=thinking.preserved)
+    conversation = render_for_host(conversation, profile, host)
 
     limits = render_limits(settings, host.cap)
     check_stops(limits.get("stop", ()))
     body: JSON = {
         "model": settings.model,
         "messages": conversation,
-        **thinking,
+        **thinking.fields,
         **limits,
-        **render_family_sampling(settings, profile, thinks, stream, notices),
+        **render_family_sampling(settings, profile, thinking.on, stream, notices),
         **plan.fields,
+        **_render_parallel(settings, host, notices),
     }
     if response_format:
         body["response_format"] = response_format
     return body, plan
 
 
+def _check_builtin(tools: Sequence[JSON], host: Host) -> None:
+    if not host.builtin_tools and (found := [name for tool in tools if is_builtin(name := tool["function"]["name"])]):
+        raise KimiRequestError(
+            f"{found[0]} runs in Moonshot's own server, and {host.name} has no such tool; give the model one of yours."
+        )
+
+
+def _render_parallel(settings: Settings, host: Host, notices: list[Notice]) -> JSON:
+    """`parallel_tool_calls`, where it has an effect: elsewhere Kimi decides how many tools it calls at once."""
+    asked = settings.parallel_tool_calls
+    if asked is not None and host.parallel_choice and settings.tools:
+        return {"parallel_tool_calls": asked}
+    if asked is False:
+        message = "parallel_tool_calls=False is left out: Kimi decides how many tools it calls at once."
+        notices.append(Notice("parallel_tool_calls", message))
+    return {}
+
+
 def _plan_tools(
-    settings: Settings, tools: list[JSON], conversation: Sequence[JSON], profile: Profile, notices: list[Notice]
+    settings: Settings,
+    tools: list[JSON],
+    conversation: Sequence[JSON],
+    profile: Profile,
+    known: Known,
+    notices: list[Notice],
 ) -> ToolPlan:
     """The plan for the (rendered) tools of the request, and those that its (rendered) messages bring along."""
     dynamic = [tool for message in conversation for tool in message.get("tools", ())]
     if dynamic:
-        check_together([*tools, *dynamic])
-    choice = parse_tool_choice(settings.tool_choice, [*tools, *dynamic])
-    plan = plan_tools(tools, choice, profile, thinking_asked=settings.thinking is True, dynamic=dynamic)
+        check_together([*tools, *dynamic], known.names)
+    choice = parse_tool_choice(settings.tool_choice, [*tools, *dynamic], known.names)
+    asked = settings.thinking is True
+    plan = replace(plan_tools(tools, choice, profile, asked, dynamic, known.names), known=known)
     if plan.warning:
         notices.append(Notice("tool_choice", plan.warning))
     if plan.response_format and (settings.response_format or settings.prefix is not None):
@@ -195,6 +242,10 @@ def _plan_media(body: JSON, settings: Settings, host: Host, notices: list[Notice
 def _lay_over(body: JSON, extra: Mapping[str, Any]) -> JSON:
     """Put the caller's own fields over a body; a template's variables are many in one field, and go beside ours."""
     given = {name: value for name, value in extra.items() if name != "partial"}
+    if "messages" in given:
+        check_kind("messages of extra_body", given["messages"], OBJECTS)
+        if not given["messages"]:
+            raise KimiRequestError("extra_body has no messages; leave the name out, and those of the call are sent.")
     ours, theirs = body.get("chat_template_kwargs"), given.get("chat_template_kwargs")
     if ours and isinstance(theirs, Mapping):
         given["chat_template_kwargs"] = {**ours, **theirs}
@@ -217,10 +268,12 @@ def _render_format(response_format: Mapping[str, Any] | None) -> JSON | None:
     if not response_format:
         return None
     described = response_format.get("json_schema")
+    check_kind("type of response_format", response_format.get("type", ""), TEXT)
     if response_format.get("type") != "json_schema":
         return dict(response_format)
     if not isinstance(described, Mapping) or not isinstance(described.get("schema"), Mapping):
         raise KimiRequestError("A response_format of type json_schema needs {'json_schema': {'schema': {...}}}.")
+    check_kind("name of response_format", described.get("name", ""), TEXT)
     schema = render_schema(described["schema"], "response_format")
     return {**response_format, "json_schema": {"name": "answer", "strict": True, **described, "schema": schema}}
 
@@ -243,5 +296,6 @@ def check_settings(base: Mapping[str, Any], base_url: str = "") -> None:
         KimiRequestError: A setting is wrong for the model, or `strict` is set and one would be left out.
     """
     settings, notices = merge_settings(base, {})
+    check_json("extra_body", settings.extra_body)  # tracers write the fields of an object, and do not end in a circle
     conversation = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
     render_request(settings, conversation, stream=False, notices=notices, base_url=base_url)

@@ -37,7 +37,7 @@ def check_stops(stops: Sequence[str]) -> None:
     if len(stops) > MAX_STOPS:
         raise KimiRequestError(f"{len(stops)} stop sequences were given; Kimi takes at most {MAX_STOPS}.")
     for stop in stops:
-        if len(stop.encode()) > MAX_STOP_BYTES:
+        if len(stop.encode("utf-8", "surrogatepass")) > MAX_STOP_BYTES:
             raise KimiRequestError(f"The stop sequence {stop!r} has more than {MAX_STOP_BYTES} bytes.")
 
 

@@ -8,18 +8,34 @@ kimi-k3, where probes and documentation contradict each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import Host, Wish
 from kimi_wire.json_values import JSON
+from kimi_wire.kinds import shown
 from kimi_wire.profiles import Preserve, Profile, Thinking
 from kimi_wire.settings import Notice, Settings
 
 
+@dataclass(frozen=True, slots=True)
+class ThinkingPlan:
+    """What is asked of the thinking, and what comes of it.
+
+    Attributes:
+        fields: Fields of the body.
+        on: The model will think.
+        preserved: The model is shown the reasoning of every earlier message (`thinking.keep`).
+    """
+
+    fields: JSON
+    on: bool
+    preserved: bool
+
+
 def render_thinking(
     settings: Settings, profile: Profile, host: Host, *, off: bool, notices: list[Notice]
-) -> tuple[JSON, bool]:
+) -> ThinkingPlan:
     """Render what is asked of the thinking.
 
     Args:
@@ -29,8 +45,6 @@ def render_thinking(
         off: Thinking has to be switched off for this call.
         notices: Gets a notice for each setting that is left out.
 
-    Returns:
-        Fields of the body, and whether the model will think.
     """
     wish = _wish(settings, profile, host, off, notices)
     unsaid = list(_unsaid(wish, host.thinking))
@@ -38,13 +52,18 @@ def render_thinking(
         message = f"{host.name} has no form for {name}={getattr(settings, name)!r} here; it is left out."
         notices.append(Notice(name, message))
     raw = (settings.extra_body or {}).get("thinking")
-    stops = raw.get("type") == "disabled" if isinstance(raw, Mapping) else wish.on is False and "thinking" not in unsaid
-    return host.thinking(wish), profile.can_think and not stops
+    if isinstance(raw, Mapping):
+        stops, keeps = raw.get("type") == "disabled", raw.get("keep") == "all"
+    else:
+        stops = wish.on is False and "thinking" not in unsaid
+        keeps = wish.keep and "preserve_thinking" not in unsaid
+    on = profile.can_think and not stops
+    return ThinkingPlan(host.thinking(wish), on, on and (keeps or wish.always))
 
 
 def _wish(settings: Settings, profile: Profile, host: Host, off: bool, notices: list[Notice]) -> Wish:
     """What is asked of the thinking, as far as the family goes along with it."""
-    effort = None if settings.reasoning_effort is None else _check_effort(settings, profile)
+    effort = None if settings.reasoning_effort is None else _check_effort(settings, profile, notices)
     on, preserve = None, profile.preserve
     stops_effort = profile.thinking is Thinking.EFFORT and host.effort_can_stop
     if profile.thinking is Thinking.SWITCHABLE or stops_effort:
@@ -64,15 +83,21 @@ def _wish(settings: Settings, profile: Profile, host: Host, off: bool, notices: 
     return Wish(on, keep, always=preserve is Preserve.ALWAYS, effort=effort)
 
 
-def _check_effort(settings: Settings, profile: Profile) -> str:
+def _check_effort(settings: Settings, profile: Profile, notices: list[Notice]) -> str | None:
+    """The effort that is sent, if any. A word that the server takes though no documentation has it is no error."""
     effort = settings.reasoning_effort
+    if effort in profile.efforts_taken:
+        said = f"it is sent; documented are {', '.join(profile.efforts)}." if profile.efforts else "it is left out."
+        message = f"The documentation of {settings.model} has no reasoning_effort={effort!r}; {said}"
+        notices.append(Notice("reasoning_effort", message))
+        return effort if profile.efforts else None
     if not profile.efforts:
         raise KimiRequestError(
             f"reasoning_effort is for the kimi-k3 family; {settings.model} has "
             + ("thinking=True or False." if profile.thinking is Thinking.SWITCHABLE else "no such setting.")
         )
     if effort not in profile.efforts:
-        raise KimiRequestError(f"reasoning_effort={effort!r} is not one of {', '.join(profile.efforts)}.")
+        raise KimiRequestError(f"reasoning_effort={shown(effort)} is not one of {', '.join(profile.efforts)}.")
     return effort
 
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import JSON
-from kimi_wire.profiles import ForcedChoice, Profile
+from kimi_wire.kinds import OBJECT, SWITCH, TEXT, check_kind, shown
+from kimi_wire.profiles import ForcedChoice, Profile, Thinking
+from kimi_wire.requests.known import Known
+from kimi_wire.requests.names import ToolNames, is_builtin, is_legible
 from kimi_wire.schema import normalise_schema
+
+_LEGAL_NAMES = ToolNames()
 
 MAX_TOOLS = 128  # https://platform.kimi.ai/docs/api/chat: "tools ... at most 128 functions"
 
-# "function name is invalid, must start with a letter and can contain letters, numbers, underscores, and dashes"
-# (MoonshotAI/kimi-cli#1773). The documented pattern allows a leading underscore, and 128 characters where it once
-# allowed 64 (https://platform.kimi.com/docs/api/chat).
-_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,127}")
+_DECLARED = {"description": TEXT, "parameters": OBJECT, "strict": SWITCH}
 
 WEB_SEARCH = "$web_search"
 """Moonshot's web search, which runs on the server: the caller answers its calls with their own arguments
@@ -33,34 +34,31 @@ def web_search_tool() -> JSON:
     return {"type": "builtin_function", "function": {"name": WEB_SEARCH}}
 
 
-def is_builtin(name: Any) -> bool:
-    """Whether a tool's name is that of a function of the server's own."""
-    return isinstance(name, str) and name.startswith("$")
-
-
-def render_tools(tools: Sequence[Mapping[str, Any]], profile: Profile) -> list[JSON]:
+def render_tools(tools: Sequence[Mapping[str, Any]], profile: Profile, names: ToolNames | None = None) -> list[JSON]:
     """Check tool declarations and copy them into the request's form.
 
     Args:
         tools: Declarations in the API's form, `{"type": "function", "function": {...}}` or
             `{"type": "builtin_function", "function": {"name": "$web_search"}}`.
         profile: The family they go to.
+        names: The names of the request's tools; None where these are all.
 
     Returns:
         The declarations as they are sent, in the same order.
 
     Raises:
-        KimiRequestError: A declaration the server would refuse: a bad, missing or repeated name, a type other than
-            those two, more than 128 tools, or a family without tools.
+        KimiRequestError: A declaration the server would refuse: a missing or repeated name, a type other than those
+            two, more than 128 tools, or a family without tools.
     """
     if tools and not profile.tools:
         raise KimiRequestError(f"{profile.family} takes no tools; use another model for this call.")
-    rendered = [_render_tool(tool) for tool in tools]
-    check_together(rendered)
+    names = ToolNames(tools) if names is None else names
+    rendered = [_render_tool(tool, names) for tool in tools]
+    check_together(rendered, names)
     return rendered
 
 
-def check_together(tools: Sequence[JSON]) -> None:
+def check_together(tools: Sequence[JSON], names: ToolNames) -> None:
     """Check the rendered tools of a request against each other, those of its messages included.
 
     Raises:
@@ -74,7 +72,8 @@ def check_together(tools: Sequence[JSON]) -> None:
         name = tool["function"]["name"]
         if name in seen:  # "function name get_weather is duplicated"
             raise KimiRequestError(
-                f"Two tools are called {name!r}; tool names must be unique within a request, its messages included."
+                f"Two tools are called {names.own(name)!r}; tool names must be unique within a request, its messages "
+                "included."
             )
         seen.add(name)
 
@@ -93,7 +92,19 @@ def message_tools(message: Mapping[str, Any], index: int) -> Sequence[Any]:
     return tools
 
 
-def render_dynamic_tools(message: Mapping[str, Any], index: int, profile: Profile) -> list[JSON]:
+def loaded_tools(messages: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The tools that all messages bring along, as they are given.
+
+    Raises:
+        KimiRequestError: They are no list.
+    """
+    bringing = [(message, index) for index, message in enumerate(messages) if "tools" in message]
+    return [tool for message, index in bringing for tool in message_tools(message, index)]
+
+
+def render_dynamic_tools(
+    message: Mapping[str, Any], index: int, profile: Profile, names: ToolNames | None = None
+) -> list[JSON]:
     """Render the tools that a message brings along, for the model to call from then on.
 
     Source: https://platform.kimi.ai/docs/guide/use-dynamic-tool-loading.
@@ -102,6 +113,7 @@ def render_dynamic_tools(message: Mapping[str, Any], index: int, profile: Profil
         message: A message in the API's form; not changed.
         index: Its place in the conversation.
         profile: The family it goes to.
+        names: The names of the request's tools; None where these are all.
 
     Returns:
         The full definitions, as they are sent; none for a message without `tools`.
@@ -114,6 +126,11 @@ def render_dynamic_tools(message: Mapping[str, Any], index: int, profile: Profil
     tools = message_tools(message, index)
     if not tools:
         return []
+    if not profile.dynamic_tools and profile.thinking is Thinking.EFFORT:
+        raise KimiRequestError(
+            f"Message {index} brings tools along, which this host does not carry; Moonshot's platform, vLLM and SGLang "
+            "do. Give the tools to the request instead (bind_tools, chat_with_tools)."
+        )
     if not profile.dynamic_tools:
         raise KimiRequestError(
             f"Message {index} brings tools along, which models of the kimi-k3 family take, and {profile.family} does "
@@ -127,7 +144,7 @@ def render_dynamic_tools(message: Mapping[str, Any], index: int, profile: Profil
         raise KimiRequestError(
             f"Message {index} has both text and tools; Kimi takes a system message with either. Make two of it."
         )
-    rendered = render_tools(tools, profile)
+    rendered = render_tools(tools, profile, names)
     if any(is_builtin(tool["function"]["name"]) for tool in rendered):  # nothing says that these can be loaded
         raise KimiRequestError(f"Message {index} brings a builtin function along; declare it in the request's tools.")
     return rendered
@@ -140,25 +157,32 @@ def _says_something(content: Any) -> bool:
     return any(part and not (isinstance(part, Mapping) and part.get("text") == "") for part in content)
 
 
-def _render_tool(tool: Mapping[str, Any]) -> JSON:
+def _render_tool(tool: Mapping[str, Any], names: ToolNames) -> JSON:
     function = tool.get("function") if isinstance(tool, Mapping) else None
     if not isinstance(function, Mapping):
-        raise KimiRequestError(f"A tool must look like {{'type': 'function', 'function': {{...}}}}, not {tool!r}.")
+        raise KimiRequestError(f"A tool must look like {{'type': 'function', 'function': {{...}}}}, not {shown(tool)}.")
     kind, name = tool.get("type", "function"), function.get("name")
     if kind == "builtin_function":
         if not is_builtin(name):
-            raise KimiRequestError(f"Names of builtin functions start with '$' (such as '$web_search'), not {name!r}.")
+            raise KimiRequestError(
+                f"Names of builtin functions start with '$' (such as '$web_search'), not {shown(name)}."
+            )
         return {"type": kind, "function": {"name": name}}
     if kind != "function":
-        raise KimiRequestError(f"Kimi knows tools of type 'function' and 'builtin_function', not {kind!r}.")
-    if not (isinstance(name, str) and _NAME.fullmatch(name)):
-        raise KimiRequestError(
-            f"{name!r} is not a tool name Kimi takes: it must start with a letter and have at most 128 letters, "
-            "digits, underscores and dashes. Rename the tool."
-        )
+        raise KimiRequestError(f"Kimi knows tools of type 'function' and 'builtin_function', not {shown(kind)}.")
+    if name == WEB_SEARCH:
+        raise KimiRequestError(f"{name!r} is not a tool name Kimi takes for a function; declare {web_search_tool()}.")
+    if not isinstance(name, str) or not name:
+        raise KimiRequestError(f"{shown(name)} is not a tool name Kimi takes; every tool needs one.")
+    for key, fields in _DECLARED.items():
+        if function.get(key) is not None:
+            check_kind(f"{key} of the tool {name!r}", function[key], fields)
     # "tools.function.parameters.type is required and must be "object"" (MiqroForge#1165).
     parameters = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
-    return {"type": "function", "function": {**function, "parameters": render_schema(parameters, f"tool {name}")}}
+    rendered = {**function, "name": names.sent(name), "parameters": render_schema(parameters, f"tool {name}")}
+    if rendered["name"] != name and not is_legible(name):
+        rendered["description"] = f"{name}: {function.get('description') or ''}".rstrip()
+    return {"type": "function", "function": rendered}
 
 
 def render_schema(schema: Mapping[str, Any], where: str) -> JSON:
@@ -212,13 +236,14 @@ _WORDS: Mapping[Any, ToolChoice] = {
 }
 
 
-def parse_tool_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> ToolChoice:
+def parse_tool_choice(choice: Any, tools: Sequence[Mapping[str, Any]], names: ToolNames = _LEGAL_NAMES) -> ToolChoice:
     """Read a tool choice in any form the frameworks and the API have for it.
 
     Args:
         choice: None, a bool, `"auto"`, `"none"`, `"any"`, `"required"`, a tool's name, or a dict that names one
             (`{"type": "function", "function": {"name": ...}}`, `{"type": "tool", "name": ...}`).
         tools: The rendered tools of the request.
+        names: The tools' own names; as they are where none is given.
 
     Raises:
         KimiRequestError: The choice has no known form, names a tool that is not there, or forces one of none.
@@ -226,20 +251,20 @@ def parse_tool_choice(choice: Any, tools: Sequence[Mapping[str, Any]]) -> ToolCh
     if isinstance(choice, Mapping):
         function = choice.get("function")
         name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
-        parsed = ToolChoice("required", name) if isinstance(name, str) else _WORDS.get(choice.get("type", "?"))
+        parsed = ToolChoice("required", name) if isinstance(name, str) else _WORDS.get(str(choice.get("type")))
     elif isinstance(choice, (str, bool, type(None))):
         parsed = _WORDS.get(choice) or ToolChoice("required", str(choice))
     else:
         parsed = None
     if parsed is None:
         raise KimiRequestError(
-            f"tool_choice={choice!r} is not understood: give 'auto', 'none', 'any', or the name of a tool."
+            f"tool_choice={shown(choice)} is not understood: give 'auto', 'none', 'any', or the name of a tool."
         )
-    names = [_name(tool) for tool in tools]
-    if parsed.name is not None and parsed.name not in names:
-        raise KimiRequestError(f"tool_choice names {parsed.name!r}, but the tools are {names}.")
-    if parsed.forced and not names:
-        raise KimiRequestError(f"tool_choice={choice!r} forces a tool call, but the request has no tools.")
+    own = [names.own(_name(tool)) for tool in tools]
+    if parsed.name is not None and parsed.name not in own:
+        raise KimiRequestError(f"tool_choice names {parsed.name!r}, but the tools are {own}.")
+    if parsed.forced and not own:
+        raise KimiRequestError(f"tool_choice={shown(choice)} forces a tool call, but the request has no tools.")
     return parsed
 
 
@@ -258,9 +283,10 @@ class ToolPlan:
         tool_choice: The value sent; None sends none.
         thinking_off: Thinking has to be switched off for this call.
         response_format: The call is written as constrained JSON in this format.
-        expected: A call of one of these tools must come back; empty where none has to.
+        expected: A call of one of these tools must come back, by its own name; empty where none has to.
         json_answer: The answer's text is to be JSON, whatever it is for.
         warning: What the caller should know.
+        known: What else the reader of the answer needs.
     """
 
     tools: list[JSON]
@@ -270,6 +296,7 @@ class ToolPlan:
     expected: tuple[str, ...] = ()
     json_answer: bool = False
     warning: str | None = None
+    known: Known = field(default_factory=Known, compare=False, repr=False)
 
     @property
     def fields(self) -> JSON:
@@ -284,6 +311,7 @@ def plan_tools(
     profile: Profile,
     thinking_asked: bool,
     dynamic: Sequence[JSON] = (),
+    names: ToolNames = _LEGAL_NAMES,
 ) -> ToolPlan:
     """Map a tool choice to what a family takes.
 
@@ -300,6 +328,7 @@ def plan_tools(
         thinking_asked: The caller explicitly asked for thinking, so that it may not be switched off.
         dynamic: The rendered tools that messages bring along. They stay where they are, so that a list cannot be
             narrowed from or to one of them: a choice that names a tool beside them is made by constrained output.
+        names: The tools' own names; as they are where none is given.
 
     Returns:
         The plan; `expected` is filled for every forced choice, whichever way it goes out.
@@ -309,10 +338,10 @@ def plan_tools(
     if not choice.forced:
         return ToolPlan(tools, None if choice.mode == "auto" else choice.mode)
 
-    wanted = [tool for tool in (*tools, *dynamic) if choice.name in (None, _name(tool))]
-    expected = tuple(map(_name, wanted))
-    declared = [tool for tool in tools if _name(tool) in expected]
-    native = _native_choice(choice)
+    wanted = [tool for tool in (*tools, *dynamic) if choice.name in (None, names.own(_name(tool)))]
+    expected = tuple(names.own(_name(tool)) for tool in wanted)
+    declared = [tool for tool in tools if names.own(_name(tool)) in expected]
+    native = "required" if choice.name is None else {"type": "function", "function": {"name": _name(wanted[0])}}
     is_function = all(tool.get("type") == "function" for tool in wanted)
     way = profile.forced_choice
     if way is ForcedChoice.REQUIRED and dynamic and choice.name is not None and is_function:
@@ -340,10 +369,6 @@ def plan_tools(
         warning=f"{profile.family} takes no forced tool choice here: it is left to call one of {list(expected)} by "
         "itself, and an answer without a call is an error.",
     )
-
-
-def _native_choice(choice: ToolChoice) -> str | JSON:
-    return "required" if choice.name is None else {"type": "function", "function": {"name": choice.name}}
 
 
 def _call_format(tools: Sequence[JSON]) -> JSON:

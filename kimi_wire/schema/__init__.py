@@ -3,8 +3,8 @@
 Rules of the dialect: docs/mfjs-spec.md, docs/walle.md and the validator in https://github.com/MoonshotAI/walle; where
 those and reports of what the server refuses contradict each other, the result has the form that all of them take.
 
-Others take `normalise_schema` and `is_object_schema` from here, and nothing from further in. This is how one schema
-goes through the room; each step is a module, and knows those before it.
+Others take `normalise_schema`, `is_object_schema` and `wrap_schema` from here, and nothing from further in. This is how
+one schema goes through the room; each step is a module, and knows those before it.
 
 ```python
 schema = {
@@ -75,7 +75,8 @@ assert graph.link(branches[0]).target is None  # written where it stands
 ```
 
 **Writing.** `spell` has the dialect's keywords for a form, `names` decides what goes into `$defs`, `write` puts all in
-its place; `limits` sees to size and depth, and that recursion ends. `normalise` does all of this.
+its place; `limits` sees to size and depth, and that recursion ends, `unions` to what a union can hold. `normalise` does
+all of this; `wrapping` is for schemas that are no objects, before.
 
 ```python
 from kimi_wire.schema import normalise_schema
@@ -98,6 +99,7 @@ Deliberately absent: normalising the result again until it stays the same. What 
 all branches but a reference; `Graph` sees that at once, and no step has to be read with a next time in mind.
 """
 
-from kimi_wire.schema.normalise import is_object_schema, normalise_schema
+from kimi_wire.schema.normalise import normalise_schema
+from kimi_wire.schema.wrapping import is_object_schema, wrap_schema
 
-__all__ = ["is_object_schema", "normalise_schema"]
+__all__ = ["is_object_schema", "normalise_schema", "wrap_schema"]

@@ -117,7 +117,7 @@ KEYWORDS: Mapping[str, Keyword] = {
     "unevaluatedProperties": Keyword(_SAID, "object", holds="one"),  # false: closes what has been merged
     "minProperties":         Keyword(_SAID, "object", says="At least {} properties", phrase="at least {} properties"),
     "maxProperties":         Keyword(_SAID, "object", says="At most {} properties", phrase="at most {} properties"),
-    "dependentRequired":     Keyword(_SAID, "object"),
+    "dependentRequired":     Keyword(_SAID, "object", _MAP),
     "dependentSchemas":      Keyword(_SAID, "object", _MAP, holds="map"),
     "dependencies":          Keyword(_SAID, "object", _MAP, holds="map"),
 

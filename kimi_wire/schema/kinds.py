@@ -85,7 +85,7 @@ Kind = Text | Number | Boolean | Null | Array | Object
 Either = tuple[Kind | Meet, ...]
 """The alternatives of a union; mostly it is one."""
 
-ANYTHING: Either = (Text(), Number(), Boolean(), Null(), Object(), Array())
+ANYTHING: tuple[Kind, ...] = (Text(), Number(), Boolean(), Null(), Object(), Array())
 
 
 class Form(NamedTuple):
@@ -120,9 +120,8 @@ class Reference(NamedTuple):
 
 def kinds_of(reader: Reader, merged: Merged) -> Either:
     """What is allowed, type by type; nothing where nothing can satisfy it. Unions are not looked at."""
-    if merged.types is None:
-        return ANYTHING
-    return tuple(itertools.chain(*(_KINDS[name](reader, merged) for name in merged.types)))
+    types = [one.type for one in ANYTHING] if merged.types is None else merged.types
+    return tuple(itertools.chain(*(_KINDS[name](reader, merged) for name in types)))
 
 
 def _strings(_reader: Reader, merged: Merged) -> Iterator[Kind]:
@@ -229,23 +228,14 @@ def _objects(reader: Reader, merged: Merged) -> Iterator[Kind]:
 
 
 def _declared(merged: Merged) -> dict[str, Meet]:
-    """All properties, and those that are only required but may be other ones.
-
-    Raises:
-        KimiRequestError: A required property that nothing declares.
-    """
+    """All properties, and those that are only required: they are what other properties may be, mostly anything."""
     named = merged.properties()
     others = [place for place in merged.parts if place.node.get("additionalProperties") not in (None, False)]
-    patterns = merged.given("patternProperties")
-    for place in merged.parts:
-        for key in place.node.get("required") or ():
-            if key in named:
-                continue
-            if not others and not patterns:
-                # "required property 'x' is not defined in properties" (MoonshotAI/walle)
-                known = ", ".join(named) or "there are none"
-                raise place.fault(f"required names {key!r}, which is not among the properties ({known}).")
-            named[key] = Meet(() if patterns else tuple(inner.at("additionalProperties") for inner in others))
+    undeclared = Meet(
+        () if merged.given("patternProperties") else tuple(it.at("additionalProperties") for it in others)
+    )
+    for key in itertools.chain(*merged.given("required")):
+        named.setdefault(key, undeclared)  # "required property 'x' is not defined in properties" (MoonshotAI/walle)
     return named
 
 

@@ -17,6 +17,7 @@ MAX_SIZE = 120_000
 MAX_DEPTH = 30
 MAX_PROPERTIES = 3_000
 MAX_VALUES = 1_000
+MAX_LENGTH = 75_000  # of the values of one enum
 MAX_BRANCHES = 500
 
 Ends = Callable[[JSON], bool]
@@ -67,6 +68,19 @@ def _inner(schema: JSON) -> Iterator[tuple[str, JSON]]:
                 yield f".anyOf.{index}", one
         elif keyword in ("items", "additionalProperties") and isinstance(value, dict):
             yield f".{keyword}", value
+
+
+def map_inner(schema: JSON, change: Callable[[JSON], JSON]) -> JSON:
+    """A copy of a schema, with the schemas in it changed; definitions are among them."""
+    changed = dict(schema)
+    for keyword, value in schema.items():
+        if keyword in ("properties", "$defs"):
+            changed[keyword] = {name: change(one) for name, one in value.items()}
+        elif keyword == "anyOf":
+            changed[keyword] = [change(one) for one in value]
+        elif keyword in ("items", "additionalProperties") and isinstance(value, dict):
+            changed[keyword] = change(value)
+    return changed
 
 
 def _walk(schema: JSON, where: str) -> Iterator[tuple[str, JSON]]:
@@ -149,10 +163,7 @@ def make_finite(schema: JSON, where: str) -> JSON:
     ends = _ends(schema, _ends_for_validator)
     if ends(schema):
         return schema
-    split = _split_lists(schema, ends)
-    if "$defs" in schema:
-        split["$defs"] = {name: _split_lists(value, ends) for name, value in schema["$defs"].items()}
-    return split
+    return _split_lists(schema, ends)
 
 
 def _ends(schema: JSON, rule: Callable[[JSON, Ends], bool]) -> Ends:
@@ -193,16 +204,10 @@ def _ends_for_validator(schema: JSON, ends: Ends) -> bool:
 
 
 def _split_lists(schema: JSON, ends: Ends) -> JSON:
-    split = dict(schema)
-    if "properties" in schema:
-        split["properties"] = {name: _split_lists(value, ends) for name, value in schema["properties"].items()}
-    for keyword in ("items", "additionalProperties"):
-        if isinstance(schema.get(keyword), dict):
-            split[keyword] = _split_lists(schema[keyword], ends)
-    if "anyOf" in schema:
-        branches = [_split_lists(value, ends) for value in schema["anyOf"]]
+    split = map_inner(schema, lambda inner: _split_lists(inner, ends))
+    if "anyOf" in split:
         split["anyOf"] = [
-            inner for branch in branches for inner in (branch["anyOf"] if [*branch] == ["anyOf"] else [branch])
+            inner for branch in split["anyOf"] for inner in (branch["anyOf"] if [*branch] == ["anyOf"] else [branch])
         ]
     if schema.get("type") != "array" or schema.get("minItems", 0) > 0 or "items" not in schema or ends(schema["items"]):
         return split

@@ -7,7 +7,7 @@ from typing import Any
 
 from kimi_wire.schema.keywords import OPENED, REFERENCES, TYPES, UNIONS, is_nullable, types_written
 from kimi_wire.schema.kinds import ANYTHING, SCALARS, Either, Form, Null, Reference, is_plain, kinds_of
-from kimi_wire.schema.meet import Meet, Merged, Reader, is_type
+from kimi_wire.schema.meet import Meet, Merged, Reader, is_mistyped, is_type
 from kimi_wire.schema.source import Place, check_node
 from kimi_wire.schema.words import describe, dump, join, say, say_values, sentences
 
@@ -113,6 +113,8 @@ def say_rest(reader: Reader, merged: Merged) -> Iterator[str]:
     kinds = types | ({"number"} if "integer" in types else set())
     for place in merged.speaking:
         yield from sentences(place.node, kinds)
+        if is_mistyped(place):
+            yield f"Type: {' or '.join(types_written(place.node))}"
     if "number" in kinds:
         yield from _say_limits(merged, types)
     compound = [value for value in merged.values or () if isinstance(value, (Mapping, list, tuple))]

@@ -185,7 +185,6 @@ def _merge(document: Document, meet: Meet) -> Merged:
             possible = False  # `{"not": {}}` is how zod writes `never`
             continue
         check_node(place)
-        _check_values(place)
         parts[place] = whole
         if whole:
             opened, branched = _open(document, place)
@@ -194,8 +193,9 @@ def _merge(document: Document, meet: Meet) -> Merged:
     # A branch that is part of what holds already is always met: OpenAPI's base class names its subclasses in `oneOf`,
     # and they name it in `allOf`.
     unions = [branches for branches in unions if not any(document.meant(branch) in parts for branch in branches)]
-    types, values = _merge_types_and_values(tuple(parts))
     speaking = tuple(place for place, whole in parts.items() if whole)
+    implying = speaking if meet.beside and _is_of_any_type(document, meet) else tuple(parts)
+    types, values = _merge_types_and_values(tuple(parts), implying)
     return Merged(tuple(parts), speaking, tuple(unions), types if possible else (), values)
 
 
@@ -218,26 +218,35 @@ def _open(document: Document, place: Place) -> tuple[list[Place], list[tuple[Pla
     return opened, unions
 
 
-def _check_values(place: Place) -> None:
-    """Refuse an `enum` of which no value has the `type` beside it.
+def is_mistyped(place: Place) -> bool:
+    """Whether none of the values that a schema lists is of the type beside them.
 
-    Raises:
-        KimiRequestError: With the path of the mistake.
+    The values are what is meant: Xcode's tools write `{"type": "object", "enum": ["move", "copy"]}`.
     """
-    node = place.node
     if "type" not in place.asks or not place.asks & _VALUES:
-        return
-    written, values = types_written(node), _values(node)
-    allowed = [*written, "null"] if is_nullable(node) else written
-    if values and not any(is_type(value, name) for value in values for name in allowed):
-        raise place.fault(f"none of its values {list(values)!r} is of type {' or '.join(map(str, written))}.")
+        return False
+    node = place.node
+    allowed = [*types_written(node), "null"] if is_nullable(node) else types_written(node)
+    return not any(is_type(value, name) for value in _values(node) for name in allowed)
 
 
-def _merge_types_and_values(places: Sequence[Place]) -> tuple[tuple[str, ...] | None, tuple[Any, ...] | None]:
-    types = _merge_types(place.node for place in places if "type" in place.asks)
+def _is_of_any_type(document: Document, meet: Meet) -> bool:
+    """Whether keywords beside a union say nothing of the type of this branch: where another branch has a type written.
+
+    In `{"anyOf": [{"type": "string"}, {"description": "or else"}], "minLength": 1}` the second may be a number.
+    """
+    unions = [place.parent for place in meet.places if place.parent is not None and place.parent.token in UNIONS]
+    branches = (union.at(index) for union in unions for index in range(len(union.node)))
+    return any(document.meant(branch).asks & {"type", *_VALUES} for branch in branches)
+
+
+def _merge_types_and_values(
+    places: Sequence[Place], implying: Sequence[Place]
+) -> tuple[tuple[str, ...] | None, tuple[Any, ...] | None]:
+    types = _merge_types(place.node for place in places if "type" in place.asks and not is_mistyped(place))
     values = _merge_values(place.node for place in places if place.asks & _VALUES)
     if values is None:
-        return types if types is not None else (tuple(_types_implied(places)) or None), None
+        return types if types is not None else (tuple(_types_implied(implying)) or None), None
     types = types if types is not None else tuple(_types_of(values))
     values = tuple(value for value in values if any(is_type(value, name) for name in types))
     return tuple(name for name in types if any(is_type(value, name) for value in values)), values

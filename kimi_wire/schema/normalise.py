@@ -11,6 +11,7 @@ from kimi_wire.schema.limits import check_limits, make_finite
 from kimi_wire.schema.meet import Reader
 from kimi_wire.schema.references import Document
 from kimi_wire.schema.source import check_json
+from kimi_wire.schema.unions import fit_unions
 from kimi_wire.schema.write import Writer
 
 
@@ -33,6 +34,10 @@ def normalise_schema(schema: Mapping[str, Any], *, where: str = "schema") -> dic
     | `pattern`, `format`, `not`, `if`, `patternProperties` and the like | described |
     | `title` | dropped where it only repeats the name, otherwise part of the description |
     | `default` | kept for a scalar of the type, otherwise described; a default of null is dropped |
+    | a required property that nothing declares | declared; it may be anything that other properties may be |
+    | an `enum` beside a `type` that none of its values has | the values, of their own type; the other is described |
+    | more than 1,000 values or 500 alternatives | a union of several; beyond 75,000 characters of values, described |
+    | a reference out of the schema | a schema where it leads to the schema of schemas, otherwise anything; described |
     | properties named `$ref`, `anyOf`, `required` and the like, which the dialect refuses | allowed, and described |
 
     The root must allow objects, and is taken to mean those alone. A union at the root is merged into one object, whose
@@ -47,41 +52,17 @@ def normalise_schema(schema: Mapping[str, Any], *, where: str = "schema") -> dic
         A new schema. The same schema always gives the same result, and the result gives itself.
 
     Raises:
-        KimiRequestError: The schema has a mistake (a required property that is not declared, a reference to nothing or
-            to somewhere else, a type that does not exist), nothing can satisfy it, its root is not an object, or it
-            is beyond a limit of the dialect (120,000 bytes, depth 30, 3,000 properties, 1,000 values in an `enum`, 500
-            alternatives in an `anyOf`). The message begins with the path.
+        KimiRequestError: The schema is none (a reference within it leads to nothing, a type does not exist, a keyword
+            has a value of the wrong kind), nothing can satisfy it, its root is not an object, or it is beyond a limit
+            of the dialect that more keywords do not help (120,000 bytes, depth 30, 3,000 properties). The message
+            begins with the path.
     """
     if not isinstance(schema, Mapping):
         raise KimiRequestError(f"{where}: a schema must be an object, not {schema!r}.")
     check_json(schema, where)
     document = Document(schema, where)
     written = Writer(Graph(Reader(document)), document.root).write()
-    check_limits(written, where)
-    finite = make_finite(written, where)
-    if finite is not written:
-        check_limits(finite, where)
+    fitted = fit_unions(make_finite(written, where))
+    check_limits(fitted, where)
     # The keywords of the root in the order of the source; new ones come last.
-    return {key: finite[key] for key in [*(key for key in schema if key in finite), *finite]}
-
-
-def is_object_schema(schema: Any, root: Mapping[str, Any] | None = None) -> bool:
-    """Whether a schema describes objects only: by its type, through a reference, or by parts that all hold.
-
-    The dialect takes no other root; an adapter puts what is none into a property of one.
-
-    Args:
-        schema: The schema.
-        root: What its references are relative to; itself by default.
-    """
-    root = schema if root is None else root
-    seen: list[str] = []
-    while isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str) and schema["$ref"] not in seen:
-        seen.append(schema["$ref"])
-        bucket, _, name = schema["$ref"].removeprefix("#/").partition("/")
-        schema = (root or {}).get(bucket, {}).get(name)
-    if not isinstance(schema, Mapping):
-        return False
-    if "type" in schema:
-        return bool(schema["type"] == "object")
-    return "properties" in schema or any(is_object_schema(part, root) for part in schema.get("allOf", ()))
+    return {key: fitted[key] for key in [*(key for key in schema if key in fitted), *fitted]}

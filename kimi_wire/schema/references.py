@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urljoin
 
 from kimi_wire.schema.keywords import KEYWORDS, REFERENCES
 from kimi_wire.schema.source import Place, check_node
+
+_METASCHEMA = re.compile(r"https?://json-schema\.org/(?:draft[-/][\w-]+/)?schema#?")
+"""The schema of schemas, of any draft."""
 
 
 class Document:
@@ -21,6 +25,7 @@ class Document:
     def __init__(self, schema: Mapping[str, Any], where: str) -> None:
         self.root = Place(schema, None, where)
         self._named: dict[str, Place] | None = None
+        self._remote: dict[str, Place] = {}
 
     def follow(self, place: Place) -> Place:
         """The place that a reference leads to in the end.
@@ -56,7 +61,7 @@ class Document:
         the schemas around it: tools embed whole schemas, `$defs` and all, in a property of another.
 
         Raises:
-            KimiRequestError: A remote reference, or one to nothing.
+            KimiRequestError: It leads to nothing, or the whole schema lies elsewhere.
         """
         uri, _, fragment = reference.partition("#")
         fragment = unquote(fragment)
@@ -72,14 +77,28 @@ class Document:
             found = self._find(place, reference)
         else:
             found = scopes[0] if scopes else None
+        if found is None and uri and place.asks == {"$ref"} and place.parent is None:
+            raise place.fault(f"$ref {reference!r} leads out of the schema, and is all of it; put in what it means.")
         if found is None and uri:
-            # "only local references are supported", "references must start with #/$defs/" (MoonshotAI/walle)
-            raise place.fault(f"$ref {reference!r} leads out of the schema; put what it means into the schema's $defs.")
+            return self._outside(reference)
         if found is None:
             raise place.fault(f"$ref {reference!r} leads to nothing in this schema.")
         if not isinstance(found.node, (Mapping, bool)):
             raise place.fault(f"$ref {reference!r} leads to {found.path}, which is not a schema.")
         return found
+
+    def _outside(self, reference: str) -> Place:
+        """What is meant by a reference out of the schema: a JSON Schema where that is known, otherwise anything.
+
+        "only local references are supported", "references must start with #/$defs/" (MoonshotAI/walle).
+        """
+        if reference not in self._remote:
+            node: Any = {"description": f"By the schema {reference}"}
+            if _METASCHEMA.fullmatch(reference):
+                node = {"type": ["object", "boolean"], "description": f"A JSON Schema, by {reference}"}
+            name = re.split("[/#]", reference.rstrip("/#"))[-1]
+            self._remote[reference] = Place(node, self.root, name)
+        return self._remote[reference]
 
     def _find(self, place: Place, reference: str) -> Place | None:
         """The schema with that `$id` or anchor."""
@@ -88,8 +107,8 @@ class Document:
         return self._named.get(urljoin(_base(place), reference).removesuffix("#")) or self._named.get(reference)
 
 
-def _identifier(place: Place) -> str | None:
-    node = place.node
+def identifier(node: Any) -> str | None:
+    """The address that a schema gives itself, from which references in it count."""
     if isinstance(node, Mapping):
         for keyword in ("$id", "id"):
             if isinstance(value := node.get(keyword), str) and not value.startswith("#"):
@@ -98,13 +117,15 @@ def _identifier(place: Place) -> str | None:
 
 
 def _resource(place: Place) -> Place:
-    return next((scope for scope in place.lineage() if scope.parent is None or _identifier(scope) is not None), place)
+    return next(
+        (scope for scope in place.lineage() if scope.parent is None or identifier(scope.node) is not None), place
+    )
 
 
 def _base(place: Place) -> str:
     base = ""
     for scope in reversed(list(place.lineage())):
-        base = urljoin(base, _identifier(scope) or "")
+        base = urljoin(base, identifier(scope.node) or "")
     return base
 
 
@@ -130,7 +151,7 @@ def _index(root: Place) -> dict[str, Place]:
         if not isinstance(node, Mapping):
             continue
         base = _base(place)
-        if _identifier(place) is not None:
+        if identifier(place.node) is not None:
             named.setdefault(base, place)
         anchors = [node.get(keyword) for keyword in ("$anchor", "$dynamicAnchor")]
         anchors += [value[1:] for key in ("$id", "id") if isinstance(value := node.get(key), str) and value[:1] == "#"]

@@ -44,25 +44,30 @@ def say(schema: Any, depth: int = 6) -> str:
     if not depth:
         return "..."
     said = [" or ".join(map(str, types_written(schema)))] if "type" in schema else []
-    if schema.get("enum"):
-        said = [say_values(schema["enum"])]
+    if values := _of(schema, "enum", (list, tuple)):
+        said = [say_values(values)]
     if "const" in schema:
         said = [dump(schema["const"])]
     said += _say_bounds(schema)
     if isinstance(items := schema.get("items"), Mapping) and items:
         said.append(f"items: {say(items, depth - 1)}")
-    properties = schema.get("properties") or {}
-    required = schema.get("required") or ()
+    properties = _of(schema, "properties", Mapping) or {}
+    required = [name for name in _of(schema, "required", (list, tuple)) or () if isinstance(name, str)]
     for name, value in properties.items():
         said.append(f"{name}{' (required)' if name in required else ''} is {say(value, depth - 1)}")
     if missing := [name for name in required if name not in properties]:
         said.append(f"{', '.join(missing)} required")
     for keyword, joint in (("allOf", " and "), ("anyOf", " or "), ("oneOf", " or ")):
-        if schema.get(keyword):
-            said.append(joint.join(say(branch, depth - 1) for branch in schema[keyword]))
+        if branches := _of(schema, keyword, (list, tuple)):
+            said.append(joint.join(say(branch, depth - 1) for branch in branches))
     if "not" in schema:
         said.append(f"not ({say(schema['not'], depth - 1)})")
     return ", ".join(part for part in said if part) or str(schema.get("description") or "anything")
+
+
+def _of(schema: Mapping[str, Any], keyword: str, kinds: Any) -> Any:
+    """A keyword's value, if it is of the right kind: what is only said has not been checked."""
+    return value if isinstance(value := schema.get(keyword), kinds) else None
 
 
 def _say_bounds(schema: Mapping[str, Any]) -> Iterator[str]:
@@ -115,7 +120,7 @@ def _say_properties(node: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(others := node.get("unevaluatedProperties"), Mapping) and others:
         yield f"Other properties: {say(others)}"
     for keyword in ("dependentRequired", "dependencies", "dependentSchemas"):
-        for name, needed in (node.get(keyword) or {}).items():
+        for name, needed in (_of(node, keyword, Mapping) or {}).items():
             if isinstance(needed, (list, tuple)):
                 if needed:
                     yield f"With {name} also: {', '.join(map(str, needed))}"

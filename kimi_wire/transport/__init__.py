@@ -10,6 +10,7 @@ from __future__ import annotations
 from kimi_wire.transport.bodies import whole
 from kimi_wire.transport.connection import (
     BASE_URL_VARIABLES,
+    DEFAULT_BASE_URL,
     DEFAULT_MAX_RETRIES,
     KEY_VARIABLES,
     KimiConnection,
@@ -22,6 +23,7 @@ from kimi_wire.transport.secrets import HiddenText, hiding_secrets, resolve_head
 
 __all__ = [
     "BASE_URL_VARIABLES",
+    "DEFAULT_BASE_URL",
     "DEFAULT_MAX_RETRIES",
     "KEY_VARIABLES",
     "HiddenText",

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from kimi_wire import errors  # some of its names need the SDK, and import it when they are asked for
 from kimi_wire.errors import KimiMissingKeyError, KimiRequestError, mask, public_url
+from kimi_wire.kinds import check_options
 from kimi_wire.transport import aiohttp as aiohttp_client
 from kimi_wire.transport.bodies import PACKINGS, whole
 from kimi_wire.transport.courier import with_courier
@@ -47,6 +48,9 @@ def resolve_api_key(api_key: str | None) -> str:
     Raises:
         KimiMissingKeyError: There is none.
     """
+    if not isinstance(api_key, (str, type(None))):
+        kind, api_key = type(api_key).__name__, None  # a traceback may be printed with its variables
+        raise KimiMissingKeyError(f"api_key is a {kind}, and not text.")
     key = api_key or next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), "")
     key = key.strip()  # keys read from files end in a line feed, which no header takes
     if not key:
@@ -133,6 +137,7 @@ class KimiConnection:
         http_async_client: Any = None,
     ) -> None:
         api_key = HiddenText(api_key)
+        check_options({"timeout": timeout, "stream_idle_timeout": stream_idle_timeout, "max_retries": max_retries})
         self._options: dict[str, Any] = {"api_key": api_key, "base_url": base_url, "max_retries": max_retries}
         self._timeout = timeout
         self._idle = stream_idle_timeout
@@ -141,6 +146,12 @@ class KimiConnection:
         self._http_async_client = http_async_client
         self._begin()
         _CONNECTIONS.add(self)
+
+    @property
+    def max_retries(self) -> int:
+        """How often a failed request is sent again, unless a call says something else."""
+        retries: int = self._options["max_retries"]
+        return retries
 
     def _begin(self) -> None:
         """Have no client yet: at first, and again in a child process, which leaves its parent's alone."""

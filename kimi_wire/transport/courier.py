@@ -22,7 +22,7 @@ from kimi_wire.transport import bodies
 from kimi_wire.transport.library import library_of
 
 log = logging.getLogger("kimi_wire")
-"""Says at INFO what each attempt came to; no text, no ids of accounts, no headers."""
+"""Says what each attempt came to; no text, no ids of accounts, no headers."""
 
 _MAX_REDIRECTS = 4
 
@@ -64,7 +64,7 @@ class Courier:
             request = following
         if response.status_code >= 300:
             mark_refusal(response)
-        log_attempt(request, f"HTTP {response.status_code}", parse_request_id(response.headers))
+        log_attempt(request, f"HTTP {response.status_code}", response)
         return response
 
     async def asend(self, request: Any, arguments: Mapping[str, Any]) -> Any:
@@ -89,7 +89,7 @@ class Courier:
             request = following
         if response.status_code >= 300:
             mark_refusal(response)
-        log_attempt(request, f"HTTP {response.status_code}", parse_request_id(response.headers))
+        log_attempt(request, f"HTTP {response.status_code}", response)
         return response
 
 
@@ -114,7 +114,7 @@ def name_failure(error: Exception, request: Any) -> Exception:
     their table, aiohttp's `ClientConnectionError` comes first, and covers the others. Its `ClientResponseError` (an
     answer that is no HTTP) is not in it; the SDK lets that through, with the request's headers in its repr.
     """
-    http: Any = importlib.import_module(type(request).__module__.partition(".")[0])
+    http: Any = importlib.import_module(_library(request))
     if isinstance(error, UnicodeError):  # the library wrote the request that a redirect asks for, with an odd cookie
         unsendable: Exception = http.RemoteProtocolError("a cookie of the answer cannot be sent", request=request)
         return unsendable
@@ -151,17 +151,23 @@ def mark_refusal(response: Any) -> None:
     response.headers.update(advise_retry(refusal_of(response)))
 
 
-def log_attempt(request: Any, outcome: str, request_id: str | None = None) -> None:
-    """Log one attempt."""
-    if log.isEnabledFor(logging.INFO):
-        log.info(
-            "%s %s, attempt %d: %s%s",
-            request.method,
-            public_url(str(request.url)),
-            attempt_of(request),
-            outcome,
-            f", request id {request_id}" if request_id else "",
+def log_attempt(request: Any, outcome: str, response: Any = None) -> None:
+    """Log one attempt, at INFO.
+
+    Of a response, the HTTP library says the same at INFO; where that is heard, our line, which has more, is for DEBUG.
+    """
+    heard = response is not None and logging.getLogger(_library(request)).isEnabledFor(logging.INFO)
+    level = logging.DEBUG if heard else logging.INFO
+    if log.isEnabledFor(level):
+        request_id = parse_request_id(response.headers) if response is not None else None
+        attempt, suffix = attempt_of(request), f", request id {request_id}" if request_id else ""
+        log.log(
+            level, "%s %s, attempt %d: %s%s", request.method, public_url(str(request.url)), attempt, outcome, suffix
         )
+
+
+def _library(request: Any) -> str:
+    return type(request).__module__.partition(".")[0]
 
 
 def with_courier(client: Any, *, asynchronous: bool = False) -> Any:

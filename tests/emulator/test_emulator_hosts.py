@@ -206,3 +206,29 @@ def test_whatever_comes_is_answered(http_send: Send, kind: str, body: Any) -> No
     more = {"continue_final_message": True, "add_generation_prompt": False} if kind == "vllm" else {}
     with KimiEmulator(host_kind=kind) as emulator:
         assert http_send(emulator, {**body, **more} if body else body).status == 400
+
+
+def test_litellm_refuses_thinking_unless_it_is_allowed(http_send: Send) -> None:
+    off = {"thinking": {"type": "disabled"}}
+    refused = ask(http_send, "litellm", **off)
+    assert refused.status == 400
+    assert refused.error.startswith(
+        "litellm.UnsupportedParamsError: moonshot does not support parameters: ['thinking']"
+    )
+    allowed = ask(http_send, "litellm", **off, allowed_openai_params=["thinking"])
+    assert "reasoning_content" not in {key for key, value in allowed.message.items() if value}
+
+
+def test_litellm_asks_for_a_tool_in_place_of_forcing_one(http_send: Send) -> None:
+    with KimiEmulator(host_kind="litellm") as emulator:
+        body = {"model": K26, "messages": HELLO, "tools": [TOOL], "tool_choice": "required", "temperature": 0.3}
+        assert http_send(emulator, body).status == 200  # Moonshot's platform would refuse both while it thinks
+
+
+def test_a_gateway_wants_the_content_of_every_message(http_send: Send) -> None:
+    call = {"id": "f_0", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    calling = {"role": "assistant", "reasoning_content": "Hm.", "tool_calls": [call]}
+    answer = {"role": "tool", "tool_call_id": "f_0", "content": "ok"}
+    refused = ask(http_send, "gateway", messages=[*HELLO, calling, answer])
+    assert (refused.status, refused.error) == (422, "message.1.content invalid input")
+    assert ask(http_send, "gateway", messages=[*HELLO, {**calling, "content": None}, answer]).status == 200

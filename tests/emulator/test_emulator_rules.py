@@ -21,10 +21,16 @@ NEEDS_ANSWERS = (
     "an assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. "
     "The following tool_call_ids did not have response messages: "
 )
+NOT_PRESERVED = (
+    "preserved thinking (thinking.keep=all) requires reasoning_content on every assistant message, but assistant message "
+    "at index 1 is missing reasoning_content"
+)
 NO_REASONING = "thinking is enabled but reasoning_content is missing in assistant tool call message at index 1"
 TYPE_WORDS = 'tools.function.parameters.type is required and must be "object"'
 NAMED = {"type": "function", "function": {"name": "f"}}
 OFF = {"type": "disabled"}
+KEPT = {"type": "enabled", "keep": "all"}
+SAID = {"role": "assistant", "content": "Hi."}
 UNSET: Any = object()
 
 
@@ -313,11 +319,15 @@ CASES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
         body(reasoning_effort="high"),
     ),
     (
-        body(reasoning_effort="high", thinking={"type": "enabled"}),
+        body("kimi-k2.6", reasoning_effort="medium", thinking={"type": "enabled"}),
         "cannot specify both 'thinking' and 'reasoning_effort'",
-        body(reasoning_effort="high", thinking=None),
+        body("kimi-k3", reasoning_effort="high", thinking={"type": "enabled", "keep": "all", "effort": "low"}),
     ),
-    (body(thinking={"type": "enabled"}), "thinking is not supported by model kimi-k3", body()),
+    (
+        body(thinking=OFF),
+        "invalid thinking: only type=enabled is allowed for this model",
+        body(thinking={"type": "enabled", "keep": "all"}),
+    ),
     (
         body("moonshot-v1-8k", thinking=OFF),
         "thinking is not supported by model moonshot-v1-8k",
@@ -348,11 +358,16 @@ CASES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
         body(reasoning_effort="none"),
         "Unsupported value: 'reasoning_effort' does not support 'none' with this model. "
         "Supported values are: 'low', 'high', and 'max'.",
-        body(reasoning_effort="low"),
+        body(reasoning_effort="medium"),
     ),
     (
         body("kimi-k2.6", reasoning_effort="high"),
         "reasoning_effort is not supported by model kimi-k2.6",
+        body("kimi-k2.6", reasoning_effort="medium"),
+    ),
+    (
+        body("kimi-k2.7-code", reasoning_effort="medium"),
+        "reasoning_effort is not supported by model kimi-k2.7-code",
         body("kimi-k3.1-pro", reasoning_effort="max"),
     ),
     # history
@@ -404,6 +419,26 @@ CASES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
             loop(assistant(call(), reasoning_content=""), result(), model=model),
         )
         for model in ("kimi-k2.5", "kimi-k2.6", "kimi-k2.7-code", "kimi-k2-thinking")
+    ),
+    (
+        loop(SAID, USER, model="kimi-k2.7-code"),
+        NOT_PRESERVED,
+        loop({**SAID, "reasoning_content": " "}, USER, {**SAID, "partial": True}, model="kimi-k2.7-code"),
+    ),
+    (
+        loop(SAID, USER, model="kimi-k2.6", thinking=KEPT),
+        NOT_PRESERVED,
+        loop({**SAID, "reasoning_content": ""}, USER, model="kimi-k2.6", thinking=KEPT),
+    ),
+    *(
+        (loop(SAID, USER, model="kimi-k2.6", thinking=KEPT), NOT_PRESERVED, loop(SAID, USER, model=model, **thinking))
+        for model, thinking in (
+            ("kimi-k2.6", {}),
+            ("kimi-k2.6", {"thinking": {**KEPT, "type": "disabled"}}),
+            ("kimi-k2.5", {}),
+            ("kimi-k3", {}),
+            ("kimi-k2-thinking", {}),
+        )
     ),
     (
         loop(assistant(call(), reasoning_content=UNSET), result(), model="kimi-k2.6"),

@@ -161,7 +161,8 @@ PAGES = {
             settings("Thinking switched off", "Only some families have a switch.", "thinking=False"),
             settings("Thinking switched on", "Families that think anyway need no word.", "thinking=True"),
             settings("Effort", "For the kimi-k3 family, which has it in place of a switch.", 'reasoning_effort="low"'),
-            settings("An effort that there is not", "Refused before anything is sent.", 'reasoning_effort="medium"'),
+            settings("An effort that there is not", "Refused before anything is sent.", 'reasoning_effort="xhigh"'),
+            settings("An effort without documentation", "The server takes it; a warning says so.", 'reasoning_effort="medium"'),
             settings("Thinking of earlier turns preserved", "A switch of kimi-k2.6 alone.", "preserve_thinking=True"),
             settings("Thinking of earlier turns not preserved", "Some families always do.", "preserve_thinking=False"),
             history(
@@ -187,6 +188,7 @@ PAGES = {
         (
             tools("Tools to choose from", "Declarations go out in their order, their schemas in Moonshot's dialect.", "WEATHER, CLOCK"),
             tools("No call wanted", "The tools stay, so that the prefix cache still hits.", "WEATHER", ', tool_choice="none"', ', tool_choice="none"'),
+            tools("A name of any kind", "It travels under a legal one, which depends on it alone.", "TICKETS"),
             Case(
                 "A function as a tool",
                 "Name, description and parameters are what the framework makes of it.",
@@ -215,12 +217,12 @@ PAGES = {
                 "The server refuses a repeated id, so that the second gets a number of its own, call and result.",
                 [PARIS, CALLED, SUNNY, PARIS, CALLED, SUNNY],
             ),
-            history("A call that nobody answered", "Refused before anything is sent.", [PARIS, CALLED, HELLO]),
+            history("A call that nobody answered", "Answered with an error, and a warning says so.", [PARIS, CALLED, HELLO]),
             history(
-                "A call that nobody answered, repaired",
-                "Answered with an error.",
+                "A call that nobody answered, refused",
+                "Refused before anything is sent.",
                 [PARIS, CALLED, HELLO],
-                ', unanswered_tool_calls="repair"',
+                ', unanswered_tool_calls="error"',
             ),
         ),
     ),

@@ -53,6 +53,16 @@ BOOKING = {
 }
 
 
+TICKETS = {
+    "type": "function",
+    "function": {
+        "name": "查询/tickets.search",
+        "description": "Search tickets.",
+        "parameters": {"type": "object", "properties": {}},
+    },
+}
+
+
 class City(BaseModel):
     """A city."""
 
@@ -65,7 +75,14 @@ def get_weather(city: str) -> str:
     return f"Sunny in {city}."
 
 
-GIVEN = {"WEATHER": WEATHER, "CLOCK": CLOCK, "BOOKING": BOOKING, "City": City, "get_weather": get_weather}
+GIVEN = {
+    "WEATHER": WEATHER,
+    "CLOCK": CLOCK,
+    "BOOKING": BOOKING,
+    "TICKETS": TICKETS,
+    "City": City,
+    "get_weather": get_weather,
+}
 LANGCHAIN = {
     **GIVEN,
     "text": {"type": "text", "text": "What is it?"},
@@ -235,7 +252,7 @@ them.
 
 - Each page is a capability, each section a call: its first line is LangChain's, where `model` is `ChatKimi(model=...)`; the
   rest is LlamaIndex's, where `llm` is `Kimi(model=...)`. Both send the same, or the section says why not. `WEATHER`,
-  `CLOCK` and `BOOKING` are tools in the API's form; `messages` is a conversation and `text` a block of text, as the body
+  `CLOCK`, `BOOKING` and `TICKETS` are tools in the API's form; `messages` is a conversation and `text` a block of text, as the body
   has them.
 - Under a call, families that are sent the same stand together; the body shows the first one's name. `kimi-k9` is a Kimi
   model that no table knows, `glm-5` somebody else's.

@@ -46,6 +46,42 @@ def test_a_model_comes_back_with_the_environments_key(kimi: KimiEmulator, monkey
     assert dumpd(load(dumpd(original), **options)) == dumpd(original)
 
 
+def test_a_model_is_read_as_the_docstring_says(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOONSHOT_API_KEY", "sk-environment")
+    written = dumps(model(kimi))
+    read = loads(written, allowed_objects=[ChatKimi], valid_namespaces=["langchain_kimi"])
+    assert read.kimi_api_key.get_secret_value() == "sk-environment"
+    with pytest.raises(ValueError, match="Invalid namespace") as caught:
+        loads(written, allowed_objects=[ChatKimi])
+    assert "sk-environment" not in str(caught.value)
+    with pytest.raises(ValueError, match="Invalid namespace") as caught:
+        loads(written, allowed_objects=[ChatKimi], secrets_from_env=True)
+    assert "sk-environment" in str(caught.value), "core has mended its error: the docstring's warning can go"
+
+
+def test_traces_list_what_was_set_and_no_default(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MOONSHOT_BASE_URL", "KIMI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    common = {"_type": "kimi-chat", "stop": None}
+    assert ChatKimi(api_key=SECRET)._get_invocation_params() == {"model": "kimi-k3", **common}
+    touched = model(kimi, model="kimi-k2.6", thinking=False, temperature=0.6, missing_reasoning="omit", max_retries=0)
+    assert touched._get_invocation_params(max_tokens=5) == {
+        "model": "kimi-k2.6",
+        "base_url": kimi.base_url,
+        "thinking": False,
+        "temperature": 0.6,
+        "missing_reasoning": "omit",
+        "max_tokens": 5,
+        **common,
+    }
+    assert touched._get_ls_params() == {
+        "ls_provider": "moonshot",
+        "ls_model_type": "chat",
+        "ls_model_name": "kimi-k2.6",
+        "ls_temperature": 0.6,
+    }
+
+
 def test_no_secret_in_any_form(kimi: KimiEmulator) -> None:
     secretive = model(kimi, default_headers={"X": "header-secret"})
     secretive.invoke("hi")

@@ -106,7 +106,8 @@ async def test_empty_thinking_is_not_none(kimi: KimiEmulator, llm: Make, mode: s
 async def test_an_answer_of_thinking_only(kimi: KimiEmulator, llm: Make, mode: str) -> None:
     model = llm()
     kimi.script(Reply("", reasoning=THOUGHT), Reply("Yes?"))
-    answer = (await run(model, mode))[-1].message
+    with pytest.warns(KimiWarning, match="only thought"):
+        answer = (await run(model, mode))[-1].message
     assert (answer.content or "") == ""
     assert answer.blocks[0].content == THOUGHT
     await run(model, mode, [*HELLO, answer, *HELLO])  # the server refuses an assistant message without content

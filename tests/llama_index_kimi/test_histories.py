@@ -25,6 +25,8 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
     VideoBlock,
 )
+from llama_index.core.chat_engine import SimpleChatEngine
+from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.tools import FunctionTool
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
@@ -159,6 +161,29 @@ def test_calls_of_old_memories_in_the_words_of_their_vendors(call: dict[str, Any
     ]
 
 
+async def test_old_memories_go_on(kimi: KimiEmulator, llm: Any) -> None:
+    call = {"type": "tool_use", "id": "x", "name": "f", "input": {"a": 1}}
+    await ask(llm(), "chat", user(), assistant(tool_calls=[call]), answer(TextBlock(text="r"), call_id="x"))
+    assert kimi.requests[-1].body["messages"][1]["tool_calls"][0]["function"] == {"name": "f", "arguments": '{"a":1}'}
+
+
+def test_chat_engines_that_put_a_text_in_the_place_of_a_call_go_on(kimi: KimiEmulator, llm: Any) -> None:
+    kimi.script(Reply("I look.", tool_calls=[ToolCall("f", {})]), Reply("Yes."))
+    engine = SimpleChatEngine.from_defaults(llm=llm(), memory=ChatMemoryBuffer.from_defaults(token_limit=1000))
+    list(engine.stream_chat("Look.").response_gen)
+    list(engine.stream_chat("And?").response_gen)
+    assert kimi.requests[-1].body["messages"][1] == {"role": "assistant", "content": "I look."}
+
+
+def test_the_type_of_a_call_is_kimis(kimi: KimiEmulator) -> None:
+    """An integration of another vendor leaves its own words beside the blocks."""
+    message = assistant(
+        ToolCallBlock(tool_call_id="x", tool_name="f"),
+        tool_calls=[{"type": "function_call", "id": "x", "call_id": "x", "name": "f", "arguments": "{}"}],
+    )
+    assert render_message(message)["tool_calls"][0]["type"] == "function"
+
+
 PAGE = CitableBlock(title='T "1"', source="https://x", content=[TextBlock(text="body"), TextBlock(text="more")])
 QUOTE = CitationBlock(cited_content="quoted", source="https://x", title="T", additional_location_info={})
 
@@ -220,6 +245,7 @@ async def test_an_agents_tool_gives_back_what_can_be_cited(kimi: KimiEmulator, l
         return [PAGE]
 
     kimi.script(Reply(tool_calls=[ToolCall("look", {})]), Reply("Found."))
-    await FunctionAgent(tools=[FunctionTool.from_defaults(look)], llm=llm()).run("Look it up.")
+    agent = FunctionAgent(tools=[FunctionTool.from_defaults(look)], llm=llm())
+    await agent.run("Look it up.", memory=ChatMemoryBuffer.from_defaults(token_limit=1000))
     [found] = [message for message in kimi.requests[-1].body["messages"] if message["role"] == "tool"]
     assert "body\nmore" in found["content"]

@@ -152,7 +152,7 @@ def test_blocks_stand_in_the_order_of_the_answer() -> None:
     )
     assert [block.block_type for block in message.blocks] == ["thinking", "text", "tool_call"]
     assert message.blocks[0].num_tokens == 7
-    assert message.additional_kwargs == {"tool_calls": [{"id": "f:0", "type": "function"}]}
+    assert message.additional_kwargs == {"tool_calls": [ToolCall("f:0", "f", "{}").render()]}
 
 
 def test_arguments_given_as_a_dict_become_text() -> None:
@@ -241,7 +241,11 @@ def test_chunks_hold_everything_so_far() -> None:
     assert chunks[3].message.blocks[2].tool_kwargs == '{"a'
     assert [block.tool_kwargs for block in chunks[4].message.blocks[2:]] == ['{"a":1}', "{}"]
     assert chunks[2].message.additional_kwargs == {}
-    assert [call["id"] for call in chunks[4].message.additional_kwargs["tool_calls"]] == ["f:0", "g:1"]
+    assert chunks[3].message.additional_kwargs["tool_calls"][0]["function"] == {"name": "f", "arguments": '{"a'}
+    assert chunks[4].message.additional_kwargs["tool_calls"] == [
+        {"id": "f:0", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}},
+        {"id": "g:1", "type": "function", "function": {"name": "g", "arguments": "{}"}},
+    ]
 
 
 def response(arguments: str, **kwargs: Any) -> ChatResponse:
@@ -278,7 +282,7 @@ def test_keeping_the_first_call_leaves_the_response_alone() -> None:
     whole = ChatResponse(message=parse_message(Choice("text", "thought", calls), None))
     cut = keep_first_call(whole)
     assert [block.block_type for block in cut.message.blocks] == ["thinking", "text", "tool_call"]
-    assert cut.message.additional_kwargs["tool_calls"] == [{"id": "f:0", "type": "function"}]
+    assert cut.message.additional_kwargs["tool_calls"] == [calls[0].render()]
     assert len(whole.message.blocks) == 4
     assert keep_first_call(cut) is cut
 

@@ -10,6 +10,7 @@ from llama_index.core.program import LLMTextCompletionProgram
 from pydantic import BaseModel
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
+from kimi_wire import KimiWarning
 from llama_index_kimi import Kimi, KimiRequestError, KimiStreamError
 
 HI = [ChatMessage(role=MessageRole.USER, content="hi")]
@@ -121,7 +122,11 @@ def test_unanswered_calls(kimi: KimiEmulator, make: Any) -> None:
     call = ToolCallBlock(tool_call_id="f:0", tool_name="f", tool_kwargs="{}")
     history = [*HI, ChatMessage(role=MessageRole.ASSISTANT, blocks=[call]), *HI]
     with pytest.raises(KimiRequestError, match=r"\['f:0'\] have no answer"):
-        make().chat(history)
+        make(unanswered_tool_calls="error").chat(history)
+    llm = make()
+    with pytest.warns(KimiWarning, match=r"\['f:0'\] have no answer"):
+        llm.chat(history)
+    llm.chat(history)  # said once
     make(unanswered_tool_calls="repair").chat(history)
     assert [message["role"] for message in kimi.requests[-1].body["messages"]] == ["user", "assistant", "tool", "user"]
 

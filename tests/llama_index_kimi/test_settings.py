@@ -67,8 +67,7 @@ def test_a_host_that_is_no_url_is_an_error() -> None:
     ("arguments", "hint"),
     [
         ({"temprature": 1}, "temperature"),
-        ({"max_completion_tokens": 9}, "max_tokens"),
-        ({"is_chat_model": True}, "extra_body"),
+        ({"is_chat_model": False}, "leave it out"),
         ({"tool_choice": "any"}, "with a call"),
         ({"n": 2}, "several answers"),
     ],
@@ -268,7 +267,7 @@ def test_strict_raises_where_others_warn(kimi: KimiEmulator, llm: Make) -> None:
     [
         ({"temprature": 1}, "temperature"),
         ({"n": 3}, "several answers"),
-        ({"reasoning_effort": "medium"}, "reasoning_effort"),
+        ({"reasoning_effort": "xhigh"}, "reasoning_effort"),
         ({"max_tokens": 0}, "max_tokens"),
     ],
 )

@@ -24,7 +24,14 @@ from pydantic import RootModel
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
 from kimi_wire import KimiError
-from llama_index_kimi import Kimi, KimiRequestError, KimiStreamError, KimiStructuredOutputError, KimiWarning
+from llama_index_kimi import (
+    Kimi,
+    KimiContentFilterError,
+    KimiRequestError,
+    KimiStreamError,
+    KimiStructuredOutputError,
+    KimiWarning,
+)
 from tests.llama_index_kimi.structured import ADA, WHO, Person, Thoughts, answering
 
 Make = Callable[..., Kimi]
@@ -469,13 +476,17 @@ async def test_empty_answers_and_others(kimi: KimiEmulator, llm: Make, mode: str
     replies = {
         "The answer is empty, after some thinking.": Reply("", reasoning="Hm."),
         "The answer is empty.": Reply("  "),
-        r"The answer is empty \(finish_reason 'content_filter'\)": Reply("", finish_reason="content_filter"),
+        r"The answer is empty \(finish_reason 'odd_end'\)": Reply("", finish_reason="odd_end"),
         "The model called search instead of answering": Reply(tool_calls=[ToolCall("search")]),
     }
     for words, reply in replies.items():
         kimi.script(reply)
-        with pytest.raises(KimiStructuredOutputError, match=words):
+        said = nullcontext() if reply.tool_calls else pytest.warns(KimiWarning, match="The answer is empty: the model")
+        with said, pytest.raises(KimiStructuredOutputError, match=words):
             await predict(llm(), mode)
+    kimi.script(Reply("", finish_reason="content_filter"))
+    with pytest.raises(KimiContentFilterError, match="content filter stopped the answer"):
+        await predict(llm(), mode)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -14,7 +14,7 @@ from typing_extensions import assert_type
 
 from kimi_emulator import KimiEmulator, Reply
 from kimi_wire import KimiFiles, KimiPlatform, ModelInfo, Profile, profile_for
-from langchain_kimi import ChatKimi, KimiRateLimitError
+from langchain_kimi import ChatKimi, KimiRateLimitError, show
 from llama_index_conformance import LLMConformance
 from llama_index_kimi import Kimi
 
@@ -45,6 +45,9 @@ with KimiEmulator() as kimi:
     assert_type(model.invoke("hello"), AIMessage)
     for chunk in model.stream("hello"):
         assert_type(chunk, AIMessageChunk)
+    message = show(model.stream("hello"))
+    assert_type(message, AIMessageChunk)
+    print(message.usage_metadata)
     asking = model.with_structured_output(Person)
     assert_type(asking, Runnable[LanguageModelInput, dict[str, Any] | BaseModel])
     kimi.script(Reply('{"name": "Ada"}'))

@@ -353,8 +353,8 @@ def test_own_http_clients(kimi: KimiEmulator) -> None:
         {"extra_body": {"x": [float("-inf")]}},
         {"extra_body": {"x": {1}}},
         {"extra_body": {"x": b"1"}},
-        {"extra_body": {(1, 2): 3}},
-        {"safety_identifier": SecretStr("u")},
+        {"extra_body": {"x": {(1, 2): 3}}},
+        {"extra_body": {"x": SecretStr("u")}},
     ],
 )
 def test_what_cannot_be_written_as_json(kimi: KimiEmulator, client: KimiClient, settings: dict[str, Any]) -> None:

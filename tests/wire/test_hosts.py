@@ -26,7 +26,8 @@ TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": 
 DETAILS = [{"type": "reasoning.text", "text": "hm", "signature": None, "format": "unknown", "index": 0}]
 SELF_HOSTED = ("vllm", "sglang")
 STRICT = ("fireworks", "openai", "groq")
-LOCKED = ("moonshot", "openrouter", "dashscope")  # sampling and forced choices are as on Moonshot's platform
+LIKE_MOONSHOT = ("moonshot", "litellm")  # Moonshot's platform itself, or behind a proxy
+LOCKED = (*LIKE_MOONSHOT, "openrouter", "dashscope")  # sampling and forced choices are as on Moonshot's platform
 REASONING_KEYS = {"vllm": "reasoning", "openrouter": "reasoning", "together": "reasoning", "openai": None, "groq": None}
 NO_STREAM_OPTIONS = ("fireworks",)
 DOCS = Path(__file__).parents[2] / "docs" / "hosts.md"
@@ -70,6 +71,31 @@ def test_addresses_tell_the_dialect() -> None:
     assert {url: host_for("auto", url).name for url in expected} == expected
     assert host_for("moonshot", "https://openrouter.ai/api/v1") is MOONSHOT
     assert host_for("vllm", "https://api.moonshot.ai/v1").name == "vllm"
+
+
+@pytest.mark.parametrize("content", [None, "", " ", [], [{"type": "text", "text": ""}], ...])
+@pytest.mark.parametrize("model", ["kimi-k3", "kimi-k2.6", "gpt-5"])
+def test_an_answer_without_text_says_so_everywhere_but_on_moonshots_platform(model: str, content: Any) -> None:
+    blank = {} if content is ... else {"content": content}
+    history = [*HELLO, *answered("a", **blank), *HELLO]
+    before = copy.deepcopy(history)
+    for dialect, base_url, null in [
+        ("moonshot", "", False),
+        ("moonshot", "http://localhost:4000", False),
+        ("auto", "", False),
+        ("auto", "https://api.moonshot.cn/v1", False),
+        *(("auto", f"http://{place}:4000/v1", False) for place in ("localhost", "127.0.0.1", "[::1]")),
+        ("auto", "http://litellm:4000", True),
+        ("auto", "https://api.moonshot.ai.example.com/v1", True),
+        *((name, "", True) for name in HOSTS if name != "moonshot"),
+    ]:
+        settings, _ = merge_settings({"model": model, "dialect": dialect}, {})
+        sent = render_request(settings, history, stream=False, base_url=base_url).body["messages"][1]
+        if model == "gpt-5" and "content" in history[1]:  # another vendor's model is sent what the caller gives
+            assert sent["content"] == content
+        else:
+            assert sent.get("content", "absent") == (None if null else "absent"), (dialect, base_url)
+    assert history == before
 
 
 @pytest.mark.parametrize("dialect", ["vLLM", "", None, ["vllm"], 1])
@@ -138,6 +164,12 @@ THINKING: list[tuple[str, str, dict[str, Any], dict[str, Any] | list[str]]] = [
     ("dashscope", "kimi-k2.6", {"preserve_thinking": True}, {"enable_thinking": True, "preserve_thinking": True}),
     ("siliconflow", "kimi-k2.6", {"thinking": True}, {"enable_thinking": True}),
     ("siliconflow", "kimi-k2.6", {"preserve_thinking": True}, ["preserve_thinking"]),
+    ("litellm", "kimi-k2.6", {"thinking": False},
+     {"thinking": {"type": "disabled"}, "allowed_openai_params": ["thinking"]}),
+    ("litellm", "kimi-k2.6", {"preserve_thinking": True},
+     {"thinking": {"type": "enabled", "keep": "all"}, "allowed_openai_params": ["thinking"]}),
+    ("litellm", "kimi-k3", {"reasoning_effort": "low"}, {"reasoning_effort": "low"}),
+    ("litellm", "kimi-k2.6", {}, {}),
     ("openai", "kimi-k2.6", {"thinking": False}, ["thinking"]),
     ("groq", "moonshotai/kimi-k2-instruct", {"thinking": False}, {}),
 ]  # fmt: skip
@@ -188,7 +220,7 @@ def test_reasoning_that_is_lost_is_made_up_for_only_where_a_host_wants_that() ->
         for dialect in HOSTS
         if any("reasoning" in key for key in render(dialect, history, model="kimi-k2.6").body["messages"][1])
     }
-    assert wanting == {"moonshot", "openrouter", "dashscope", "siliconflow"}
+    assert wanting == {*LIKE_MOONSHOT, "openrouter", "dashscope", "siliconflow"}
 
 
 @pytest.mark.parametrize("dialect", SELF_HOSTED)
@@ -253,7 +285,7 @@ def test_a_cut_answer_is_continued_in_the_hosts_form(dialect: str) -> None:
     assert plain.body["messages"] == [*HELLO, {"role": "assistant", "content": "So"}]
 
 
-@pytest.mark.parametrize("dialect", sorted(set(HOSTS) - {"moonshot", *SELF_HOSTED}))
+@pytest.mark.parametrize("dialect", sorted(set(HOSTS) - {*LIKE_MOONSHOT, *SELF_HOSTED}))
 def test_other_hosts_have_no_partial_mode(dialect: str) -> None:
     with pytest.raises(KimiRequestError, match="no Partial Mode on this host"):
         render(dialect, prefix="{")
@@ -278,6 +310,45 @@ def test_forced_choices_are_native_where_the_open_weights_are_run(dialect: str, 
     if profile_at(profile_for(model), HOSTS[dialect]).forced_choice is ForcedChoice.NATIVE:
         assert request.body["tool_choice"] == {"type": "function", "function": {"name": "look"}}
     assert (dialect in LOCKED) is not HOSTS[dialect].native_choice
+
+
+@pytest.mark.parametrize("model", ["kimi-k2.7-code", "kimi-k2.6", "kimi-k3", "moonshot-v1-128k"])
+@pytest.mark.parametrize("choice", ["look", "any"])
+def test_a_proxy_that_replaces_forced_choices_gets_none(model: str, choice: str) -> None:
+    request = render("litellm", model=model, tools=[TOOL], tool_choice=choice)
+    assert request.body.get("tool_choice") in ("none", None)
+    assert ("response_format" in request.body) is (profile_for(model).forced_choice is not ForcedChoice.ASK)
+    assert request.plan.expected == ("look",)
+
+
+@pytest.mark.parametrize("dialect", HOSTS)
+def test_tools_of_messages_go_to_hosts_that_carry_them(dialect: str) -> None:
+    loading = [{"role": "system", "tools": [TOOL]}, *HELLO]
+    if dialect in (*LIKE_MOONSHOT, *SELF_HOSTED, "chutes"):
+        assert render(dialect, loading).body["messages"][0]["tools"] == [TOOL]
+        return
+    with pytest.raises(KimiRequestError, match=r"Message 0 brings tools along, which this host does not carry"):
+        render(dialect, loading)
+
+
+@pytest.mark.parametrize("dialect", HOSTS)
+def test_functions_of_moonshots_server_go_there_alone(dialect: str) -> None:
+    search = {"type": "builtin_function", "function": {"name": "$web_search"}}
+    if dialect in LIKE_MOONSHOT:
+        assert render(dialect, tools=[search]).body["tools"] == [search]
+        return
+    with pytest.raises(KimiRequestError, match=rf"^\$web_search runs in Moonshot's own server, and {dialect} has no"):
+        render(dialect, tools=[search])
+
+
+@pytest.mark.parametrize("dialect", HOSTS)
+@pytest.mark.parametrize("parallel", [True, False])
+def test_parallel_calls_are_asked_for_where_that_has_an_effect(dialect: str, parallel: bool) -> None:
+    request = render(dialect, tools=[TOOL], parallel_tool_calls=parallel)
+    sent = dialect in (*SELF_HOSTED, "chutes")
+    assert request.body.get("parallel_tool_calls") is (parallel if sent else None)
+    assert [notice.setting for notice in request.notices] == ["parallel_tool_calls"] * (not sent and not parallel)
+    assert render(dialect, model="gpt-5", parallel_tool_calls=parallel).body["parallel_tool_calls"] is parallel
 
 
 def test_thinking_is_switched_off_for_a_forced_choice_in_the_hosts_words() -> None:
@@ -316,14 +387,14 @@ def test_pictures_from_the_web_go_to_hosts_that_fetch_them(dialect: str) -> None
     def ask(url: str) -> list[dict[str, Any]]:
         return [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]
 
-    refused = "ms://1" if dialect != "moonshot" else "https://x.org/a.png"
-    taken = "https://x.org/a.png" if dialect != "moonshot" else "ms://1"
+    refused = "ms://1" if dialect not in LIKE_MOONSHOT else "https://x.org/a.png"
+    taken = "https://x.org/a.png" if dialect not in LIKE_MOONSHOT else "ms://1"
     for url in (taken, f"data:image/png;base64,{base64.b64encode(png()).decode()}"):
         assert render(dialect, ask(url)).body["messages"][0]["content"][0]["image_url"]["url"] == url
     with pytest.raises(KimiRequestError, match="points to"):
         render(dialect, ask(refused))
     uploads = render(dialect, ask(taken), upload_media_over=1)
-    assert ["upload_media_over"] * (dialect != "moonshot") == [notice.setting for notice in uploads.notices]
+    assert ["upload_media_over"] * (dialect not in LIKE_MOONSHOT) == [notice.setting for notice in uploads.notices]
 
 
 @pytest.mark.parametrize("dialect", ["moonshot", "vllm"])

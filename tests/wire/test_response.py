@@ -157,13 +157,15 @@ def test_empty_answers_are_explained() -> None:
     assert "thinking" in (explain_empty(Choice(reasoning="hm", finish_reason="length")) or "")
     assert "max_tokens" in (explain_empty(Choice(finish_reason="length")) or "")
     assert explain_empty(Choice(content="x", finish_reason="length")) is None
-    assert explain_empty(Choice(reasoning="hm", finish_reason="stop")) is None
+    assert "only thought" in (explain_empty(Choice(reasoning="hm", finish_reason="stop")) or "")
+    assert "said nothing" in (explain_empty(Choice(content="\n")) or "")
+    assert explain_empty(Choice(tool_calls=[ToolCall("f:0", "f", "{}")], finish_reason="tool_calls")) is None
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
 def test_numbers_that_json_has_no_word_for_are_broken_arguments(constant: str) -> None:
     # Python's and jiter's readers take them; the server refuses every later request that has them in its history.
-    arguments = f'{{"a":{constant}}}'
+    arguments = f'{{"a":{constant}, "b":1}}'
     with pytest.raises(ValueError, match="not valid JSON"):
         parse_arguments(arguments)
-    assert replay_arguments(arguments) == "{}"
+    assert replay_arguments(arguments) == f'{{"a":"{constant}","b":1}}'

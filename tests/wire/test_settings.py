@@ -37,6 +37,6 @@ def test_every_field_of_ours_can_be_given_with_a_call_or_is_told_where_it_belong
 
 
 def test_a_negative_number_of_retries() -> None:
-    with pytest.raises(KimiRequestError, match="max_retries=-1 is no number of retries"):
+    with pytest.raises(KimiRequestError, match="max_retries=-1 is not a whole number of at least 0"):
         split_options({"max_retries": -1})
     assert split_options({"max_retries": 0, "timeout": None, "stop": "x"}) == ({"max_retries": 0}, {"stop": "x"})

@@ -172,10 +172,18 @@ def test_a_stream_that_breaks_off_is_an_error(events: list[Any]) -> None:
     assert caught.value.partial == state.partial()
 
 
-def test_done_without_a_finish_reason_is_an_error() -> None:
+def test_done_without_a_finish_reason_is_an_end() -> None:
     state = StreamState({}, PLAN)
-    list(state.feed(sse(delta(content="half")) + DONE))
-    with pytest.raises(KimiStreamError, match="without a finish_reason"):
+    list(state.feed(sse(delta(content="all")) + DONE))
+    (completion,) = state.finish()
+    assert isinstance(completion, Completion)
+    assert (completion.choice.content, completion.choice.finish_reason) == ("all", None)
+
+
+def test_done_without_an_answer_is_an_error() -> None:
+    state = StreamState({}, PLAN)
+    list(state.feed(sse({"id": "c", "choices": [], "usage": {}}) + DONE))
+    with pytest.raises(KimiStreamError, match="without an answer"):
         list(state.finish())
 
 

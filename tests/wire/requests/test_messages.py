@@ -45,11 +45,17 @@ def render(messages: list[Message], model: str = "kimi-k3", *, thinking: bool = 
 
 
 def render_all(
-    messages: list[Message], profile: Profile, *, thinking: bool, missing_reasoning: str = "placeholder", **options: Any
+    messages: list[Message],
+    profile: Profile,
+    *,
+    thinking: bool,
+    missing_reasoning: str = "placeholder",
+    preserved: bool = False,
+    **options: Any,
 ) -> list[Message]:
     rendered = render_messages(messages, profile, **options)
     needed = thinking and profile.needs_reasoning
-    return fill_missing_reasoning(rendered, missing_reasoning) if needed else rendered
+    return fill_missing_reasoning(rendered, missing_reasoning, preserved=preserved) if needed else rendered
 
 
 def test_ordinary_messages_go_out_as_they_are() -> None:
@@ -173,7 +179,7 @@ def test_every_repair_is_logged(caplog: pytest.LogCaptureFixture) -> None:
         "wrote the malformed arguments of tool call 'a' anew",
         "sent the tool call id 'a' as 'a_1'",
         "left out 1 empty message",
-        "answered the tool calls ['a_1'] with an error",
+        "answered the tool calls ['a'] with an error",
         "calls tools without its reasoning: sent a placeholder",
     ):
         assert told in caplog.text
@@ -259,7 +265,7 @@ def test_unique_ids_are_never_touched(native: str) -> None:
 )
 def test_calls_and_answers_that_do_not_match_are_refused(messages: list[Message], message: str) -> None:
     with pytest.raises(KimiRequestError, match=message):
-        render(messages)
+        render(messages, unanswered_tool_calls="error")
 
 
 @pytest.mark.parametrize(
@@ -295,6 +301,92 @@ def test_lost_reasoning(model: str) -> None:
     if model in THINKS_AND_INSISTS:
         with pytest.raises(KimiRequestError, match="Message 3 calls tools but has lost its reasoning_content"):
             render(messages, model, missing_reasoning="error")
+
+
+KEPT = {"type": "enabled", "keep": "all"}
+OFF = {"type": "disabled"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "plain", "calling"),
+    [
+        ({"model": "kimi-k2.7-code"}, " ", " "),
+        ({"model": "kimi-k2.7-code", "missing_reasoning": "omit"}, None, None),
+        ({"model": "kimi-k2.7-code", "dialect": "vllm"}, None, None),
+        ({"model": "kimi-k2.6"}, None, " "),
+        ({"model": "kimi-k2.6", "preserve_thinking": True}, " ", " "),
+        ({"model": "kimi-k2.6", "preserve_thinking": True, "missing_reasoning": "omit"}, None, None),
+        ({"model": "kimi-k2.6", "preserve_thinking": True, "thinking": False}, None, None),
+        (
+            {"model": "kimi-k2.6", "preserve_thinking": True, "dialect": "openrouter"},
+            None,
+            " ",
+        ),  # it has no words for it
+        ({"model": "kimi-k2.6", "preserve_thinking": True, "dialect": "dashscope"}, " ", " "),
+        ({"model": "kimi-k2.6", "extra_body": {"thinking": KEPT}}, " ", " "),
+        ({"model": "kimi-k2.6", "extra_body": {"thinking": OFF}}, None, None),
+        ({"model": "kimi-k2.6", "preserve_thinking": True, "extra_body": {"thinking": {"type": "enabled"}}}, None, " "),
+        ({"model": "kimi-k2.5", "preserve_thinking": True}, None, " "),
+        ({"model": "kimi-k2-thinking"}, None, " "),
+        ({"model": "kimi-k3"}, None, None),
+        ({"model": "kimi-k3", "missing_reasoning": "placeholder"}, " ", " "),
+        ({"model": "kimi-k3.1-pro", "missing_reasoning": "placeholder"}, " ", " "),
+        ({"model": "kimi-k9", "missing_reasoning": "placeholder"}, " ", " "),
+        ({"model": "kimi-k3", "missing_reasoning": "omit"}, None, None),
+        ({"model": "moonshot-v1-8k", "missing_reasoning": "placeholder"}, None, None),
+        ({"model": "gpt-5", "missing_reasoning": "placeholder"}, None, None),
+    ],
+    ids=str,
+)
+def test_which_messages_need_their_reasoning(settings: Any, plain: str | None, calling: str | None) -> None:
+    example = {"role": "assistant", "content": "a"}
+    messages = [user(), example, user(), calls("a"), answer("a"), user(), {**example, "reasoning_content": "r"}, user()]
+    key = "reasoning" if settings.get("dialect") in ("vllm", "openrouter") else "reasoning_content"
+    sent = render_request(Settings(**settings), messages, stream=False).body["messages"]
+    assert [message.get(key) for message in sent] == [None, plain, None, calling, None, None, "r", None]
+    if plain and "missing_reasoning" not in settings:
+        with pytest.raises(KimiRequestError, match="Message 1 is an assistant's but has lost its reasoning_content"):
+            render_request(Settings(**settings, missing_reasoning="error"), messages, stream=False)
+    begun = [user(), {**example, "partial": True}]
+    assert render_request(Settings(model="kimi-k2.7-code"), begun, stream=False).body["messages"] == begun
+    unmarked = Settings(model="kimi-k2.7-code", extra_body={"partial": True})
+    assert render_request(unmarked, [user(), example], stream=False).body["messages"] == begun
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+VIDEO = {"type": "video_url", "video_url": {"url": "ms://v1"}}
+
+
+@pytest.mark.parametrize(
+    ("model", "unseen"),
+    [("kimi-k3", []), ("k3-256k", ["video"]), ("kimi-k2", ["image", "video"]), ("moonshot-v1-8k", ["image", "video"])],
+)
+def test_words_stand_for_old_pictures_before_a_model_without_eyes(model: str, unseen: list[str]) -> None:
+    messages = [user([PICTURE, VIDEO, {"type": "text", "text": "Look."}]), {"role": "assistant", "content": "A cat."}]
+    before = copy.deepcopy(messages)
+    request = render_request(Settings(model=model), [*messages, user("And?")], stream=False)
+    picture, video, text = request.body["messages"][0]["content"]
+    assert text == {"type": "text", "text": "Look."}
+    shown = {"image": "data:image/png;base64,...", "video": "ms://v1"}
+    for kind, part, whole in (("image", picture, PICTURE), ("video", video, VIDEO)):
+        if kind in unseen:
+            words = json.loads(part["text"])
+            assert words == {"type": f"{kind}_url", f"{kind}_url": {"url": shown[kind]}}
+        else:
+            assert part == whole
+    named = ", ".join(f"the {kind} in message 0" for kind in unseen)
+    assert [notice.message for notice in request.notices] == (
+        [f"{model} does not take {named}; words say what was there."] if unseen else []
+    )
+    assert messages == before
+    longer = [*messages, user("And?"), {"role": "assistant", "content": "b"}, user("So?")]
+    assert render_request(Settings(model=model), longer, stream=False).body["messages"][:3] == request.body["messages"]
+    if unseen:
+        with pytest.raises(KimiRequestError, match=rf"the {unseen[0]} in message 0"):
+            render_request(Settings(model=model, strict=True), [*messages, user("And?")], stream=False)
+        for now in (messages[:1], [*messages, messages[0]], [*messages[:1], calls("a"), answer("a")]):
+            with pytest.raises(KimiRequestError, match=rf"Message \d has a part of type '{unseen[0]}_url', which"):
+                render_request(Settings(model=model), now, stream=False)
 
 
 @pytest.mark.parametrize("reasoning", ["", " ", "because\n«月» \U0001f319"])
@@ -404,7 +496,7 @@ def test_an_unanswered_builtin_call_is_repaired_with_its_echo() -> None:
     rendered = render([user(), search(), user("go on")], unanswered_tool_calls="repair")
     assert rendered[2]["content"] == RAW
     with pytest.raises(KimiRequestError, match="have no answer"):
-        render([user(), search(), user("go on")])
+        render([user(), search(), user("go on")], unanswered_tool_calls="error")
 
 
 def test_malformed_builtin_arguments_are_echoed_as_they_are_replayed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,6 +78,28 @@ def test_the_old_spelling_is_moved_with_a_notice() -> None:
     assert [notice.setting for notice in request.notices] == ["partial"]
 
 
+def test_an_old_beginning_goes_out_without_its_mark(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="kimi_wire")
+    old = {"role": "assistant", "content": "Once", "partial": True, "name": "Kelsier"}
+    messages = [*HELLO, old, *HELLO, {"role": "assistant", "content": "", "partial": True}, *HELLO]
+    sent = render(messages).body["messages"]
+    assert sent == [*HELLO, {"role": "assistant", "name": "Kelsier", "content": "Once"}, *HELLO, *HELLO]
+    assert caplog.text.count("took the mark `partial` off") == 2
+    assert old["partial"] is True
+    begun = render([*messages, {"role": "assistant", "content": "There", "partial": True}]).body["messages"]
+    assert [message.get("partial") for message in begun] == [None] * 4 + [True]
+    assert begun[:-1] == sent
+
+
+@pytest.mark.parametrize("content", [None, "", [], "a", ["a"], [{"type": "text", "text": "a"}] * 2])
+def test_a_beginning_is_one_text(content: Any) -> None:
+    begun = {"role": "assistant", "content": content, "partial": True}
+    text = {1: "a", 2: "aa"}.get(len(content or ""), "")
+    assert render([*HELLO, begun]).body["messages"][-1] == {**begun, "content": text}
+    absent = {key: value for key, value in begun.items() if key != "content"}
+    assert render([*HELLO, absent]).body["messages"][-1]["content"] == ""
+
+
 @pytest.mark.parametrize(
     ("messages", "settings", "message"),
     [
@@ -86,13 +109,17 @@ def test_the_old_spelling_is_moved_with_a_notice() -> None:
             "does not go with response_format json_object",
         ),
         ([{**HELLO[0], "partial": True}], {}, "only the last message can be, and only an assistant's"),
-        ([{"role": "assistant", "content": "a", "partial": True}, *HELLO], {}, "Message 0 is marked partial"),
+        (
+            [*HELLO, {"role": "assistant", "content": "a", "partial": True}],
+            {"prefix": "b"},
+            "Message 1 is marked partial",
+        ),
         (HELLO, {"extra_body": {"partial": True}}, "only an assistant's"),
         (HELLO, {"prefix": "a", "model": "kimi-thinking-preview"}, "has no Partial Mode"),
         (HELLO, {"prefix": "a", "model": "gpt-5"}, "has no Partial Mode"),
         (HELLO, {"prefix": "a", "model": "kimi-k2.7-code", "tools": [TOOL], "tool_choice": "any"}, "ask for one"),
         (HELLO, {"continue_on_length": -1}, "continue_on_length=-1 must be"),
-        (HELLO, {"resume_streams": True}, "resume_streams=True must be"),
+        (HELLO, {"resume_streams": True}, "resume_streams=True is not a whole number"),
     ],
 )
 def test_where_it_cannot_work_it_is_refused(messages: Any, settings: Any, message: str) -> None:
@@ -280,13 +307,12 @@ def test_a_broken_stream_is_resumed_and_a_cut_one_continued(kimi: KimiEmulator, 
 # Unanswered tool calls.
 
 
-def test_unanswered_calls_are_answered_where_that_is_asked_for() -> None:
-    def calls(*ids: str) -> dict[str, Any]:
-        return {
-            "role": "assistant",
-            "tool_calls": [{"id": i, "function": {"name": "f", "arguments": "{}"}} for i in ids],
-        }
+def calls(*ids: str) -> dict[str, Any]:
+    made = [{"id": call_id, "function": {"name": "f", "arguments": "{}"}} for call_id in ids]
+    return {"role": "assistant", "tool_calls": made}
 
+
+def test_unanswered_calls_are_answered_where_that_is_asked_for() -> None:
     answer = {"role": "tool", "tool_call_id": "a", "content": "1"}
     messages = [*HELLO, calls("a", "b"), answer, *HELLO, calls("a")]
     repaired = render(messages, unanswered_tool_calls="repair").body["messages"]
@@ -302,9 +328,28 @@ def test_unanswered_calls_are_answered_where_that_is_asked_for() -> None:
         "tool",
     ]
     with pytest.raises(KimiRequestError, match="or set unanswered_tool_calls='repair'"):
-        render(messages)
-    with pytest.raises(KimiRequestError, match="error, repair"):
+        render(messages, unanswered_tool_calls="error")
+    with pytest.raises(KimiRequestError, match="warn, error, repair"):
         render(messages, unanswered_tool_calls="ignore")
+
+
+def test_unanswered_calls_of_a_conversation_that_went_on_are_answered_and_said() -> None:
+    again = [*HELLO, calls("a"), {"role": "tool", "tool_call_id": "a", "content": "1"}, *HELLO, calls("a", "b")]
+    with pytest.raises(KimiRequestError, match=r"The tool calls \['a', 'b'\] have no answer"):
+        render(again)  # nothing came after them
+    for after in (HELLO, [{"role": "tool", "tool_call_id": "b", "content": "2"}]):
+        went_on = render([*again, *after])
+        found = {
+            message["tool_call_id"]: message["content"]
+            for message in went_on.body["messages"]
+            if message["role"] == "tool"
+        }
+        assert found == {"a": "1", "a_1": NOT_RUN, "b": "2" if after is not HELLO else NOT_RUN}
+        [notice] = went_on.notices
+        assert notice.message.startswith(f"The tool calls {['a', 'b'] if after is HELLO else ['a']} have no answer")
+        assert not render([*again, *after], unanswered_tool_calls="repair").notices
+        with pytest.raises(KimiRequestError, match="have no answer"):
+            render([*again, *after], strict=True)
 
 
 # Time, and cuts anywhere.

@@ -100,6 +100,14 @@ THINKING = [
     ("kimi-k2-thinking", {"thinking": False}, {}, ["thinking"]),
     ("kimi-k3", {"thinking": True, "reasoning_effort": "low"}, {"reasoning_effort": "low"}, []),
     ("kimi-k3", {"thinking": False}, {}, ["thinking"]),
+    ("kimi-k3", {"reasoning_effort": "medium"}, {"reasoning_effort": "medium"}, ["reasoning_effort"]),
+    ("kimi-k2.6", {"reasoning_effort": "medium"}, {}, ["reasoning_effort"]),
+    (
+        "kimi-k2.6",
+        {"reasoning_effort": "medium", "thinking": False},
+        {"thinking": {"type": "disabled"}},
+        ["reasoning_effort"],
+    ),
     (UNSEEN, {"reasoning_effort": "max"}, {"reasoning_effort": "max"}, []),
     ("kimi-k2", {"thinking": True}, {}, ["thinking"]),
     ("kimi-k2", {"thinking": False}, {}, []),
@@ -124,7 +132,7 @@ def test_reasoning_effort_is_for_k3_only(model: str) -> None:
         render(model, reasoning_effort="low")
 
 
-@pytest.mark.parametrize("effort", ["medium", "none", "xhigh", "minimal", "", 3])
+@pytest.mark.parametrize("effort", ["none", "xhigh", "minimal", "", 3])
 def test_unknown_efforts_are_refused(effort: Any) -> None:
     with pytest.raises(KimiRequestError, match="low, high, max"):
         render("kimi-k3", reasoning_effort=effort)
@@ -254,7 +262,7 @@ def test_schemas_go_out_in_the_dialect() -> None:
             {"response_format": {"type": "json_schema", "json_schema": {"schema": {"$ref": "http://x"}}}},
             "response_format",
         ),
-        ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"required": ["x"]}}}]}, "tool f"),
+        ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"required": "x"}}}]}, "tool f"),
         ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"x": object()}}}]}, "as JSON"),
     ],
 )

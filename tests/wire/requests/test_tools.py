@@ -59,9 +59,7 @@ def test_names_that_are_taken(name: str) -> None:
     assert render_tools([tool(name)], K3)[0]["function"]["name"] == name
 
 
-@pytest.mark.parametrize(
-    "name", ["", "21st_magic", "_private", "a.b", "a/b", "天气", "$web_search", "a b", "A" * 129, "a\n", None]
-)
+@pytest.mark.parametrize("name", ["", "$web_search", None, 7])
 def test_names_that_are_refused(name: Any) -> None:
     with pytest.raises(KimiRequestError, match="is not a tool name Kimi takes"):
         render_tools([tool(name)], K3)

@@ -76,7 +76,8 @@ def _simple(random: Random, _depth: int) -> JSON:
 def _choice(random: Random, _depth: int) -> JSON:
     if random.random() < 0.3:
         return {"const": random_value(random)}
-    return {"enum": [random_value(random) for _ in range(random.randint(1, 4))], **_annotations(random)}
+    more = _some(random, type=lambda: random.choice(TYPES))
+    return {"enum": [random_value(random) for _ in range(random.randint(1, 4))], **_annotations(random), **more}
 
 
 def _reference(random: Random, _depth: int) -> JSON:
@@ -108,7 +109,7 @@ def _object(random: Random, depth: int) -> JSON:
     properties = {random.choice(NAMES): random_schema(random, depth) for _ in range(random.randrange(4))}
     more = _some(
         random,
-        required=lambda: [name for name in properties if random.random() < 0.5],
+        required=lambda: [name for name in (*properties, "undeclared") if random.random() < 0.5],
         additionalProperties=lambda: random.choice([True, False, random_schema(random, depth)]),
         patternProperties=lambda: {random.choice(["^a", "x"]): random_schema(random, depth)},
         propertyNames=lambda: {"maxLength": 3},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from types import MappingProxyType
@@ -86,6 +87,50 @@ RULES: list[tuple[str, Any, Any]] = [
     ),
     ("true is not 1", {"allOf": [{"enum": [1, "a"]}, {"enum": [True, "a"]}]}, {"type": "string", "enum": ["a"]}),
     ("enum and const", {"enum": ["a", "b"], "const": "b"}, {"type": "string", "enum": ["b"]}),
+    (
+        "values of another type than is written",  # real: Xcode's tools
+        {"type": "object", "enum": ["move", "copy"], "description": "How"},
+        {"type": "string", "enum": ["move", "copy"], "description": "How. Type: object."},
+    ),
+    (
+        "a constant of another type",
+        {"type": "string", "const": 1},
+        {"type": "integer", "enum": [1], "description": "Type: string."},
+    ),
+    (
+        "values of none of several types",
+        {"type": ["string", "null"], "enum": [1, 2]},
+        {"type": "integer", "enum": [1, 2], "description": "Type: string or null."},
+    ),
+    # required properties that nothing declares; real: GitHub's OpenAPI
+    ("required alone", {"type": "object", "required": ["b"]}, {**obj(b=ANYTHING), "required": ["b"]}),
+    ("required beside others", {**obj(a=STRING), "required": ["b"]}, {**obj(a=STRING, b=ANYTHING), "required": ["b"]}),
+    (
+        "required and one of the others",
+        {"type": "object", "required": ["b"], "additionalProperties": NUMBER},
+        {**obj(b=NUMBER), "required": ["b"], "additionalProperties": NUMBER},
+    ),
+    (
+        "required though closed",
+        {**obj(a=STRING), "required": ["b"], "additionalProperties": False},
+        {**obj(a=STRING, b=ANYTHING), "required": ["b"], "additionalProperties": False},
+    ),
+    (
+        "required by a part",
+        {"allOf": [obj(a=STRING), {"required": ["a", "b"]}]},
+        {**obj(a=STRING, b=ANYTHING), "required": ["a", "b"]},
+    ),
+    # unions
+    (
+        "a branch without a type beside one that has one",
+        {"anyOf": [STRING, {"description": "Or else"}], "minLength": 1},
+        {
+            "anyOf": [
+                {**STRING, "minLength": 1},
+                {"anyOf": [{**STRING, "minLength": 1}, *ANYTHING["anyOf"][1:]], "description": "Or else"},
+            ]
+        },
+    ),
     # numbers
     ("bounds of integers are exact", {"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 9.5}, None),
     (
@@ -305,6 +350,11 @@ def test_rules(schema: Any, expected: Any) -> None:
         assert result == expected
 
 
+def test_keywords_beside_a_union_tell_the_type_where_no_branch_does() -> None:
+    schema = {"anyOf": [{"properties": {"b": NUMBER}}, {"description": "Or not"}], "properties": {"a": STRING}}
+    assert prop(schema) == {"anyOf": [obj(a=STRING, b=NUMBER), {**obj(a=STRING), "description": "Or not"}]}
+
+
 def test_bounds_of_integers_are_exact() -> None:
     schema = {"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 9.5}
     assert prop(schema) == {"type": "integer", "minimum": 1, "maximum": 9}
@@ -317,6 +367,32 @@ def test_keywords_of_several_types_mean_those_types() -> None:
 
 
 class TestReferences:
+    @pytest.mark.parametrize(
+        "draft", ["draft-04/schema#", "draft-07/schema#", "draft-07/schema", "draft/2020-12/schema", "schema#"]
+    )
+    def test_the_schema_of_schemas(self, draft: str) -> None:
+        address = f"http://json-schema.org/{draft}"
+        result = normalise_schema(obj(a={"$ref": address}, b={"type": "array", "items": {"$ref": address}}))
+        assert_in_dialect(result)
+        assert result["properties"]["b"]["items"] == result["properties"]["a"] == {"$ref": "#/$defs/schema"}
+        meant = {"anyOf": [{"type": "object"}, {"type": "boolean"}], "description": f"A JSON Schema, by {address}"}
+        assert result["$defs"] == {"schema": meant}
+
+    @pytest.mark.parametrize(
+        ("reference", "name"),
+        [
+            ("other.json#/a", "a"),
+            ("https://example.com/s.json", "s.json"),
+            ("Pet", "Pet"),
+            ("http://json-schema.org/draft-07/schema#/definitions/nonNegativeInteger", "nonNegativeInteger"),
+        ],
+    )
+    def test_what_lies_outside_may_be_anything(self, reference: str, name: str) -> None:
+        result = normalise_schema(obj(a={"$ref": reference, "description": "An A"}))
+        assert_in_dialect(result)
+        assert result["properties"]["a"] == {"anyOf": [{"$ref": f"#/$defs/{name}"}], "description": "An A"}
+        assert result["$defs"] == {name: {**ANYTHING, "description": f"By the schema {reference}"}}
+
     def test_definitions_are_gathered_at_the_root(self) -> None:
         schema = {
             **obj(a={"$ref": "#/definitions/A"}, b={"$ref": "#/$defs/A"}, c={"$ref": "#/properties/b"}),
@@ -503,23 +579,17 @@ MISTAKES: list[tuple[Any, str]] = [
     ({"type": "int"}, "Did you mean 'integer'"),
     ({"type": "STRING"}, "Did you mean 'string'"),
     ({"type": None}, "type must not be null"),
-    ({**obj(a=STRING), "required": ["b"]}, r"schema\.properties\.it: required names 'b', which is not among .* \(a\)"),
-    ({"type": "object", "required": ["b"]}, "there are none"),
     ({**obj(a=STRING), "required": True}, "required must be a list, not True"),
     ({**obj(a=STRING), "required": [1]}, "1 is not one"),
     ({"type": "object", "properties": {"a": "string"}}, "properties.a must be a schema, not 'string'"),
     ({"type": "object", "properties": []}, "properties must be an object"),
     ({"type": "array", "items": 1}, "items must be a schema"),
     ({"enum": []}, "enum must not be empty"),
-    ({"type": "string", "enum": [1, 2]}, r"none of its values \[1, 2\] is of type string"),
     ({"type": "string", "description": 5}, "description must be a string"),
     ({"anyOf": []}, "anyOf must not be empty"),
     ({"type": "string", "minLength": 3, "maxLength": 2}, "minLength 3 is greater than maxLength 2"),
     ({"type": "number", "minimum": True}, "minimum must be a number"),
     ({"$ref": "#/$defs/Nope"}, r"schema\.properties\.it: \$ref '#/\$defs/Nope' leads to nothing"),
-    ({"$ref": "other.json#/a"}, "leads out of the schema"),
-    ({"$ref": "https://example.com/s.json"}, "leads out of the schema"),
-    ({"$ref": "Pet"}, "leads out of the schema"),
     ({"$ref": 5}, r"\$ref must be a string"),
     ({"$ref": "#/properties/it/$ref"}, "which is not a schema"),
     ({"type": "number", "maximum": float("inf")}, r"properties\.it\.maximum: inf is not JSON"),
@@ -545,6 +615,22 @@ def test_mistakes_are_reported_with_their_path(schema: Any, message: str) -> Non
 def test_circles_with_nothing_in_them(definitions: JSON) -> None:
     with pytest.raises(KimiRequestError, match="in a circle with nothing in it"):
         normalise_schema({**obj(it={"$ref": "#/$defs/a"}), "$defs": definitions})
+
+
+def test_nothing_is_left_of_a_schema_that_lies_elsewhere() -> None:
+    with pytest.raises(KimiRequestError, match=r"^tool: \$ref 'Pet' leads out of the schema, and is all of it"):
+        normalise_schema({"$ref": "Pet"}, where="tool")
+
+
+@pytest.mark.parametrize("odd", [5, 1.5, True, "a", [["a"], 5], {"a": 5}, None])
+@pytest.mark.parametrize(
+    "keyword", ["properties", "required", "enum", "anyOf", "items", "dependentRequired", "dependencies"]
+)
+def test_what_is_only_said_may_be_odd(keyword: str, odd: Any) -> None:
+    """What a description quotes is checked no further: such a part may be a mistake, and is no crash."""
+    assert_in_dialect(normalise_schema(obj(a={"not": {keyword: odd}, "type": "object"})))
+    with contextlib.suppress(KimiRequestError):
+        assert_in_dialect(normalise_schema(obj(a={keyword: odd})))
 
 
 def test_recursion_without_an_end() -> None:
@@ -581,16 +667,6 @@ LIMITS: list[tuple[str, JSON, str]] = [
         "properties are nested 31 deep; Kimi takes at most 30",
     ),
     ("150 lists deep", obj(a=nest(150, lambda inner: {"type": "array", "items": inner})), "nested more than 100 deep"),
-    (
-        "1,001 values",
-        obj(a={"enum": [f"v{number}" for number in range(1001)]}),
-        r"schema\.properties\.a: enum has 1,001",
-    ),
-    (
-        "501 branches",
-        obj(a={"anyOf": [{"const": [number], "description": f"{number}"} for number in range(501)]}),
-        "anyOf has 501",
-    ),
     ("3,001 properties", obj(**{f"p{number}": NULL for number in range(3001)}), "3,001 properties in all"),
     (
         "120,001 bytes",

@@ -1,0 +1,182 @@
+"""What kinds of values settings, options and messages may be made of: one check at the door. Pure.
+
+Callers write those by hand, load them from files and get them from other vendors' adapters; a wrong kind that was met
+further in was an `AttributeError` of whatever came across it. What a value has to say beyond its kind is checked where
+that is known.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kimi_wire.errors import KimiRequestError
+from kimi_wire.json_values import is_whole
+from kimi_wire.json_values import shown as shown  # in errors of what is refused here
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of values.
+
+    Attributes:
+        words: What it is called in errors.
+        fits: Whether a value is of it.
+    """
+
+    words: str
+    fits: Callable[[Any], bool]
+
+
+_LARGEST = 2**63 - 1
+"""Servers hold whole numbers in 64 bits, and Python writes none of more than 4,300 digits."""
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number; True and False are none."""
+    return _is_count(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_count(value: Any, at_least: int = -_LARGEST) -> bool:
+    return is_whole(value, at_least=at_least) and value <= _LARGEST
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, str) or (_is_list(value) and all(map(_is_text, value)))
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_text, value))
+
+
+def _are_objects(value: Any) -> bool:
+    return _is_list(value) and all(isinstance(item, Mapping) for item in value)
+
+
+def _is_timeout(value: Any) -> bool:
+    seconds = value if isinstance(value, tuple) else (value,)
+    if all(each is None or (is_number(each) and each >= 0) for each in seconds):
+        return not isinstance(value, tuple) or 2 <= len(value) <= 4
+    return all(hasattr(value, name) for name in ("connect", "read", "write", "pool"))  # httpx's own
+
+
+TEXT = Kind("text", _is_text)
+TEXTS = Kind("a text or a list of texts", _is_texts)
+SWITCH = Kind("True or False", lambda value: isinstance(value, bool))
+COUNT = Kind("a whole number of 64 bits", _is_count)
+NUMBER = Kind("a finite number", is_number)
+OBJECT = Kind("a dict whose keys are texts", _is_object)
+OBJECTS = Kind("a list of dicts", _are_objects)
+TIMEOUT = Kind("a number of seconds, or an httpx.Timeout", _is_timeout)
+RETRIES = Kind("a whole number of at least 0", lambda value: _is_count(value, at_least=0))
+
+_OPTIONS: Mapping[str, Kind] = {
+    "timeout": TIMEOUT,
+    "stream_idle_timeout": Kind("a number of seconds", lambda value: is_number(value) and value >= 0),
+    "max_retries": RETRIES,
+}
+"""Options of a connection, and of a call."""
+
+
+def check_kind(name: str, value: Any, kind: Kind) -> None:
+    """Refuse a value of another kind than its name has.
+
+    Raises:
+        KimiRequestError: It is of another kind.
+    """
+    if not kind.fits(value):
+        raise KimiRequestError(f"{name}={shown(value)} is not {kind.words}.")
+
+
+def check_json(name: str, value: Any) -> None:
+    """Refuse a value that cannot be written as JSON.
+
+    Raises:
+        KimiRequestError: It cannot.
+    """
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise KimiRequestError(f"{name} cannot be written as JSON: {error}") from None
+
+
+def check_options(given: Mapping[str, Any]) -> None:
+    """Refuse options of a connection that are none; others than `timeout` and the like are not looked at.
+
+    Raises:
+        KimiRequestError: One is of another kind.
+    """
+    for name, kind in _OPTIONS.items():
+        if (value := given.get(name)) is not None:
+            check_kind(name, value, kind)
+
+
+_NOTHING = type(None)
+_FIELDS: Mapping[str, tuple[frozenset[type], str]] = {
+    "role": (frozenset({str}), "text"),
+    "name": (frozenset({str, _NOTHING}), "text"),
+    "content": (frozenset({str, list, tuple, _NOTHING}), "text or a list of parts"),
+    "reasoning_content": (frozenset({str, _NOTHING}), "text"),
+    "reasoning_details": (frozenset({list, tuple, _NOTHING}), "a list"),
+    "tool_calls": (frozenset({list, tuple, _NOTHING}), "a list of calls"),
+    "tool_call_id": (frozenset({str, _NOTHING}), "text"),
+    "partial": (frozenset({bool, _NOTHING}), "True or False"),
+}
+_CALL: Mapping[str, tuple[frozenset[type], str]] = {
+    "id": (frozenset({str, _NOTHING}), "text"),
+    "type": (frozenset({str, _NOTHING}), "text"),
+    "function": (frozenset({dict}), "a dict with the name and arguments of the call"),
+}
+_FUNCTION: Mapping[str, tuple[frozenset[type], str]] = {
+    "name": (frozenset({str}), "text"),
+    "arguments": (frozenset({str, dict, _NOTHING}), "JSON text or a dict"),
+}
+
+
+def check_messages(messages: Sequence[Mapping[str, Any]], *, kimi: bool = True) -> None:
+    """Refuse messages with fields of other kinds than the API's.
+
+    Args:
+        messages: Messages in the API's form. Fields that it does not have are not looked at.
+        kimi: Whether they are for a model of ours; other vendors have calls in other forms.
+
+    Raises:
+        KimiRequestError: One has; the error names the message and the field.
+    """
+    for index, message in enumerate(messages):
+        for key, value in message.items():
+            if key in _FIELDS and value.__class__ not in _FIELDS[key][0]:
+                _check_field(f"{key!r} of message {index}", value, _FIELDS[key])
+        if calls := message.get("tool_calls"):
+            for number, call in enumerate(calls):
+                if kimi or not isinstance(call, Mapping):
+                    _check_call(call, f"tool call {number} of message {index}")
+
+
+def _check_call(call: Any, place: str) -> None:
+    if not isinstance(call, Mapping):
+        raise KimiRequestError(f"{place.capitalize()} is {shown(call)}, and not a dict.")
+    for key, fields in _CALL.items():
+        if call.get(key).__class__ not in fields[0]:
+            _check_field(f"{key!r} of {place}", call.get(key), fields)
+    function = call["function"]
+    for key, fields in _FUNCTION.items():
+        if function.get(key).__class__ not in fields[0]:
+            _check_field(f"{key!r} of {place}", function.get(key), fields)
+
+
+def _check_field(place: str, value: Any, fields: tuple[frozenset[type], str]) -> None:
+    kinds, words = fields
+    if not isinstance(value, (*kinds, *([Mapping] if dict in kinds else []))):  # one that is derived from a kind
+        raise KimiRequestError(f"{place[0].upper()}{place[1:]} is {shown(value)}, and not {words}.")
