@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from langchain_core.tools import BaseTool
 from langchain_core.tools.base import create_schema_from_function
@@ -37,22 +38,9 @@ def render_tool(tool: Tool, strict: bool | None = None) -> dict[str, Any]:
     if isinstance(tool, dict) and not isinstance(tool.get("type", ""), str):  # a list of types, where it looks for text
         return {"type": "function", "function": convert_to_openai_function(tool, strict=strict)}
     rendered = convert_to_openai_tool(tool, strict=strict)  # type: ignore[arg-type] # refuses what it does not know
-    parameters = rendered.get("function", {}).get("parameters")
-    if not isinstance(tool, dict) and _has_untyped(parameters) and (own := _own_schema(tool)):
+    if not isinstance(tool, dict) and "function" in rendered and (own := _own_schema(tool)):
         return convert_to_openai_tool({**rendered["function"], "parameters": own}, strict=strict)
     return rendered
-
-
-_TELLING = {"type", "enum", "const", "$ref", "anyOf", "oneOf", "allOf", "properties", "items"}
-
-
-def _has_untyped(schema: Any) -> bool:
-    """Whether a part of a schema says nothing of its type, as LangChain leaves of a reference to what it stands in."""
-    if not isinstance(schema, dict):
-        return False
-    inside = [*schema.get("properties", {}).values(), schema.get("items"), schema.get("additionalProperties")]
-    inside += [branch for union in ("anyOf", "oneOf", "allOf", "prefixItems") for branch in schema.get(union, ())]
-    return not schema.keys() & _TELLING or any(map(_has_untyped, inside))
 
 
 def _own_schema(tool: Any) -> dict[str, Any] | None:
@@ -60,12 +48,35 @@ def _own_schema(tool: Any) -> dict[str, Any] | None:
 
     LangChain writes references out, and `{}` where one would never end: the children of a tree may then be anything.
     """
-    found = tool.tool_call_schema if isinstance(tool, BaseTool) else tool
-    if isinstance(found, FunctionType):
-        found = create_schema_from_function(tool.__name__, tool, parse_docstring=True, error_on_invalid_docstring=False)
-    if not isinstance(found, dict):
-        describe = getattr(found, "model_json_schema", None) or getattr(found, "schema", None)
-        found = describe() if describe is not None else {}
+    given: Any = tool.args_schema if isinstance(tool, BaseTool) else tool
+    key = getattr(given, "__func__", given)  # a method is another object every time
+    if not isinstance(key, (type, FunctionType)):
+        return _recursive_schema(given) if isinstance(given, dict) else None
+    if key not in _OWN:
+        if isinstance(key, FunctionType):
+            given = create_schema_from_function(key.__name__, given, **_AS_LANGCHAIN)
+        model = tool.tool_call_schema if isinstance(tool, BaseTool) else given
+        describe = getattr(model, "model_json_schema", None) or getattr(model, "schema", None)
+        _OWN[key] = None if describe is None else _recursive_schema(describe())
+    return _OWN[key]
+
+
+# How langchain-core's `convert_to_openai_function` reads a function.
+_AS_LANGCHAIN: dict[str, Any] = {
+    "filter_args": (),
+    "parse_docstring": True,
+    "error_on_invalid_docstring": False,
+    "include_injected": False,
+}
+
+_OWN: WeakKeyDictionary[Any, dict[str, Any] | None] = WeakKeyDictionary()
+"""What `_own_schema` found of classes and functions: agents bind their tools before every step."""
+
+
+def _recursive_schema(found: dict[str, Any]) -> dict[str, Any] | None:
+    """A schema without what is said of the whole, its root a plain object, if it is recursive."""
+    if "$ref" not in repr(found):  # most are not, and are looked at before every step of an agent
+        return None
     named = {key: value for key, value in found.items() if key in ("$defs", "definitions")}
     opened = {**_resolve(found, found["$ref"]), **named} if isinstance(found.get("$ref"), str) else found
     parameters = {key: value for key, value in opened.items() if key not in ("title", "description")}

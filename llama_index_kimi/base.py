@@ -246,7 +246,8 @@ class Kimi(FunctionCallingLLM):
             for name in ("api_key", *SECRET):  # a traceback may be printed with its variables
                 if isinstance(kwargs.get(name), str):
                     kwargs[name] = SecretStr(kwargs[name])
-            kwargs = read_words(kwargs, type(self).model_fields)
+            given = {} if model == DEFAULT_MODEL else {"model": model}
+            kwargs = read_words({**given, **kwargs}, type(self).model_fields)
             model = kwargs.pop("model", model)
             kwargs["api_base"] = kwargs.get("api_base") or kwargs.get("base_url")
             kwargs.pop("base_url", None)

@@ -16,7 +16,7 @@ from kimi_wire.errors import (
     KimiStreamError,
     StreamedError,
     attempt_of,
-    mask_all,
+    reword,
     translate_stream_error,
 )
 from kimi_wire.json_values import JSON
@@ -101,9 +101,7 @@ class Answer:
     def _with_own_names(self, error: Exception) -> Exception:
         """An error whose words, which are the server's, have the tools' own names."""
         if self._names:
-            error.args = tuple(mask_all(list(error.args), self._names.in_text))
-            for part in vars(error).keys() & {"message", "body"}:
-                error.__dict__[part] = mask_all(error.__dict__[part], self._names.in_text)
+            reword(error, self._names.in_text)
         return error
 
     def take(self, completion: Completion) -> None:

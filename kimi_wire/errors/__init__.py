@@ -47,13 +47,14 @@ if TYPE_CHECKING:
         KimiUnprocessableEntityError,
         bare,
         cause_of,
+        reword,
         translate_error,
         translate_stream_error,
         translated,
     )
     from kimi_wire.errors.exchange import attempt_of, excerpt, parse_request_id, public_url
     from kimi_wire.errors.hints import REGIONS
-    from kimi_wire.errors.refusals import advise_retry, mask, mask_all, parse_refusal, refusal_of
+    from kimi_wire.errors.refusals import advise_retry, mask, parse_refusal, refusal_of
 
 __all__ = [
     "REGIONS",
@@ -88,12 +89,12 @@ __all__ = [
     "cause_of",
     "excerpt",
     "mask",
-    "mask_all",
     "parse_refusal",
     "parse_request_id",
     "public_url",
     "refusal_of",
     "remade",
+    "reword",
     "translate_error",
     "translate_stream_error",
     "translated",
@@ -109,8 +110,8 @@ __getattr__ = lazy_names(
             "KimiContentFilterError KimiContextLengthError KimiNotFoundError KimiPermissionDeniedError "
             "KimiQuotaError KimiRateLimitError KimiServerError KimiStatusError KimiTimeoutError "
             "KimiUnprocessableEntityError translate_error translate_stream_error "
-            "translated cause_of bare"
+            "translated cause_of bare reword"
         ),
-        "refusals": "advise_retry mask mask_all parse_refusal refusal_of",
+        "refusals": "advise_retry mask parse_refusal refusal_of",
     },
 )

@@ -298,20 +298,42 @@ def _shown(response: Any, key: str) -> Any:
         text = response.text
     except RuntimeError:  # a stream, of which the error was an event
         text = ""
-    try:  # servers in Go write "<" as "\\u003c": what is masked is what the JSON says
-        text = json.dumps(mask_all(json.loads(text), lambda one: mask(one, key)), ensure_ascii=False)
-    except (ValueError, RecursionError):
-        text = mask(text, key)
     # As bytes: a gateway's words in headers are of any charset, and the library writes text as ASCII only.
     headers = [
         (name, mask(value.decode("latin-1"), key).encode("latin-1"))
         for name, value in response.headers.raw
         if not _HIDDEN_HEADERS.fullmatch(name.lower())
     ]
+    return _answered(response, headers, _reworded(text, lambda one: mask(one, key)))
+
+
+def _reworded(text: str, rewrite: Callable[[str], str]) -> str:
+    try:  # servers in Go write "<" as "\\u003c": what is rewritten is what the JSON says
+        return json.dumps(mask_all(json.loads(text), rewrite), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return rewrite(text)
+
+
+def _answered(response: Any, headers: list[tuple[bytes, bytes]], text: str) -> Any:
+    """A copy of a response with other headers and another text."""
     content = text.encode("utf-8", "replace")
-    shown = type(response)(response.status_code, headers=headers, content=content, request=response.request)
-    shown.encoding = "utf-8"  # whatever charset its headers name
-    return shown
+    copied = type(response)(response.status_code, headers=headers, content=content, request=response.request)
+    copied.encoding = "utf-8"  # whatever charset its headers name
+    return copied
+
+
+def reword(error: Exception, rewrite: Callable[[str], str]) -> None:
+    """Rewrite the words of one of this project's errors, which are the server's: those of its response too.
+
+    Args:
+        error: The error; changed.
+        rewrite: What becomes of each text.
+    """
+    error.args = tuple(mask_all(list(error.args), rewrite))
+    held = vars(error)
+    held.update({name: mask_all(held[name], rewrite) for name in held.keys() & {"message", "body"}})
+    if (response := held.get("response")) is not None:
+        held["response"] = _answered(response, response.headers.raw, _reworded(response.text, rewrite))
 
 
 def _streamed_refusal(response: Any, error: object) -> Refusal:

@@ -33,15 +33,16 @@ class CallIds:
         `list_dir:0` becomes the next free `list_dir:1`, so that an id keeps the form its model writes. The first of its
         kind stays as it is, since changed ids make models call tools less reliably (openclaw/openclaw#70030).
         """
-        unique = wanted
-        if wanted in self._taken:
-            numbered = _NUMBERED.fullmatch(wanted)
-            stem, number = (numbered[1], int(numbered[2])) if numbered else (f"{wanted}_", 0)
-            passed = []
-            while unique in self._taken:
-                passed.append((stem, number))
-                number = self._following.get((stem, number), number + 1)
-                unique = f"{stem}{number}"
-            self._following.update(dict.fromkeys(passed, number))
+        if wanted not in self._taken:
+            self._taken.add(wanted)
+            return wanted
+        numbered = _NUMBERED.fullmatch(wanted)
+        stem, number = (numbered[1], int(numbered[2])) if numbered else (f"{wanted}_", 0)
+        unique, passed = wanted, []
+        while unique in self._taken:
+            passed.append((stem, number))
+            number = self._following.get((stem, number), number + 1)
+            unique = f"{stem}{number}"
+        self._following.update(dict.fromkeys(passed, number))
         self._taken.add(unique)
         return unique

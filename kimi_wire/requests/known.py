@@ -37,3 +37,7 @@ class Known:
                 parameters = function.get("parameters")
                 return parameters if isinstance(parameters, Mapping) else None
         return None
+
+
+NOTHING = Known()
+"""Of a request to another vendor's model nothing is: its answers are read as they are. It is never filled."""

@@ -107,8 +107,8 @@ class ToolNames:
 
 def _function_name(tool: Any) -> str | None:
     """The name of a declared function; None for a builtin one, and for what is no declaration."""
-    function = tool.get("function") if isinstance(tool, Mapping) else None
-    if not isinstance(function, Mapping) or tool.get("type", "function") != "function":
+    function = tool.get("function") if isinstance(tool, (dict, Mapping)) else None  # the first is told fast
+    if not isinstance(function, (dict, Mapping)) or tool.get("type", "function") != "function":
         return None
     name = function.get("name")
     return name if isinstance(name, str) else None

@@ -14,9 +14,9 @@ from kimi_wire.media import REMOTE_IMAGES, MediaPlan, plan_media
 from kimi_wire.profiles import Profile, profile_for
 from kimi_wire.requests.foreign import render_foreign
 from kimi_wire.requests.host_form import place_beginning, render_for_host
-from kimi_wire.requests.known import Known
+from kimi_wire.requests.known import NOTHING, Known
 from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED, fill_missing_reasoning, render_messages
-from kimi_wire.requests.names import is_builtin
+from kimi_wire.requests.names import ToolNames, is_builtin
 from kimi_wire.requests.parts import describe_unseen
 from kimi_wire.requests.prefix import add_beginning, check_partial
 from kimi_wire.requests.sampling import check_stops, render_family_sampling, render_limits
@@ -102,8 +102,10 @@ def render_request(
     for name, words in _WORDS.items():
         if (value := getattr(settings, name)) not in words and value is not None:
             raise KimiRequestError(f"{name}={value!r} is not one of {', '.join(words)}.")
+    known = NOTHING
     if profile.is_kimi:
-        body, plan = _render_kimi(settings, messages, profile, host, stream, found)
+        known = Known.of([*(settings.tools or ()), *loaded_tools(messages)])
+        body, plan = _render_kimi(settings, messages, profile, host, stream, known, found)
     else:
         body, plan = render_foreign(settings, messages, host, stream, found)
     continuable = profile.partial and "response_format" not in body
@@ -118,7 +120,7 @@ def render_request(
         raise KimiRequestError(" ".join(notice.message for notice in found))
     return Request(
         body,
-        replace(plan, json_answer=_is_json(body.get("response_format"))),
+        replace(plan, json_answer=_is_json(body.get("response_format")), known=known),
         tuple(found),
         prefix=settings.prefix or "",
         continuable=continuable and body.get("n") in (None, 1),  # a continuation would go on with the first answer
@@ -136,10 +138,10 @@ def _render_kimi(
     profile: Profile,
     host: Host,
     stream: bool,
+    known: Known,
     notices: list[Notice],
 ) -> tuple[JSON, ToolPlan]:
     """The body for one of Kimi's models, and the plan for its tools."""
-    known = Known.of([*(settings.tools or ()), *loaded_tools(messages)])
     tools = render_tools(settings.tools or (), profile, known.names)
     _check_builtin(tools, host)
     web = ("http://", "https://") if settings.remote_images == "download" else ()
@@ -155,7 +157,7 @@ def _render_kimi(
         known=known,
         notices=notices,
     )
-    plan = _plan_tools(settings, tools, conversation, profile, known, notices)
+    plan = _plan_tools(settings, tools, conversation, profile, known.names, notices)
     thinking = render_thinking(settings, profile, host, off=plan.thinking_off, notices=notices)
     response_format = plan.response_format or _render_format(settings.response_format)
 
@@ -205,16 +207,15 @@ def _plan_tools(
     tools: list[JSON],
     conversation: Sequence[JSON],
     profile: Profile,
-    known: Known,
+    names: ToolNames,
     notices: list[Notice],
 ) -> ToolPlan:
     """The plan for the (rendered) tools of the request, and those that its (rendered) messages bring along."""
     dynamic = [tool for message in conversation for tool in message.get("tools", ())]
     if dynamic:
-        check_together([*tools, *dynamic], known.names)
-    choice = parse_tool_choice(settings.tool_choice, [*tools, *dynamic], known.names)
-    asked = settings.thinking is True
-    plan = replace(plan_tools(tools, choice, profile, asked, dynamic, known.names), known=known)
+        check_together([*tools, *dynamic], names)
+    choice = parse_tool_choice(settings.tool_choice, [*tools, *dynamic], names)
+    plan = plan_tools(tools, choice, profile, settings.thinking is True, dynamic, names)
     if plan.warning:
         notices.append(Notice("tool_choice", plan.warning))
     if plan.response_format and (settings.response_format or settings.prefix is not None):

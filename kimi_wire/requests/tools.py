@@ -12,7 +12,7 @@ from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import JSON
 from kimi_wire.kinds import OBJECT, SWITCH, TEXT, check_kind, shown
 from kimi_wire.profiles import ForcedChoice, Profile, Thinking
-from kimi_wire.requests.known import Known
+from kimi_wire.requests.known import NOTHING, Known
 from kimi_wire.requests.names import ToolNames, is_builtin, is_legible
 from kimi_wire.schema import normalise_schema
 
@@ -98,8 +98,9 @@ def loaded_tools(messages: Sequence[Mapping[str, Any]]) -> list[Any]:
     Raises:
         KimiRequestError: They are no list.
     """
-    bringing = [(message, index) for index, message in enumerate(messages) if "tools" in message]
-    return [tool for message, index in bringing for tool in message_tools(message, index)]
+    if not [True for message in messages if "tools" in message]:  # as good as always
+        return []
+    return [tool for index, message in enumerate(messages) for tool in message_tools(message, index)]
 
 
 def render_dynamic_tools(
@@ -181,7 +182,8 @@ def _render_tool(tool: Mapping[str, Any], names: ToolNames) -> JSON:
     parameters = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
     rendered = {**function, "name": names.sent(name), "parameters": render_schema(parameters, f"tool {name}")}
     if rendered["name"] != name and not is_legible(name):
-        rendered["description"] = f"{name}: {function.get('description') or ''}".rstrip()
+        readable = name.encode("utf-8", "replace").decode()
+        rendered["description"] = f"{readable}: {function.get('description') or ''}".rstrip()
     return {"type": "function", "function": rendered}
 
 
@@ -296,7 +298,7 @@ class ToolPlan:
     expected: tuple[str, ...] = ()
     json_answer: bool = False
     warning: str | None = None
-    known: Known = field(default_factory=Known, compare=False, repr=False)
+    known: Known = field(default=NOTHING, compare=False, repr=False)
 
     @property
     def fields(self) -> JSON:

@@ -67,7 +67,7 @@ def streamed(request: Request, pieces: list[dict[str, Any]]) -> tuple[list[tuple
     return heard, whole.choice
 
 
-@pytest.mark.parametrize("name", [*ODD, "\ud800", "💥", "-", "a\n", ".", "\u0130stanbul"])
+@pytest.mark.parametrize("name", [*ODD, "\ud800", "\ud800查", "💥", "-", "a\n", ".", "\u0130stanbul"])
 def test_an_odd_name_travels_under_a_legal_one_and_comes_back(name: str) -> None:
     request = render([name, "look"])
     alias, legal = sent_names(request)
