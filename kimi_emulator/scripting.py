@@ -213,13 +213,10 @@ class RecordedRequest:
     error: str | None = None
     rejected: bool = False
     peer: tuple[str, int] = ("", 0)
-    _key: bytes = field(default=b"", init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Blank the key."""
-        given = self.headers.get("authorization", "")
-        if given:
-            self._key = _digest(given.partition(" ")[2])
+        self._key = _digest(self.headers.get("authorization", "").partition(" ")[2])
         for name in _SECRET_HEADERS & self.headers.keys():
             scheme, space, _ = self.headers[name].partition(" ")
             self.headers = {**self.headers, name: f"{scheme} ***" if space else "***"}
@@ -229,6 +226,9 @@ class RecordedRequest:
 
         Args:
             key: The key, without ``Bearer``.
+
+        Returns:
+            True if it is; what is kept of the one that came tells nothing else.
         """
         return hmac.compare_digest(self._key, _digest(key))
 
