@@ -79,7 +79,7 @@ def _count_searches(message: Mapping[str, Any]) -> int:
         if isinstance(function, Mapping) and function.get("name") == "$web_search":
             try:
                 found += max(int(json.loads(function["arguments"])["usage"]["total_tokens"]), 0)
-            except (KeyError, TypeError, ValueError, RecursionError):
+            except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
                 continue
     return found
 

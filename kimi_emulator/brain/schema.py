@@ -19,6 +19,9 @@ _DENIED = re.compile(r"\b(?:no|not|without|never|off)\b", re.I)
 _MAX_DEPTH = 12
 _ENOUGH = 3  # levels, beyond which a union's plainest branch will do
 _MOST = 8  # items of a list
+_MOST_VALUES = 10_000  # in all, whatever a schema asks for at least
+_HUGE = 1e300  # a bound beyond is none, as no number is
+_LONGEST_TEXT = 10_000
 
 
 def resolve(
@@ -105,7 +108,14 @@ def _list(schema: Mapping[str, Any], name: str) -> list[Any]:
 def _bound(schema: Mapping[str, Any], name: str, otherwise: float) -> float:
     """Return what a schema says of a number or a length; what is no number says nothing."""
     bound = schema.get(name)
-    return bound if isinstance(bound, (int, float)) and not isinstance(bound, bool) else otherwise
+    if not isinstance(bound, (int, float)) or isinstance(bound, bool):
+        return otherwise
+    return bound if -_HUGE < bound < _HUGE else otherwise
+
+
+def _count(schema: Mapping[str, Any], name: str, otherwise: int) -> int:
+    """The same for a number of items or characters."""
+    return int(min(max(_bound(schema, name, otherwise), 0), 2**31))
 
 
 def _is_null(schema: Any) -> bool:
@@ -140,8 +150,10 @@ class _Builder:
     def __init__(self, clues: Clues, root: Mapping[str, Any]) -> None:
         self._clues = clues
         self._root = root
+        self._left = _MOST_VALUES
 
     def value(self, schema: Any, name: str, *, required: bool, depth: int) -> Any:
+        self._left -= 1
         nullable = _is_nullable(schema)
         schema = resolve(schema, self._root, self._clues, plain=depth > _ENOUGH)
         if "const" in schema:
@@ -183,7 +195,7 @@ class _Builder:
 
     def _array(self, schema: Mapping[str, Any], name: str, depth: int) -> Any:
         items = resolve(schema.get("items"), self._root)
-        least, most = int(_bound(schema, "minItems", 0)), int(_bound(schema, "maxItems", _MOST))
+        least, most = _count(schema, "minItems", 0), _count(schema, "maxItems", _MOST)
         type = type_of(items)
         built: list[Any] = []
         if type in ("number", "integer"):
@@ -192,7 +204,7 @@ class _Builder:
         elif type == "string":
             offered = self._said(items["enum"]) if _list(items, "enum") else self._clues.options(name)
             built = [_sized(text, items) for text in offered[:most]]
-        while len(built) < min(max(least, 1 if type == "object" else 0), most):
+        while len(built) < min(max(least, 1 if type == "object" else 0), most) and self._left > 0:
             value = self.value(items, name, required=True, depth=depth + 1)
             if value is _MISSING:
                 return _MISSING if least else built
@@ -227,5 +239,5 @@ def _bounded(number: float, schema: Mapping[str, Any]) -> float:
 
 
 def _sized(text: str, schema: Mapping[str, Any]) -> str:
-    text = text.ljust(int(_bound(schema, "minLength", 0)), ".")
-    return text[: int(_bound(schema, "maxLength", len(text)))]
+    text = text.ljust(min(_count(schema, "minLength", 0), _LONGEST_TEXT), ".")
+    return text[: _count(schema, "maxLength", len(text))]

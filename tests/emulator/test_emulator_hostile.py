@@ -23,6 +23,7 @@ from kimi_emulator.http.multipart import parse_form
 from kimi_emulator.scripting import RequestLog
 from kimi_emulator.services import extraction
 from kimi_emulator.services.extraction import extract
+from tests.emulator.conftest import send
 
 Send = Callable[..., Any]
 HELLO = json.dumps({"model": "kimi-k3", "messages": [{"role": "user", "content": "Hello"}]}).encode()
@@ -287,3 +288,72 @@ def test_a_form_without_ends_is_read_once_over(kimi: KimiEmulator, http_send: Se
     assert http_send(kimi, long, path="/files", content_type="multipart/form-data; boundary=x").status == 400
     many = b"--x\r\n\r\n\r\n1\r\n" * 5000 + b"--x--"
     assert http_send(kimi, many, path="/files", content_type="multipart/form-data; boundary=x").status == 400
+
+
+# --- requests that ask for much ---
+
+
+def forced(**schema: Any) -> dict[str, Any]:
+    parameters = {"type": "object", "properties": {"a": schema}, "required": ["a"]}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
+    return {
+        "model": "kimi-k3",
+        "messages": [{"role": "user", "content": "7"}],
+        "tools": tools,
+        "tool_choice": "required",
+    }
+
+
+THING = {"type": "object", "properties": {"b": {"type": "string"}}, "required": ["b"]}
+GREEDY: dict[str, dict[str, Any]] = {
+    "items": forced(type="array", items=THING, minItems=10**8, maxItems=10**9),
+    "lists of lists": forced(type="array", items={"type": "array", "items": THING, "minItems": 9999}, minItems=9999),
+    "letters": forced(type="string", minLength=10**12),
+    "endless": forced(type="string", minLength=float("inf"), maxLength=1e308),
+    "less than nothing": forced(type="string", minLength=-5, maxLength=-3),
+    "number": forced(type="integer", minimum=10**400),
+    "answers": {**forced(type="string"), "n": 10**9},
+    "itself": forced(anyOf=[{"$ref": "#/properties/a"}] * 50),
+}
+
+
+@pytest.mark.parametrize("name", GREEDY)
+def test_no_request_is_answered_without_end(name: str) -> None:
+    """Items were built until the memory was full."""
+    with KimiEmulator(check=False) as kimi:
+        answer = send(kimi, GREEDY[name])
+    assert answer.status == (400 if name == "itself" else 200)
+    assert len(answer.raw) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("uri", "tool", "arguments"),
+    [
+        ("date", "date", {"format": "\ud83d"}),
+        ("convert", "convert", {"value": 10**400, "from_unit": "km", "to_unit": "mm"}),
+        ("base64", "base64_encode", {"data": "a", "encoding": "zlib"}),
+        ("random-choice", "random_choice", {"candidates": ["a"], "count": 10**30}),
+    ],
+)
+def test_a_formula_that_cannot_be_run_has_failed(kimi: KimiEmulator, uri: str, tool: str, arguments: Any) -> None:
+    body = {"name": tool, "arguments": json.dumps(arguments)}
+    answer = send(kimi, body, path=f"/formulas/moonshot/{uri}:latest/fibers")
+    assert (answer.status, answer.json["status"]) == (200, "failed")
+
+
+def test_tokens_without_end_are_no_tokens(ask: Send) -> None:
+    found = '{"usage":{"total_tokens":1e999}}'
+    call = {"id": "w:0", "type": "builtin_function", "function": {"name": "$web_search", "arguments": found}}
+    told = {"role": "assistant", "content": "I search.", "reasoning_content": "Hm.", "tool_calls": [call]}
+    result = {"role": "tool", "tool_call_id": "w:0", "name": "$web_search", "content": found}
+    assert ask(messages=[{"role": "user", "content": "News?"}, told, result]).status == 200
+
+
+def test_many_calls_are_looked_at_once() -> None:
+    calls = [{"id": f"f:{at}", "type": "function", "function": {"name": "f", "arguments": "{}"}} for at in range(8000)]
+    told = {"role": "assistant", "content": "I ask.", "reasoning_content": "Hm.", "tool_calls": calls}
+    results = [{"role": "tool", "tool_call_id": call["id"], "content": "x"} for call in calls]
+    messages = [{"role": "user", "content": "f?"}, told, *results]
+    begun = time.thread_time()
+    answering.decide(KimiEmulator().state, {"model": "kimi-k3", "messages": messages})
+    assert time.thread_time() - begun < 2.0
