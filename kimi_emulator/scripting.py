@@ -216,7 +216,8 @@ class RecordedRequest:
 
     def __post_init__(self) -> None:
         """Blank the key."""
-        self._key = _digest(self.headers.get("authorization", "").partition(" ")[2])
+        given = self.headers.get("authorization", "")
+        self._key = _digest(given.partition(" ")[2]) if given else b""
         for name in _SECRET_HEADERS & self.headers.keys():
             scheme, space, _ = self.headers[name].partition(" ")
             self.headers = {**self.headers, name: f"{scheme} ***" if space else "***"}
@@ -228,7 +229,7 @@ class RecordedRequest:
             key: The key, without ``Bearer``.
 
         Returns:
-            True if it is; what is kept of the one that came tells nothing else.
+            True for the very key alone.
         """
         return hmac.compare_digest(self._key, _digest(key))
 

@@ -30,8 +30,8 @@ class _AfterTheChunk:
     equivalent non-chunk class as their first parent": `message_chunk_to_message`).
     """
 
-    def __new__(cls, *args: Any, **fields: Any) -> Any:
-        return AIMessage(*args, **fields) if cls is _AfterTheChunk else super().__new__(cls)
+    def __new__(cls, **fields: Any) -> Any:
+        return AIMessage(**fields)
 
 
 class KimiMessageChunk(_AfterTheChunk, AIMessageChunk):
@@ -41,6 +41,8 @@ class KimiMessageChunk(_AfterTheChunk, AIMessageChunk):
     has for it, and shows the arguments without that. Whoever compares it or writes it down (pickles, LangGraph's
     checkpoints) finds langchain-core's own.
     """
+
+    __new__ = object.__new__  # type: ignore[assignment]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, AIMessageChunk):

@@ -1,7 +1,7 @@
 """What comes back: bytes become one plain object for both adapters. Pure; `endpoints.chat` does the reading.
 
-`calls` reads tool calls, `response` whole answers, `stream` the events of streamed ones; `continuation` joins an answer
-that takes several requests.
+`calls` reads tool calls, `nested` what a model has encoded twice in them, `response` whole answers, `stream` the events
+of streamed ones; `continuation` joins an answer that takes several requests.
 """
 
 from __future__ import annotations

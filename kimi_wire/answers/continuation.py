@@ -6,19 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from kimi_wire import errors  # some of its names need the SDK, and import it when they are asked for
 from kimi_wire.answers.holding import HeldThinking
 from kimi_wire.answers.repeats import FreshDeltas, without_repetition
 from kimi_wire.answers.response import FILTERED, INTERRUPTED, Choice, Completion, Usage, explain_empty, is_empty
 from kimi_wire.answers.stream import Delta, StreamState
-from kimi_wire.errors import (
-    KimiEmptyAnswerError,
-    KimiError,
-    KimiStreamError,
-    StreamedError,
-    attempt_of,
-    reword,
-    translate_stream_error,
-)
+from kimi_wire.errors import KimiEmptyAnswerError, KimiError, KimiStreamError, StreamedError, attempt_of
 from kimi_wire.json_values import JSON
 from kimi_wire.requests import Request, is_begun, place_beginning, render_reasoning
 
@@ -101,7 +94,7 @@ class Answer:
     def _with_own_names(self, error: Exception) -> Exception:
         """An error whose words, which are the server's, have the tools' own names."""
         if self._names:
-            reword(error, self._names.in_text)
+            errors.reword(error, self._names.in_text)
         return error
 
     def take(self, completion: Completion) -> None:
@@ -223,7 +216,7 @@ class Answer:
         """Raise where the server's filter stopped an answer."""
         for choice in came.choices:
             if choice.finish_reason == FILTERED:
-                error = translate_stream_error(StreamedError(_FILTERED_ERROR), self._response, choice)
+                error = errors.translate_stream_error(StreamedError(_FILTERED_ERROR), self._response, choice)
                 error.__dict__["attempts"] = self._attempts
                 raise self._with_partial(error, choice)
 

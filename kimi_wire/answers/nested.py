@@ -159,6 +159,8 @@ class NestedArguments:
 
     def feed(self, text: str) -> str:
         """Take some characters, and give what can be given."""
+        if self._in_string and self._string is None and not (self._escaped or '"' in text or "\\" in text):
+            return text  # as most pieces of long texts are
         given: list[str] = []
         at = 0
         while at < len(text):

@@ -14,6 +14,10 @@ models, in a few lines. A conversation goes through it in this order:
 The first pass copies whatever a later one changes. So each of the others works on these copies, and gives back the
 list to go on with.
 
+On its way, `known` takes what the reader of the answer needs of its request: the tools' own names (`names`) and their
+schemas, and the ids of the conversation's calls (`call_ids`). It goes with the plan, so that an answer can be
+read anywhere.
+
 Deliberately absent: a cache of rendered messages. Callers edit messages in place, and what was there before would go
 out in silence; a turn with a tool call is rendered in some 10 us.
 """

@@ -21,6 +21,7 @@ from llama_index.core.tools import FunctionTool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
+from kimi_wire.requests.names import alias_of
 from llama_index_kimi import Kimi, KimiWarning
 
 Make = Callable[..., Kimi]
@@ -271,3 +272,13 @@ async def test_lost_thinking_gets_a_placeholder(kimi: KimiEmulator, llm: Make) -
     result = ChatMessage(role="tool", content="7", additional_kwargs={"tool_call_id": answer.blocks[0].tool_call_id})
     assert model.chat([question, answer, result]).message.content == "7."
     assert thoughts(kimi) == [" "]
+
+
+async def test_an_agent_finds_tools_of_any_name(kimi: KimiEmulator, llm: Make) -> None:
+    """Core writes `a/b` as `a_b` into its declarations, and looks for the name that comes back."""
+    names = ["a/b", "a.b", "查询"]
+    tools = [FunctionTool.from_defaults(lucky_number, name=name) for name in names]
+    agent = FunctionAgent(tools=tools, llm=llm("kimi-k3"))
+    kimi.script(Reply(tool_calls=[ToolCall(alias_of(name)) for name in names]), Reply("Seven."))
+    output = await agent.run("What is it?")
+    assert {call.tool_name: call.tool_output.content for call in output.tool_calls} == dict.fromkeys(names, "7")

@@ -137,4 +137,6 @@ def test_what_is_nested_too_deep_is_refused() -> None:
     for _ in range(20_000):
         schema = {"type": "array", "items": schema}
     with pytest.raises(KimiRequestError, match="nested more than 200 levels deep"):
+        wrap_schema(schema, "answer")
+    with pytest.raises(KimiRequestError):
         OutputForm.of("Answer", schema)
