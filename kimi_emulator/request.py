@@ -8,6 +8,9 @@ from typing import Any, TypeAlias
 
 from .families import Family
 
+_MOST_CHOICES = 100
+_LONGEST_WORDS = 4000  # characters of a refusal, which repeats what is refused
+
 
 class Rejected(Exception):
     """A rule refuses the request.
@@ -23,7 +26,7 @@ class Rejected(Exception):
         super().__init__(message)
         self.status = status
         self.type = type
-        self.message = message
+        self.message = message if len(message) <= _LONGEST_WORDS else f"{message[:_LONGEST_WORDS]}…"
 
 
 def kind(value: Any) -> str:
@@ -118,9 +121,9 @@ class ChatRequest:
 
     @property
     def choices(self) -> int:
-        """How many answers are wanted."""
+        """How many answers are wanted, of which there are a hundred at most."""
         n = self.body.get("n")
-        return n if isinstance(n, int) and not isinstance(n, bool) and n > 0 else 1
+        return min(n, _MOST_CHOICES) if isinstance(n, int) and not isinstance(n, bool) and n > 0 else 1
 
     @property
     def streams(self) -> bool:
@@ -138,7 +141,7 @@ Rule: TypeAlias = Callable[[ChatRequest], None]
 
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def tool_calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -7,6 +7,7 @@ character, four tokens around each message. Good enough to be plausible, and the
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import threading
 from collections.abc import Mapping, Sequence
@@ -19,11 +20,12 @@ _PER_MESSAGE = 4
 _PER_MEDIA = 64
 _JSON_MODE_PROMPT = 47
 _CACHE_BLOCK = 256
+_MOST_KNOWN = 100_000  # beginnings of prompts; the oldest are forgotten
 
 
 def count(text: str) -> int:
     """Estimate the tokens of a text."""
-    plain = sum(1 for char in text if char < "\x80")
+    plain = len(text.encode("ascii", "ignore"))
     return (plain + 3 * (len(text) - plain) + 3) // 4
 
 
@@ -77,7 +79,7 @@ def _count_searches(message: Mapping[str, Any]) -> int:
         if isinstance(function, Mapping) and function.get("name") == "$web_search":
             try:
                 found += max(int(json.loads(function["arguments"])["usage"]["total_tokens"]), 0)
-            except (KeyError, TypeError, ValueError, RecursionError):
+            except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
                 continue
     return found
 
@@ -117,8 +119,8 @@ class PromptCache:
     def __init__(self) -> None:
         """Start empty."""
         self._lock = threading.Lock()
-        self._prefixes: set[str] = set()
-        self._prompts: set[str] = set()
+        self._prefixes: dict[str, None] = {}
+        self._prompts: dict[str, None] = {}
 
     def clear(self) -> None:
         """Forget every prompt."""
@@ -135,8 +137,11 @@ class PromptCache:
             whole = prefixes[-1]
             shared = max((prefix.tokens for prefix in prefixes if prefix.digest in self._prefixes), default=0)
             cached = whole.tokens if whole.digest in self._prompts else shared // _CACHE_BLOCK * _CACHE_BLOCK
-            self._prompts.add(whole.digest)
-            self._prefixes.update(prefix.digest for prefix in prefixes)
+            self._prompts[whole.digest] = None
+            self._prefixes.update(dict.fromkeys(prefix.digest for prefix in prefixes))
+            for known in (self._prompts, self._prefixes):
+                for digest in list(itertools.islice(known, max(len(known) - _MOST_KNOWN, 0))):
+                    del known[digest]
         return cached
 
 

@@ -19,7 +19,13 @@ from kimi_wire import KimiRequestError
 from kimi_wire.endpoints.formulas import check_uri
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("kimi_wire", "langchain_kimi", "llama_index_kimi", "llama_index_conformance")
+PACKAGES = ("kimi_wire", "langchain_kimi", "llama_index_kimi", "llama_index_conformance", "kimi_emulator")
+# Functions that make patterns of names, and names to make them of.
+MADE = {
+    "kimi_emulator.brain.tools": {"named_pattern": ("get_weather", "a-a-a")},
+    "kimi_emulator.brain.values": {"labelled_pattern": ("city", "user_name", "a_a_a_a_a_a")},
+    "kimi_emulator.http.endpoints": {"path_pattern": ("/v1/models/{id}", "/v1/files/{id}/content")},
+}
 METHODS = ("search", "match", "fullmatch", "sub", "finditer", "findall", "split")
 
 SHORT = range(12, 44, 4)  # four more are 16 times the time where it doubles with each
@@ -73,6 +79,11 @@ def uses_in(path: Path) -> Iterator[Use]:
             value = getattr(importlib.import_module(name), target.id)
             for pattern, method in itertools.product(patterns_of(value), sorted(methods)):
                 yield Use(f"{name}.{target.id}", pattern, method)
+    for function, arguments in MADE.get(name, {}).items():
+        made = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function)
+        named += compilations(made)
+        for argument, method in itertools.product(arguments, ("search", "sub", "fullmatch")):
+            yield Use(f"{name}.{function}", getattr(importlib.import_module(name), function)(argument), method)
     assert named == compilations(tree), f"{name} compiles a pattern elsewhere than in a constant"
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and called(node) in METHODS:

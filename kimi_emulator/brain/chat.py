@@ -12,11 +12,17 @@ from . import values
 from .view import Call, View
 
 _SMALL_TALK = (
-    (r"\A(?:hi|hello|hey|good morning)\b[^?]{0,30}\Z|\A\Z", "Hello! How can I help you today?"),
-    (r"\bhow (?:are you|is it going)\b", "I'm doing well, thank you for asking! How can I help you today?"),
-    (r"\A(?:well, )?thanks\b", "You're welcome! Is there anything else I can help you with?"),
     (
-        r"\bwho are you\b|\bwhat are you\b|\byour name\b",
+        re.compile(r"\A(?:hi|hello|hey|good morning)\b[^?]{0,30}\Z|\A\Z", re.I),
+        "Hello! How can I help you today?",
+    ),
+    (
+        re.compile(r"\bhow (?:are you|is it going)\b", re.I),
+        "I'm doing well, thank you for asking! How can I help you today?",
+    ),
+    (re.compile(r"\A(?:well, )?thanks\b", re.I), "You're welcome! Is there anything else I can help you with?"),
+    (
+        re.compile(r"\bwho are you\b|\bwhat are you\b|\byour name\b", re.I),
         "I am a local emulator of the Kimi API: I answer like a chat model, but no language model is behind me.",
     ),
 )
@@ -43,7 +49,7 @@ def say_result(result: str) -> str:
     """Put a tool result into words, JSON flattened."""
     try:
         return say_value(json.loads(result))
-    except ValueError:
+    except (ValueError, RecursionError):
         return result.strip() or "nothing"
 
 
@@ -86,7 +92,7 @@ def chat(view: View) -> str:
     if worked_out:
         return f"{worked_out[0]} = {worked_out[1]:.10g}"
     for pattern, said in _SMALL_TALK:
-        if re.search(pattern, question, re.IGNORECASE):
+        if pattern.search(question):
             return said
     fact = _FACT.search(question)
     if fact and "?" not in question:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
-from ..text import words
+from ..text import concepts, words
 from . import values
 
 _KINDS = (
@@ -37,6 +38,12 @@ class Clues:
         self._whole = whole
         self._quoted = values.quoted(text)
         self._taken: set[str] = set()
+        self._found: dict[str, list[str]] = {}
+
+    @functools.cached_property
+    def about(self) -> set[str]:
+        """The ideas of the text."""
+        return concepts(self.text)
 
     def take_number(self, integer: bool) -> float | None:
         """Return the next number."""
@@ -59,6 +66,11 @@ class Clues:
         return list(dict.fromkeys(self._quoted or self._candidates(kind_of(name) or "name")))
 
     def _candidates(self, kind: str) -> list[str]:
+        if kind not in self._found:
+            self._found[kind] = list(dict.fromkeys(self._find(kind)))
+        return self._found[kind]
+
+    def _find(self, kind: str) -> list[str]:
         if kind == "text":
             return [*self._quoted, *values.remarks(self.text), self.text]
         found = values.places(self.text) if kind == "place" else values.names(self.text)

@@ -17,6 +17,10 @@ from .view import View
 _KEYS = re.compile(
     r"\b(?:(?:keys?|fields?)(?: named)?[\s:]+|extract the )((?:[\w-]+(?:\s*,\s*(?:and )?|\s+and\s+))*[\w-]+)", re.I
 )
+_KEY = re.compile(r"[\w-]+")
+_QUOTED_KEY = re.compile(r"['\"`]([\w-]+)['\"`]")
+_BETWEEN = re.compile(r",\s*(?:and )?|\sand\s")
+_MOST_KEYS = 100
 _WANTS_JSON = re.compile(r"\bJSON\b")
 
 
@@ -41,14 +45,15 @@ def answer(request: ChatRequest, view: View) -> str | None:
 def with_named_keys(view: View) -> str:
     """Answer with an object that has the keys the prompt names, in quotation marks or listed after the word."""
     prompt, text = f"{view.system}\n{view.question}", _source(view)
-    keys = [key for key in values.quoted(prompt) if re.fullmatch(r"[\w-]+", key)]
+    keys = [key for key in values.quoted(prompt) if _KEY.fullmatch(key)]
     if not keys:
         listed = _KEYS.search(prompt)
-        keys = re.split(r"\s*,\s*(?:and )?|\s+and\s+", listed[1]) if listed else []
+        keys = [key.strip() for key in _BETWEEN.split(listed[1])] if listed else []
     if not keys:
         return _write({"answer": text.strip()})
-    for key in keys:
-        text = re.sub(rf"['\"`]({re.escape(key)})['\"`]", r"\1", text)
+    keys = keys[:_MOST_KEYS]
+    named = set(keys)
+    text = _QUOTED_KEY.sub(lambda found: found[1] if found[1] in named else found[0], text)
     properties = {key: {"type": "string"} for key in keys}
     schema = {"type": "object", "properties": properties, "required": keys}
     return _write(schemas.build(schema, Clues(_without_orders(text))))
@@ -76,6 +81,8 @@ def _schemas(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     while at >= 0:
         try:
             value, end = decoder.raw_decode(text, at)
+        except RecursionError:
+            return
         except ValueError:
             end = at + 1
         else:

@@ -15,9 +15,13 @@ from ..text import concepts, shorten, words
 from .clues import Clues
 
 _MISSING = object()
+_DENIED = re.compile(r"\b(?:no|not|without|never|off)\b", re.I)
 _MAX_DEPTH = 12
 _ENOUGH = 3  # levels, beyond which a union's plainest branch will do
 _MOST = 8  # items of a list
+_MOST_VALUES = 10_000  # in all, whatever a schema asks for at least
+_HUGE = 1e300  # a bound beyond is none, as no number is
+_LONGEST_TEXT = 10_000
 
 
 def resolve(
@@ -66,7 +70,7 @@ def _branch(branches: list[Any], root: Mapping[str, Any], clues: Clues | None) -
     objects = [resolve(branch, root) for branch in real]
     if clues is None or len(real) < 2 or not all("properties" in branch for branch in objects):
         return real[0]
-    about = concepts(clues.text)
+    about = clues.about
     told = [set(_labels(branch)) for branch in objects]
     fits = [(not labels & clues.done, len(about & concepts(" ".join(labels))), -at) for at, labels in enumerate(told)]
     return real[-max(fits)[2]]
@@ -104,7 +108,14 @@ def _list(schema: Mapping[str, Any], name: str) -> list[Any]:
 def _bound(schema: Mapping[str, Any], name: str, otherwise: float) -> float:
     """Return what a schema says of a number or a length; what is no number says nothing."""
     bound = schema.get(name)
-    return bound if isinstance(bound, (int, float)) and not isinstance(bound, bool) else otherwise
+    if not isinstance(bound, (int, float)) or isinstance(bound, bool):
+        return otherwise
+    return bound if -_HUGE < bound < _HUGE else otherwise
+
+
+def _count(schema: Mapping[str, Any], name: str, otherwise: int) -> int:
+    """The same for a number of items or characters."""
+    return int(min(max(_bound(schema, name, otherwise), 0), 2**31))
 
 
 def _is_null(schema: Any) -> bool:
@@ -139,8 +150,10 @@ class _Builder:
     def __init__(self, clues: Clues, root: Mapping[str, Any]) -> None:
         self._clues = clues
         self._root = root
+        self._left = _MOST_VALUES
 
     def value(self, schema: Any, name: str, *, required: bool, depth: int) -> Any:
+        self._left -= 1
         nullable = _is_nullable(schema)
         schema = resolve(schema, self._root, self._clues, plain=depth > _ENOUGH)
         if "const" in schema:
@@ -165,7 +178,7 @@ class _Builder:
         return next(iter(self._said(options)), options[0] if required else _MISSING)
 
     def _said(self, options: list[Any]) -> list[str]:
-        about = concepts(self._clues.text)
+        about = self._clues.about
         return [option for option in options if isinstance(option, str) and concepts(option) & about]
 
     def _object(self, schema: Mapping[str, Any], required: bool, depth: int) -> Any:
@@ -182,7 +195,7 @@ class _Builder:
 
     def _array(self, schema: Mapping[str, Any], name: str, depth: int) -> Any:
         items = resolve(schema.get("items"), self._root)
-        least, most = int(_bound(schema, "minItems", 0)), int(_bound(schema, "maxItems", _MOST))
+        least, most = _count(schema, "minItems", 0), _count(schema, "maxItems", _MOST)
         type = type_of(items)
         built: list[Any] = []
         if type in ("number", "integer"):
@@ -191,7 +204,7 @@ class _Builder:
         elif type == "string":
             offered = self._said(items["enum"]) if _list(items, "enum") else self._clues.options(name)
             built = [_sized(text, items) for text in offered[:most]]
-        while len(built) < min(max(least, 1 if type == "object" else 0), most):
+        while len(built) < min(max(least, 1 if type == "object" else 0), most) and self._left > 0:
             value = self.value(items, name, required=True, depth=depth + 1)
             if value is _MISSING:
                 return _MISSING if least else built
@@ -203,7 +216,7 @@ class _Builder:
             number = self._clues.take_number(type == "integer") if required else None
             return None if number is None else _bounded(number, schema)
         if type == "boolean":
-            return not re.search(r"\b(?:no|not|without|never|off)\b", self._clues.text, re.I) if required else None
+            return not _DENIED.search(self._clues.text) if required else None
         text = self._clues.take_text(name, required) if type == "string" else None
         return None if text is None else _sized(text, schema)
 
@@ -226,5 +239,5 @@ def _bounded(number: float, schema: Mapping[str, Any]) -> float:
 
 
 def _sized(text: str, schema: Mapping[str, Any]) -> str:
-    text = text.ljust(int(_bound(schema, "minLength", 0)), ".")
-    return text[: int(_bound(schema, "maxLength", len(text)))]
+    text = text.ljust(min(_count(schema, "minLength", 0), _LONGEST_TEXT), ".")
+    return text[: _count(schema, "maxLength", len(text))]

@@ -7,6 +7,8 @@ so a tool loop always ends.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -22,17 +24,31 @@ from .schema import build, resolve, type_of
 from .view import Call, Tool
 
 _FITS = 2
+_MOST_CLAUSES = 50  # what follows them is one clause
+_MOST_DESCRIBED = 2000  # characters of a tool's description
+_MOST_CALLS = 20  # of one tool for one clause
 _SHORT = 60  # characters of a result that can be the whole of another tool's argument
-_SPLIT = re.compile(r"(?<=[;.?!])\s+|,?\s+(?:and then|and|then)\s+|\n+", re.IGNORECASE)
+_SPLIT = re.compile(r"(?<=[;.?!])\s+|,?(?<!\s)\s+(?:and then|and|then)\s+|\n+", re.IGNORECASE)
 _ASKS = re.compile(r"\s*(?:who|what|when|where|which|why|how|is|are|does|did|can)\b", re.IGNORECASE)
+
+
+@functools.lru_cache(maxsize=1024)
+def _about(described: str) -> frozenset[str]:
+    """The ideas of a clause, a tool's name or its description: each clause is held against each tool."""
+    return frozenset(concepts(described))
+
+
+def named_pattern(name: str) -> re.Pattern[str]:
+    """What finds a tool's name in a text."""
+    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
 
 
 def fit(tool: Tool, text: str) -> int:
     """Score how well a tool suits a text; below 2 it does not."""
-    if re.search(rf"(?<!\w){re.escape(tool.name)}(?!\w)", text, re.IGNORECASE):
+    if named_pattern(tool.name).search(text):
         return 20
-    said, called = concepts(text), concepts(tool.name)
-    score = 3 * len(said & called) + len(said & concepts(tool.description) - called)
+    said, called = _about(text), _about(tool.name)
+    score = 3 * len(said & called) + len(said & _about(tool.description[:_MOST_DESCRIBED]) - called)
     looks_things_up = concept("search") in called and _ASKS.match(text) and not values.sum_in(text)
     return max(score, _FITS) if looks_things_up else score
 
@@ -44,7 +60,8 @@ def _best(tools: Sequence[Tool], text: str) -> Tool:
 def jobs(question: str, tools: Sequence[Tool]) -> list[tuple[Tool, str]]:
     """Divide a question among the tools: each with the part that is for it."""
     found: list[tuple[Tool, int, int]] = []
-    ends = [*(cut.end() for cut in _SPLIT.finditer(question)), len(question)]
+    cuts = itertools.islice(_SPLIT.finditer(question), _MOST_CLAUSES)
+    ends = [*(cut.end() for cut in cuts), len(question)]
     for start, end in zip([0, *ends], ends, strict=False):
         clause = question[start:end]
         tool = _best(tools, clause)
@@ -63,7 +80,7 @@ def _is_mention(tool: Tool, clause: str) -> bool:
 
 
 def _without_name(tool: Tool, text: str) -> str:
-    return re.sub(rf"(?<!\w){re.escape(tool.name)}(?=\W|$)", " ", text, flags=re.IGNORECASE)
+    return named_pattern(tool.name).sub(" ", text)
 
 
 def arguments(tool: Tool, text: str) -> dict[str, Any]:
@@ -82,7 +99,7 @@ def _calls(tool: Tool, text: str) -> list[ToolCall]:
     if len(texts) == 1 and kind_of(texts[0]) in ("place", "name"):
         options = Clues(text).options(texts[0])
         if once.get(texts[0]) in options:
-            return [ToolCall(tool.name, {**once, texts[0]: option}) for option in options]
+            return [ToolCall(tool.name, {**once, texts[0]: option}) for option in options[:_MOST_CALLS]]
     return [ToolCall(tool.name, once)]
 
 

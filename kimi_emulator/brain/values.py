@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import ast
-import operator
+import math
 import re
-from collections.abc import Callable
 
 from ..text import STOPWORDS, listed, words
 
 _QUOTED = re.compile(r"(?<!\w)'([^'\n]+)'(?!\w)|\"([^\"\n]+)\"|`([^`\n]+)`")
-_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w]|\.\d)")
-_SUM = re.compile(r"-?\d+(?:\.\d+)?(?:\s*[-+*/]\s*-?\d+(?:\.\d+)?)+")
+# What has more digits than anybody counts with is no number.
+_DIGITS = r"-?\d{1,15}(?:\.\d{1,15})?"
+_NUMBER = re.compile(rf"(?<![\w.]){_DIGITS}(?![\w]|\.\d)")
+_TERM = re.compile(rf"\s{{0,9}}([-+*/])\s{{0,9}}({_DIGITS})")
+_SUM = re.compile(rf"(?<![\d.]){_DIGITS}(?:{_TERM.pattern})+(?!\d)")
 _NAME = r"[A-Z\u00c0-\u00de][\w'\u2019-]*\.?"
 _NAMES = re.compile(rf"{_NAME}(?:\s+{_NAME})*(?:, [A-Z]{{2}}\b)?")  # "San Francisco, CA" is one
-_OPENS = re.compile(r"(?:^|[.!?:\n])\s*$")
 _SAID_OF = re.compile(r"\s+(?:is|was|has|lives)\b|[,(]|\W*$")
 _PLACED = re.compile(r"\b(?:in|at|near|for|from|to|of|on)\s+(?:the\s+)?$", re.IGNORECASE)
+_NEAR = 50  # characters before a name that say what it is
 _REMARK = re.compile(r"(?:\s[-\u2013\u2014]\s|:\s)(.+)", re.DOTALL)
 _NOT_NAMES = frozenset(listed("I JSON API AI OK URL ID PDF CSV"))
 _OPENERS = STOPWORDS | frozenset(
@@ -26,12 +27,6 @@ _OPENERS = STOPWORDS | frozenset(
     summarize thanks translate turn write yes"""
     )
 )
-_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-}
 
 
 def quoted(text: str) -> list[str]:
@@ -52,7 +47,8 @@ def names(text: str) -> list[str]:
 def places(text: str) -> list[str]:
     """Return the names from the first one that follows a preposition of place; all names if none does."""
     spans = _spans(text)
-    first = next((at for at, (start, _) in enumerate(spans) if _PLACED.search(text[:start])), 0)
+    before = (text[max(start - _NEAR, 0) : start] for start, _ in spans)
+    first = next((at for at, said in enumerate(before) if _PLACED.search(said)), 0)
     return [text[start:end] for start, end in spans[first:]]
 
 
@@ -60,7 +56,7 @@ def _spans(text: str) -> list[tuple[int, int]]:
     found = []
     for match in _NAMES.finditer(text):
         start, end = match.start(), match.start() + len(match[0].rstrip(".'\u2019"))
-        if _OPENS.search(text[:start]):
+        if _opens(text, start):
             opener, _, rest = text[start:end].partition(" ")
             if "'" in opener or opener.lower() in _OPENERS:
                 start = end - len(rest)
@@ -71,6 +67,13 @@ def _spans(text: str) -> list[tuple[int, int]]:
     return found
 
 
+def _opens(text: str, at: int) -> bool:
+    """Whether a sentence or a line begins at a place."""
+    before = text[max(at - _NEAR, 0) : at]
+    said = before.rstrip()
+    return not said or said[-1] in ".!?:" or "\n" in before[len(said) :]
+
+
 def remarks(text: str) -> list[str]:
     """Return what follows a dash or a colon."""
     return [remark.strip(" .") for remark in _REMARK.findall(text)]
@@ -78,25 +81,38 @@ def remarks(text: str) -> list[str]:
 
 def labelled(text: str, name: str) -> str | None:
     """Return what a text gives for a name in so many words: ``name: x``, ``name = x``, ``name is x``."""
-    spoken = r"[\s_-]*".join(map(re.escape, words(name)))
-    match = re.search(rf"\b{spoken}\b['\"]?\s*(?:[:=]|\bis\b)\s*([^\n,;?!]+)", text, re.IGNORECASE)
+    match = labelled_pattern(name).search(text)
     return match[1].strip(" '\"`.") or None if match else None
+
+
+def labelled_pattern(name: str) -> re.Pattern[str]:
+    """What finds a name in a text, and what is given for it."""
+    spoken = r"[\s_-]*".join(re.escape(word[:100]) for word in words(name[:1000])[:20])
+    return re.compile(rf"\b{spoken}\b['\"]?\s*(?:[:=]|\bis\b)\s*([^\n,;?!]+)", re.IGNORECASE)
 
 
 def sum_in(text: str) -> tuple[str, float] | None:
     """Return the longest sum of a text and what it comes to, if that can be said."""
-    written = max(_SUM.findall(text), key=len, default="")
+    written = max((match[0] for match in _SUM.finditer(text)), key=len, default="")
     try:
-        return (written, _value(ast.parse(written, mode="eval").body))
-    except (SyntaxError, ArithmeticError):
+        value = _value(written) if written else math.inf
+    except ArithmeticError:
         return None
+    return (written, value) if math.isfinite(value) else None
 
 
-def _value(node: ast.AST) -> float:
-    if isinstance(node, ast.BinOp):
-        return _OPERATORS[type(node.op)](_value(node.left), _value(node.right))
-    if isinstance(node, ast.UnaryOp):
-        return -_value(node.operand)
-    assert isinstance(node, ast.Constant)
-    assert isinstance(node.value, (int, float))
-    return node.value
+def _value(written: str) -> float:
+    """What a sum comes to, its products first.
+
+    Raises:
+        ArithmeticError: It divides by nothing.
+    """
+    total, product = 0.0, 0.0
+    for sign, number in _TERM.findall(f"+{written}"):
+        if sign == "*":
+            product *= float(number)
+        elif sign == "/":
+            product /= float(number)
+        else:
+            total, product = total + product, float(number) if sign == "+" else -float(number)
+    return total + product

@@ -11,6 +11,9 @@ from ..request import ChatRequest, function_of, parts, text_of, tool_calls
 from ..sealed import decrypt
 from ..search import DESCRIPTION, WEB_SEARCH, results
 
+MOST_READ = 20_000
+"""Characters of a message, a result or a description that the model looks at: its heuristics are small."""
+
 
 @dataclass(frozen=True)
 class Tool:
@@ -77,7 +80,7 @@ def read_tool(tool: Mapping[str, Any]) -> Tool:
     parameters = function.get("parameters")
     return Tool(
         str(function.get("name") or ""),
-        str(function.get("description") or ""),
+        str(function.get("description") or "")[:MOST_READ],
         parameters if isinstance(parameters, Mapping) else {},
     )
 
@@ -86,7 +89,7 @@ def read_object(text: Any) -> dict[str, Any]:
     """Parse a JSON object; anything else is an empty one."""
     try:
         value = json.loads(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -100,7 +103,7 @@ def _calls(messages: Sequence[Mapping[str, Any]]) -> tuple[Call, ...]:
             open_calls[str(call.get("id"))] = (str(function.get("name")), read_object(function.get("arguments")))
         if message.get("role") == "tool":
             name, arguments = open_calls.get(str(message.get("tool_call_id")), (str(message.get("name")), {}))
-            done.append(Call(name, arguments, _result(name, arguments, text_of(message))))
+            done.append(Call(name, arguments, _result(name, arguments, text_of(message))[:MOST_READ]))
     return tuple(done)
 
 
@@ -126,10 +129,10 @@ def read(request: ChatRequest) -> View:
     last = asked[-1] if asked else len(messages)
     question = messages[last] if asked else {}
     return View(
-        system="\n".join(text_of(message) for message in messages if message.get("role") == "system"),
-        question=text_of(question),
+        system="\n".join(text_of(message) for message in messages if message.get("role") == "system")[:MOST_READ],
+        question=text_of(question)[:MOST_READ],
         before=tuple(
-            (str(message.get("role")), text_of(message))
+            (str(message.get("role")), text_of(message)[:MOST_READ])
             for message in messages[:last]
             if message.get("role") != "system"
         ),

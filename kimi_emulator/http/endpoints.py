@@ -154,6 +154,12 @@ ENDPOINTS: tuple[tuple[str, str, Callable[[Call], HttpAnswer]], ...] = (
     ("POST", "/v1/formulas/{uri}/fibers", _run_formula),
 )
 
-_ROUTES = [
-    (method, re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>.+)", path)), endpoint) for method, path, endpoint in ENDPOINTS
-]
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+def path_pattern(path: str) -> re.Pattern[str]:
+    """What a path fits that has something in the places of the braces."""
+    return re.compile(_PLACE.sub(r"(?P<\1>.+)", path))
+
+
+_ROUTES = [(method, path_pattern(path), endpoint) for method, path, endpoint in ENDPOINTS]

@@ -11,7 +11,11 @@ from urllib.parse import unquote
 from ..request import Rejected
 
 # Quoted text in which `"` is written `%22` (browsers, httpx) or `\"` (curl), or RFC 5987's `utf-8''...` (urllib3).
-_PARAMETER = re.compile(r';\s*(\w+)(\*?)=(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')
+# The end of the quotes may be missing, so that what follows is not read again from each quotation mark.
+_PARAMETER = re.compile(r';\s*(\w+)(\*?)=(?:"((?:[^"\\]|\\.)*)"?|([^;\s]*))')
+_ESCAPED = re.compile(r"\\(.)")
+_LONGEST_HEAD = 16 * 1024  # bytes of a field's headers
+_MOST_FIELDS = 1000
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,13 @@ def parse_form(raw: bytes, content_type: str) -> dict[str, Part]:
 
 
 def _parts(raw: bytes, boundary: bytes) -> Iterator[Part]:
-    _, *pieces = (b"\r\n" + raw).split(b"\r\n--" + boundary)
+    _, *pieces = (b"\r\n" + raw).split(b"\r\n--" + boundary, _MOST_FIELDS)
     if not pieces or not pieces[-1].startswith(b"--"):
         raise Rejected("Invalid request: the form is not complete")
     for piece in pieces[:-1]:
         head, _, data = piece.partition(b"\r\n\r\n")
+        if len(head) > _LONGEST_HEAD:
+            raise Rejected("Invalid request: a field of the form has too long headers")
         headers = dict(_headers(head.decode("utf-8", "replace")))
         disposition = dict(_parameters(headers.get("content-disposition", "")))
         yield Part(
@@ -80,4 +86,4 @@ def _parameters(value: str) -> Iterator[tuple[str, str]]:
         if extended:
             yield name, unquote(plain.rpartition("'")[2])
         else:
-            yield name, re.sub(r"\\(.)", r"\1", quoted.replace("%22", '"')) if quoted else plain
+            yield name, _ESCAPED.sub(r"\1", quoted.replace("%22", '"')) if quoted else plain

@@ -108,6 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
         except Rejected as rejected:
             self.record.rejected = True
             self._send_json(rejected.status, shapes.error_body(rejected.message, rejected.type))
+        except RecursionError:
+            self._send_json(400, shapes.error_body("Invalid request: it is nested too deep", "invalid_request_error"))
         except ConnectionError:
             self.close_connection = True
         except Exception as error:

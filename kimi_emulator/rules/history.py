@@ -110,7 +110,8 @@ def calls_are_answered(request: ChatRequest) -> None:
     'tool_call_id'. The following tool_call_ids did not have response messages: Agent:0".
     """
     for called, answered in _rounds(request):
-        missing = [id for id in called if id not in answered]
+        given = set(answered)
+        missing = [id for id in called if id not in given]
         if missing:
             raise Rejected(
                 "an assistant message with 'tool_calls' must be followed by tool messages responding to each "

@@ -25,7 +25,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"\x1aE\xdf\xa3.{0,60}webm", "video/webm"),
     (r"\x1aE\xdf\xa3", "video/x-matroska"),
     (r"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "video/wmv"),
-    (r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<svg", "image/svg+xml"),
+    (r"\A\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)?<svg", "image/svg+xml"),
 )
 _COMPILED = [(re.compile(pattern.encode(), re.DOTALL), media_type) for pattern, media_type in _PATTERNS]
 

@@ -16,6 +16,7 @@ from ..state import Upload
 from .magic import media_type
 
 _DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,(.*)", re.DOTALL)
+_UPLOADED = re.compile(r"ms://.+")
 _FORMATS = {
     "image_url": {f"image/{name}" for name in ("jpeg", "jpg", "png", "gif", "webp", "bmp", "heic", "heif")},
     "video_url": {
@@ -66,7 +67,7 @@ def media_is_inline_or_uploaded(request: ChatRequest) -> None:
     OpenHands/software-agent-sdk#3155: "Invalid request: unsupported image url: https://…".
     """
     for name, url in _media(request):
-        if not (_DATA_URL.fullmatch(url) or re.fullmatch(r"ms://.+", url)):
+        if not (_DATA_URL.fullmatch(url) or _UPLOADED.fullmatch(url)):
             raise Rejected(f"Invalid request: unsupported {_NAMES[name]} url: {url}")
 
 

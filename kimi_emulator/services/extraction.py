@@ -148,7 +148,7 @@ def _from_office(pattern: re.Pattern[str]) -> Callable[[bytes], tuple[str, str]]
     return read
 
 
-_CHAPTERS = re.compile(r".*\.x?html?")
+_CHAPTERS = re.compile(r"\A.*\.x?html?")
 _DOCUMENT = re.compile(r"word/document\.xml")
 _SLIDES = re.compile(r"ppt/slides/slide\d+\.xml")
 _STRINGS = re.compile(r"xl/sharedStrings\.xml")

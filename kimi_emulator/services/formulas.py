@@ -206,7 +206,7 @@ def run(uri: str, body: Any) -> dict[str, Any]:
     try:
         result = tool.run(_check(tool, given))
         context |= {"encrypted_output": encrypt(result)} if tool.encrypted else {"output": result}
-    except ToolFailed as failed:
+    except (ToolFailed, ValueError, OverflowError) as failed:
         status, context = "failed", {**context, "error": str(failed)}
     return {
         "id": f"fiber-{secrets.token_hex(10)}",

@@ -16,10 +16,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from kimi_emulator import KimiEmulator, RecordedRequest
+from kimi_emulator import KimiEmulator, RecordedRequest, Reply, answering, tokens
+from kimi_emulator.brain import values
+from kimi_emulator.families import FAMILIES
+from kimi_emulator.http.multipart import parse_form
 from kimi_emulator.scripting import RequestLog
 from kimi_emulator.services import extraction
 from kimi_emulator.services.extraction import extract
+from tests.emulator.conftest import send
 
 Send = Callable[..., Any]
 HELLO = json.dumps({"model": "kimi-k3", "messages": [{"role": "user", "content": "Hello"}]}).encode()
@@ -118,6 +122,22 @@ def test_the_log_forgets_the_oldest() -> None:
     assert len(log) == 1
 
 
+def test_the_cache_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_MOST_KNOWN", 3)
+    cache = tokens.PromptCache()
+    bodies = [{"messages": [{"role": "user", "content": str(number)}]} for number in range(5)]
+    assert [bool(cache.remember(body, FAMILIES["k3"])) for body in (*bodies, bodies[4], bodies[0])] == [False] * 5 + [
+        True,
+        False,
+    ]
+
+
+def test_a_refusal_repeats_little_of_what_it_refuses(ask: Send) -> None:
+    answer = ask("Hello", model="x" * 1_000_000)
+    assert answer.status == 404
+    assert len(answer.raw) < 5000
+
+
 # --- documents ---
 
 
@@ -185,3 +205,155 @@ def test_ends_that_are_missing_lose_no_text() -> None:
     assert extract("a.html", b"<p>one<br/>two<i title='a>b'>three</i><a href=\"x") == ("one\ntwothree", "")
     assert extract("b.html", b"a < b <3 &lt; c<script>if (a<b) x()</script>d<!-- > -->e") == ("a < b <3 < cde", "")
     assert extract("a.pdf", pdf(b"BT (one) Tj T* (two"))[0] == "one\ntwo"
+
+
+# --- prompts ---
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": f"get_weather_{number}",
+            "description": "The weather in a city. " * 50,
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        },
+    }
+    for number in range(20)
+]
+FIELDS = {f"field_{number}": {"type": "string"} for number in range(50)}
+FORM = {"name": "form", "schema": {"type": "object", "properties": FIELDS, "required": list(FIELDS)}}
+FORMATS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "tools": {"tools": TOOLS},
+    "form": {"response_format": {"type": "json_schema", "json_schema": FORM}},
+    "json": {"response_format": {"type": "json_object"}},
+}
+PROMPTS = {
+    "digits": "9" * 80_000,
+    "lines": "\n" * 80_000,
+    "sum": "1+" * 40_000 + "1",
+    "names": "A\n" * 40_000,
+    "places": "in A " * 20_000,
+    "context": "context\n" + "----\n" * 20_000,
+    "labels": "\nContext:\n" * 10_000,
+    "clauses": " and then" * 10_000,
+    "keys": 'JSON "a" ' * 10_000,
+    "brackets": 'JSON {"a":[' * 10_000,
+}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_a_long_prompt_is_answered_soon(prompt: str, format: str) -> None:
+    """4,000 digits or line feeds took seconds, which nobody else was answered in; "1+1+..." was a 500."""
+    body = {"model": "kimi-k3", "messages": [{"role": "user", "content": PROMPTS[prompt]}], **FORMATS[format]}
+    begun = time.thread_time()
+    _, reply = answering.decide(KimiEmulator().state, body)
+    assert isinstance(reply, Reply)
+    json.dumps([call.arguments for call in reply.tool_calls], allow_nan=False)
+    assert time.thread_time() - begun < 2.0
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("1+1" * 3, ("1+11+11+1", 24)),
+        ("2 - 3 * 4 / 6 + -1", ("2 - 3 * 4 / 6 + -1", -1)),
+        ("-2*-3", ("-2*-3", 6)),
+        ("1" + "+1" * 20_000, ("1" + "+1" * 20_000, 20_001)),
+        ("1/0", None),
+        ("9" * 400 + "*" + "9" * 400, None),
+        ("999999999999999" + "*999999999999999" * 30, None),
+    ],
+)
+def test_a_sum_of_any_length_is_added_up(text: str, found: tuple[str, float] | None) -> None:
+    assert values.sum_in(text) == found
+
+
+@pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 100_000])
+def test_what_is_nested_too_deep_is_text(ask: Send, deep: str) -> None:
+    call = {"id": "f:0", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    told = [{"role": "assistant", "content": "I ask f.", "reasoning_content": "Hm.", "tool_calls": [call]}]
+    result = {"role": "tool", "tool_call_id": "f:0", "content": deep}
+    assert ask(messages=[{"role": "user", "content": "f?"}, *told, result]).status == 200
+    assert ask(f"JSON {deep}").status == 200
+
+
+def test_a_form_without_ends_is_read_once_over(kimi: KimiEmulator, http_send: Send) -> None:
+    fields = b"--x\r\nContent-Disposition: form-data; " + b';a="\\' * 3000 + b"\r\n\r\n1\r\n--x--"
+    begun = time.thread_time()
+    assert parse_form(fields, "multipart/form-data; boundary=x")
+    assert time.thread_time() - begun < 2.0
+    long = fields.replace(b"form-data", b"form-data" * 3000)
+    assert http_send(kimi, long, path="/files", content_type="multipart/form-data; boundary=x").status == 400
+    many = b"--x\r\n\r\n\r\n1\r\n" * 5000 + b"--x--"
+    assert http_send(kimi, many, path="/files", content_type="multipart/form-data; boundary=x").status == 400
+
+
+# --- requests that ask for much ---
+
+
+def forced(**schema: Any) -> dict[str, Any]:
+    parameters = {"type": "object", "properties": {"a": schema}, "required": ["a"]}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
+    return {
+        "model": "kimi-k3",
+        "messages": [{"role": "user", "content": "7"}],
+        "tools": tools,
+        "tool_choice": "required",
+    }
+
+
+THING = {"type": "object", "properties": {"b": {"type": "string"}}, "required": ["b"]}
+GREEDY: dict[str, dict[str, Any]] = {
+    "items": forced(type="array", items=THING, minItems=10**8, maxItems=10**9),
+    "lists of lists": forced(type="array", items={"type": "array", "items": THING, "minItems": 9999}, minItems=9999),
+    "letters": forced(type="string", minLength=10**12),
+    "endless": forced(type="string", minLength=float("inf"), maxLength=1e308),
+    "less than nothing": forced(type="string", minLength=-5, maxLength=-3),
+    "number": forced(type="integer", minimum=10**400),
+    "answers": {**forced(type="string"), "n": 10**9},
+    "itself": forced(anyOf=[{"$ref": "#/properties/a"}] * 50),
+}
+
+
+@pytest.mark.parametrize("name", GREEDY)
+def test_no_request_is_answered_without_end(name: str) -> None:
+    """Items were built until the memory was full."""
+    with KimiEmulator(check=False) as kimi:
+        answer = send(kimi, GREEDY[name])
+    assert answer.status == (400 if name == "itself" else 200)
+    assert len(answer.raw) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("uri", "tool", "arguments"),
+    [
+        ("date", "date", {"format": "\ud83d"}),
+        ("convert", "convert", {"value": 10**400, "from_unit": "km", "to_unit": "mm"}),
+        ("base64", "base64_encode", {"data": "a", "encoding": "zlib"}),
+        ("random-choice", "random_choice", {"candidates": ["a"], "count": 10**30}),
+    ],
+)
+def test_a_formula_that_cannot_be_run_has_failed(kimi: KimiEmulator, uri: str, tool: str, arguments: Any) -> None:
+    body = {"name": tool, "arguments": json.dumps(arguments)}
+    answer = send(kimi, body, path=f"/formulas/moonshot/{uri}:latest/fibers")
+    assert (answer.status, answer.json["status"]) == (200, "failed")
+
+
+def test_tokens_without_end_are_no_tokens(ask: Send) -> None:
+    found = '{"usage":{"total_tokens":1e999}}'
+    call = {"id": "w:0", "type": "builtin_function", "function": {"name": "$web_search", "arguments": found}}
+    told = {"role": "assistant", "content": "I search.", "reasoning_content": "Hm.", "tool_calls": [call]}
+    result = {"role": "tool", "tool_call_id": "w:0", "name": "$web_search", "content": found}
+    assert ask(messages=[{"role": "user", "content": "News?"}, told, result]).status == 200
+
+
+def test_many_calls_are_looked_at_once() -> None:
+    calls = [{"id": f"f:{at}", "type": "function", "function": {"name": "f", "arguments": "{}"}} for at in range(8000)]
+    told = {"role": "assistant", "content": "I ask.", "reasoning_content": "Hm.", "tool_calls": calls}
+    results = [{"role": "tool", "tool_call_id": call["id"], "content": "x"} for call in calls]
+    messages = [{"role": "user", "content": "f?"}, told, *results]
+    begun = time.thread_time()
+    answering.decide(KimiEmulator().state, {"model": "kimi-k3", "messages": messages})
+    assert time.thread_time() - begun < 2.0
