@@ -11,7 +11,7 @@ from ..text import STOPWORDS, listed, words
 
 _QUOTED = re.compile(r"(?<!\w)'([^'\n]+)'(?!\w)|\"([^\"\n]+)\"|`([^`\n]+)`")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w]|\.\d)")
-_SUM = re.compile(r"-?\d+(?:\.\d+)?(?:\s*[-+*/]\s*-?\d+(?:\.\d+)?)+")
+_SUM = re.compile(r"(?<!\d)-?\d+(?:\.\d+)?(?:\s*[-+*/]\s*-?\d+(?:\.\d+)?)+")
 _NAME = r"[A-Z\u00c0-\u00de][\w'\u2019-]*\.?"
 _NAMES = re.compile(rf"{_NAME}(?:\s+{_NAME})*(?:, [A-Z]{{2}}\b)?")  # "San Francisco, CA" is one
 _OPENS = re.compile(r"(?:^|[.!?:\n])\s*$")
@@ -88,7 +88,7 @@ def sum_in(text: str) -> tuple[str, float] | None:
     written = max(_SUM.findall(text), key=len, default="")
     try:
         return (written, _value(ast.parse(written, mode="eval").body))
-    except (SyntaxError, ArithmeticError):
+    except (SyntaxError, ArithmeticError, RecursionError, MemoryError):  # "1+1+..." nests as deep as it is long
         return None
 
 
