@@ -475,3 +475,20 @@ def test_json_mode_without_a_schema_takes_objects_only(kimi: KimiEmulator, both:
     with pytest.raises(OutputParserException, match="is not a JSON object"):
         structured.invoke(ADA)
     assert structured.invoke(ADA) == {"anything": [1]}
+
+
+@pytest.mark.parametrize("policy", MISSING_REASONING)
+@pytest.mark.parametrize(
+    ("model", "preserve_thinking"), [("kimi-k3", None), ("kimi-k2.7-code", None), ("kimi-k2.6", True)]
+)
+def test_a_model_is_made_with_any_policy_for_lost_reasoning(
+    kimi: KimiEmulator, model: str, preserve_thinking: bool | None, policy: str
+) -> None:
+    for made in (ChatKimi, Kimi):
+        made(
+            model=model,
+            api_key="sk-test",
+            base_url=kimi.base_url,
+            missing_reasoning=policy,
+            preserve_thinking=preserve_thinking,
+        )

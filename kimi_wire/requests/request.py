@@ -298,6 +298,6 @@ def check_settings(base: Mapping[str, Any], base_url: str = "") -> None:
     """
     settings, notices = merge_settings(base, {})
     check_json("extra_body", settings.extra_body)  # tracers write the fields of an object, and do not end in a circle
-    answer = {"role": "assistant", "content": "!", "reasoning_content": "."}
+    answer = {"role": "assistant", "content": "!", "reasoning_content": "."}  # nothing is lost, so no policy is asked
     conversation = [{"role": "user", "content": "?"}, answer]
     render_request(settings, conversation, stream=False, notices=notices, base_url=base_url)
