@@ -191,7 +191,7 @@ def test_the_changelog_knows_the_version() -> None:
 
 def test_the_code_of_a_user_runs(capsys: pytest.CaptureFixture[str]) -> None:
     run_here([(TYPED / "user_code.py").read_text("utf-8")], "user_code.py")
-    assert capsys.readouterr().out.strip() == "it runs"
+    assert capsys.readouterr().out.splitlines()[-1] == "it runs"
 
 
 # Most of a minute. Every day `make types` checks both scripts against the packages, and the wheel's files are counted above.
@@ -202,7 +202,7 @@ def test_the_wheel_runs_and_is_typed_for_its_users(installed: Path, learned: Pat
     where = run(installed, "-c", "import langchain_kimi; print(langchain_kimi.__file__)", cwd=tmp_path)
     assert where.stdout.startswith(str(installed.parent.parent)), where.stderr
     ran = run(installed, script.name, cwd=tmp_path)
-    assert ran.stdout.strip() == "it runs", ran.stderr
+    assert ran.stdout.splitlines()[-1] == "it runs", ran.stderr
     checked = check_types(script, installed, learned)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
