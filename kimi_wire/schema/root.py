@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+from kimi_wire.schema.keywords import types_written
 from kimi_wire.schema.kinds import ANYTHING, Either, Form, Kind, Object, kinds_of
 from kimi_wire.schema.lower import finish, say_rest, say_unions
-from kimi_wire.schema.meet import MAX_CROSSED, Meet, Merged, Reader
-from kimi_wire.schema.words import describe, dump
+from kimi_wire.schema.meet import MAX_CROSSED, Meet, Merged, Reader, is_mistyped
+from kimi_wire.schema.words import describe, dump, say_values
 
 _MAX_WAYS = 500  # "anyOf" takes no more alternatives either
 
@@ -21,6 +22,10 @@ def lower_root(reader: Reader) -> Form:
     """
     root = Meet.of(reader.document.root)
     merged = reader.merge(root)
+    if _is_an_object_of_other_values(merged):
+        said = [f"One of: {say_values(merged.values or ())}"]
+        merged = merged._replace(types=("object",), values=None)
+        return finish(reader, merged, tuple(kinds_of(reader, merged)), said)
     found = [(way, one) for way in _ways(reader, root) if (one := _object(reader, way)) is not None]
     if not found:
         raise reader.document.root.fault(_explain(reader, merged))
@@ -32,6 +37,15 @@ def lower_root(reader: Reader) -> Form:
         # Where the source constrains nothing, its `properties` were added, and stand before the `type`.
         return form if merged.types else form._replace(order=(*form.order, "properties"))
     return finish(reader, reader.merge(Meet((*root.places, *ways[0].places))), objects, ())
+
+
+def _is_an_object_of_other_values(merged: Merged) -> bool:
+    """Whether the root's values are no objects, though its type says that it is one: further in, the values are meant.
+
+    `{"type": "object", "enum": ["move", "copy"]}` has to be an object as the root, so the values are left to words.
+    """
+    mistyped = any(is_mistyped(place) and "object" in types_written(place.node) for place in merged.speaking)
+    return mistyped and not merged.unions
 
 
 def is_just_an_object(reader: Reader) -> bool:

@@ -573,6 +573,14 @@ class TestRoot:
         with pytest.raises(KimiRequestError, match=f"^tool: the root must be an object, and this is {types}"):
             normalise_schema(schema, where="tool")
 
+    @pytest.mark.parametrize("kept", [{}, {"properties": {"a": STRING}}])
+    def test_an_object_of_other_values_is_an_object(self, kept: JSON) -> None:
+        assert normalise_schema({"type": "object", "enum": ["move", "copy"], "description": "How", **kept}) == {
+            "type": "object",
+            **kept,
+            "description": 'How. Type: object. One of: "move" or "copy".',
+        }
+
 
 MISTAKES: list[tuple[Any, str]] = [
     ({"type": "strng"}, r"schema\.properties\.it: 'strng' is not a type\. Did you mean 'string'\?"),
