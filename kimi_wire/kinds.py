@@ -57,11 +57,11 @@ def _is_texts(value: Any) -> bool:
 
 
 def _is_object(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(map(_is_text, value))
+    return isinstance(value, (dict, Mapping)) and all(map(_is_text, value))
 
 
 def _are_objects(value: Any) -> bool:
-    return _is_list(value) and all(isinstance(item, Mapping) for item in value)
+    return _is_list(value) and all(isinstance(item, (dict, Mapping)) for item in value)  # a dict is told at once
 
 
 def _is_timeout(value: Any) -> bool:
@@ -159,16 +159,17 @@ def check_messages(messages: Sequence[Mapping[str, Any]], *, kimi: bool = True) 
         KimiRequestError: One has; the error names the message and the field.
     """
     for index, message in enumerate(messages):
+        for value in message.values():
+            if value.__class__ is not str:
+                break
+        else:  # the usual case: a conversation of 300 turns has 1,200 messages
+            if _NEVER_TEXT.isdisjoint(message):
+                continue
         for key, value in message.items():
             kind = value.__class__
-            if kind is not str and (kind is not list or key not in _LISTS):
+            if key in _NEVER_TEXT if kind is str else kind is not list or key not in _LISTS:
                 _check_fields(message, _FIELDS, "message", index)
                 break
-        if _NEVER_TEXT.isdisjoint(message):  # the usual case: a conversation of 300 turns has 1,200 messages
-            continue
-        for key in _NEVER_TEXT:
-            if message.get(key).__class__ is str:
-                _check_fields(message, _FIELDS, "message", index)
         for number, call in enumerate(message.get("tool_calls") or ()):
             if not (isinstance(call, dict) and (not kimi or _is_fine(call))):
                 _check_call(call, f"tool call {number} of message {index}", kimi)

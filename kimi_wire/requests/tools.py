@@ -175,9 +175,9 @@ def _render_tool(tool: Mapping[str, Any], names: ToolNames) -> JSON:
         raise KimiRequestError(f"{name!r} is not a tool name Kimi takes for a function; declare {web_search_tool()}.")
     if not isinstance(name, str) or not name:
         raise KimiRequestError(f"{shown(name)} is not a tool name Kimi takes; every tool needs one.")
-    for key, fields in _DECLARED.items():
-        if function.get(key) is not None:
-            check_kind(f"{key} of the tool {name!r}", function[key], fields)
+    for key, kind_of_it in _DECLARED.items():
+        if (value := function.get(key)) is not None and not kind_of_it.fits(value):
+            check_kind(f"{key} of the tool {name!r}", value, kind_of_it)
     # "tools.function.parameters.type is required and must be "object"" (MiqroForge#1165).
     parameters = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
     rendered = {**function, "name": names.sent(name), "parameters": render_schema(parameters, f"tool {name}")}
