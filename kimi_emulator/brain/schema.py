@@ -25,7 +25,12 @@ _LONGEST_TEXT = 10_000
 
 
 def resolve(
-    schema: Any, root: Mapping[str, Any], clues: Clues | None = None, *, plain: bool = False
+    schema: Any,
+    root: Mapping[str, Any],
+    clues: Clues | None = None,
+    *,
+    plain: bool = False,
+    followed: set[str] | None = None,
 ) -> Mapping[str, Any]:
     """Follow local references and choose a branch of a union.
 
@@ -34,19 +39,24 @@ def resolve(
         root: The schema that local references are relative to.
         clues: What the branch is to fit best; null comes last.
         plain: Whether to take the plainest branch instead, so that what refers to itself ends.
+        followed: The references whose targets are a part of it already. None is followed twice: forty definitions,
+            each `allOf` the next one twice, are a billion else.
     """
+    followed = set() if followed is None else followed
     for _ in range(_MAX_DEPTH):
         if not isinstance(schema, Mapping):
             return {}
         branches = _list(schema, "anyOf") or _list(schema, "oneOf")
         if isinstance(schema.get("$ref"), str):
-            schema = {**_target(schema["$ref"], root), **_without(schema, "$ref")}
+            target = {} if schema["$ref"] in followed else _target(schema["$ref"], root)
+            followed.add(schema["$ref"])
+            schema = {**target, **_without(schema, "$ref")}
         elif branches:
             chosen = min(branches, key=lambda branch: _plainness(branch, root)) if plain else None
             chosen = chosen or _branch(branches, root, clues)
             schema = {**_without(schema, "anyOf", "oneOf"), **(chosen if isinstance(chosen, Mapping) else {})}
         elif _list(schema, "allOf"):
-            whole = [*(resolve(part, root) for part in schema["allOf"]), _without(schema, "allOf")]
+            whole = [*(resolve(part, root, followed=followed) for part in schema["allOf"]), _without(schema, "allOf")]
             schema = {key: value for part in whole for key, value in part.items()}
         else:
             return schema
@@ -66,9 +76,13 @@ def _target(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _branch(branches: list[Any], root: Mapping[str, Any], clues: Clues | None) -> Any:
     """Choose among a union's branches; objects by what they are about, one named after a finished call last."""
+    if clues is None:  # looking into branches, which have branches, would double the time with each level
+        return next((branch for branch in branches if not _is_null(branch)), branches[0])
     real = [branch for branch in branches if not _is_null(branch)] or branches
+    if len(real) < 2:
+        return real[0]
     objects = [resolve(branch, root) for branch in real]
-    if clues is None or len(real) < 2 or not all("properties" in branch for branch in objects):
+    if not all("properties" in branch for branch in objects):
         return real[0]
     about = clues.about
     told = [set(_labels(branch)) for branch in objects]
@@ -161,7 +175,7 @@ class _Builder:
         if _list(schema, "enum"):
             return self._choice(schema["enum"], required)
         type = type_of(schema)
-        if depth > _MAX_DEPTH and type in ("object", "array"):
+        if (depth > _MAX_DEPTH or self._left < 0) and type in ("object", "array"):
             if nullable:
                 return None
             return _MISSING if schema.get("required") or schema.get("minItems") else {} if type == "object" else []
