@@ -195,16 +195,16 @@ def render_readme(results: Sequence[Result], machine: str) -> str:
     return f"{ratio_table(chosen, spread=False)}\n\n{machine}"
 
 
-def replace_between_markers(text: str, content: str) -> str:
+def replace_between_markers(text: str, content: str, markers: tuple[str, str] = MARKERS) -> str:
     """Put content between the markers of a text.
 
     Raises:
         ValueError: The markers are not there.
     """
-    before, begin, rest = text.partition(MARKERS[0])
-    _, end, after = rest.partition(MARKERS[1])
+    before, begin, rest = text.partition(markers[0])
+    _, end, after = rest.partition(markers[1])
     if not (begin and end):
-        raise ValueError(f"There is no {MARKERS[0]} ... {MARKERS[1]} to put the table in.")
+        raise ValueError(f"There is no {markers[0]} ... {markers[1]} to put the table in.")
     return f"{before}{begin}\n{content}\n{end}{after}"
 
 

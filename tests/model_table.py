@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from benchmarks.report import replace_between_markers
 from kimi_wire.profiles import FAMILIES, ForcedChoice, Preserve, Profile, Source, Thinking
 
 README = Path(__file__).parent.parent / "README.md"
@@ -63,11 +64,7 @@ def render_table() -> str:
 
 def insert(text: str) -> str:
     """Put the table between its marks in a text."""
-    before, _, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"no {BEGIN} ... {END}")
-    return f"{before}{BEGIN}\n{render_table()}\n{END}{after}"
+    return replace_between_markers(text, render_table(), (BEGIN, END))
 
 
 if __name__ == "__main__":

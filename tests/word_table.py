@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from benchmarks.report import replace_between_markers
 from kimi_wire.borrowed import WORDS, Word
 
 ROOT = Path(__file__).parent.parent
@@ -29,11 +30,7 @@ def render_table() -> str:
 
 def insert(text: str) -> str:
     """Put the table between its marks in a text."""
-    before, _, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"no {BEGIN} ... {END}")
-    return f"{before}{BEGIN}\n{render_table()}\n{END}{after}"
+    return replace_between_markers(text, render_table(), (BEGIN, END))
 
 
 def insert_in_notebook(text: str) -> str:
