@@ -9,7 +9,7 @@ from typing import Any
 from kimi_wire.answers.calls import ToolCall, new_tool_call_id, parse_tool_calls
 from kimi_wire.answers.nested import decode_arguments
 from kimi_wire.arguments import parse_arguments, render_arguments
-from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, excerpt, parse_refusal, parse_request_id
+from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, excerpt, excerpt_of_refusal, parse_request_id
 from kimi_wire.json_text import iter_json_texts, strip_fence
 from kimi_wire.json_values import count_or_none, is_whole, mapping, read_object, text_or_none
 from kimi_wire.requests import Known, ToolNames, ToolPlan
@@ -187,7 +187,7 @@ def _refuse_errors(error: Any, found: Sequence[Mapping[str, Any]], completion: C
     partials = [completion.choice, *completion.choices]
     for error, partial in zip(errors, partials, strict=True):
         if error:
-            said = names.in_text(excerpt(parse_refusal(200, {}, error).text.encode("utf-8", "replace")))
+            said = names.in_text(excerpt_of_refusal(error))
             message = f"The answer comes with an error, and is not whole: {said}"
             raise KimiResponseError(message, request_id=completion.request_id, partial=partial)
     for choice in completion.choices:

@@ -26,7 +26,7 @@ from kimi_wire.errors import (
     KimiStreamError,
     StreamedError,
     excerpt,
-    parse_refusal,
+    excerpt_of_refusal,
     parse_request_id,
 )
 from kimi_wire.json_text import FenceFilter
@@ -407,7 +407,7 @@ class StreamState:
 
     def _broken_off(self, reasons: Sequence[str | None], unread: bytes) -> KimiResponseError:
         """The error of a stream that is not whole, with what the server said where no event belongs."""
-        said = excerpt(parse_refusal(200, {}, unread).text.encode("utf-8", "replace")) if unread.strip() else ""
+        said = excerpt_of_refusal(unread) if unread.strip() else ""
         if said and not self._first:
             return KimiResponseError(f"The server's answer is not a stream: {said}", request_id=self.request_id)
         interruption = next((reason for reason in reasons if reason in INTERRUPTED), None)

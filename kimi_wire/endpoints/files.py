@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from kimi_wire.endpoints.bodies import parse_object
-from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, excerpt, parse_refusal, parse_request_id
+from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, excerpt_of_refusal, parse_request_id
 from kimi_wire.json_values import count_or_none
 from kimi_wire.kinds import shown
 from kimi_wire.media import Document, FileInput, aread_document, is_file_id, read_document
@@ -412,9 +412,9 @@ def parse_text(response: Any) -> str:
     if isinstance(parsed, dict) and isinstance(parsed.get("content"), str) and "file_type" in parsed:
         return str(parsed["content"])
     if not text or _is_page(text, response) or (isinstance(parsed, dict) and parsed.get("error")):
-        said = excerpt(parse_refusal(200, {}, text).text.encode("utf-8", "replace"))
         raise KimiResponseError(
-            f"The server sent no text of the file: {said}. Check the base_url; `content` has all that was sent.",
+            f"The server sent no text of the file: {excerpt_of_refusal(text)}. Check the base_url; `content` has all "
+            "that was sent.",
             request_id=parse_request_id(response.headers),
         )
     return text

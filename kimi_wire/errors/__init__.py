@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         translate_stream_error,
         translated,
     )
-    from kimi_wire.errors.exchange import attempt_of, excerpt, parse_request_id, public_url
+    from kimi_wire.errors.exchange import attempt_of, excerpt, excerpt_of_refusal, parse_request_id, public_url
     from kimi_wire.errors.hints import REGIONS
     from kimi_wire.errors.refusals import advise_retry, mask, parse_refusal, refusal_of
 
@@ -88,6 +88,7 @@ __all__ = [
     "bare",
     "cause_of",
     "excerpt",
+    "excerpt_of_refusal",
     "mask",
     "parse_refusal",
     "parse_request_id",
@@ -103,7 +104,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "exchange": "attempt_of excerpt parse_request_id public_url",
+        "exchange": "attempt_of excerpt excerpt_of_refusal parse_request_id public_url",
         "hints": "REGIONS",
         "api": (
             "KimiAPIError KimiAuthenticationError KimiBadRequestError KimiConflictError KimiConnectionError "

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kimi_wire.errors.refusals import mask
+from kimi_wire.errors.refusals import mask, parse_refusal
 
 # Newest first; which one a host sends has changed (kimi-cli reads x-trace-id, recordings of 2026 have the first two).
 _REQUEST_ID_HEADERS = ("msh-request-id", "x-request-id", "x-msh-trace-id", "x-trace-id")
@@ -39,3 +39,12 @@ def public_url(url: str) -> str:
 def excerpt(body: bytes) -> str:
     """The beginning of a body that is not what it should be, quoted; gateways repeat the request, with its key."""
     return repr(mask(body[:1000].decode("utf-8", "replace"))[:200])
+
+
+def excerpt_of_refusal(body: object) -> str:
+    """The words of an error that came with success, quoted.
+
+    Args:
+        body: What was sent: bytes, text, or parsed JSON of any kind.
+    """
+    return excerpt(parse_refusal(200, {}, body).text.encode("utf-8", "replace"))
