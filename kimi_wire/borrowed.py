@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.kinds import shown
+from kimi_wire.json_values import shown
 
 
 class Word(NamedTuple):

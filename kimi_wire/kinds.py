@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.json_values import is_whole
-from kimi_wire.json_values import shown as shown  # in errors of what is refused here
+from kimi_wire.json_values import is_whole, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ _LARGEST = 2**63 - 1
 """Servers hold whole numbers in 64 bits, and Python writes none of more than 4,300 digits."""
 
 
-def is_number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     """Whether a value is a finite number; True and False are none."""
     return _is_count(value) or (isinstance(value, float) and math.isfinite(value))
 
@@ -66,7 +65,7 @@ def _are_objects(value: Any) -> bool:
 
 def _is_timeout(value: Any) -> bool:
     seconds = value if isinstance(value, tuple) else (value,)
-    if all(each is None or (is_number(each) and each >= 0) for each in seconds):
+    if all(each is None or (_is_number(each) and each >= 0) for each in seconds):
         return not isinstance(value, tuple) or 2 <= len(value) <= 4
     return all(hasattr(value, name) for name in ("connect", "read", "write", "pool"))  # httpx's own
 
@@ -75,7 +74,7 @@ TEXT = Kind("text", _is_text)
 TEXTS = Kind("a text or a list of texts", _is_texts)
 SWITCH = Kind("True or False", lambda value: isinstance(value, bool))
 COUNT = Kind("a whole number of 64 bits", _is_count)
-NUMBER = Kind("a finite number", is_number)
+NUMBER = Kind("a finite number", _is_number)
 OBJECT = Kind("a dict whose keys are texts", _is_object)
 OBJECTS = Kind("a list of dicts", _are_objects)
 TIMEOUT = Kind("a number of seconds, or an httpx.Timeout", _is_timeout)
@@ -83,7 +82,7 @@ RETRIES = Kind("a whole number of at least 0", lambda value: _is_count(value, at
 
 _OPTIONS: Mapping[str, Kind] = {
     "timeout": TIMEOUT,
-    "stream_idle_timeout": Kind("a number of seconds", lambda value: is_number(value) and value >= 0),
+    "stream_idle_timeout": Kind("a number of seconds", lambda value: _is_number(value) and value >= 0),
     "max_retries": RETRIES,
 }
 """Options of a connection, and of a call."""
@@ -122,30 +121,32 @@ def check_options(given: Mapping[str, Any]) -> None:
             check_kind(name, value, kind)
 
 
-_NOTHING = type(None)
-_FIELDS: Mapping[str, tuple[frozenset[type], str]] = {
-    "role": (frozenset({str}), "text"),
-    "name": (frozenset({str, _NOTHING}), "text"),
-    "content": (frozenset({str, list, tuple, _NOTHING}), "text or a list of parts"),
-    "reasoning_content": (frozenset({str, _NOTHING}), "text"),
-    "reasoning_details": (frozenset({list, tuple, _NOTHING}), "a list"),
-    "tool_calls": (frozenset({list, tuple, _NOTHING}), "a list of calls"),
-    "tool_call_id": (frozenset({str, _NOTHING}), "text"),
-    "partial": (frozenset({bool, _NOTHING}), "True or False"),
-}
-_CALL: Mapping[str, tuple[frozenset[type], str]] = {
-    "id": (frozenset({str, _NOTHING}), "text"),
-    "type": (frozenset({str, _NOTHING}), "text"),
-    "function": (frozenset({dict}), "a dict with the name and arguments of the call"),
-}
-_FUNCTION: Mapping[str, tuple[frozenset[type], str]] = {
-    "name": (frozenset({str}), "text"),
-    "arguments": (frozenset({str, dict, _NOTHING}), "JSON text or a dict"),
-}
+def _or_none(kind: Kind) -> Kind:
+    return Kind(kind.words, lambda value: value is None or kind.fits(value))
 
 
-_LISTS = frozenset(key for key, (kinds, _) in _FIELDS.items() if list in kinds)
-_NEVER_TEXT = frozenset(key for key, (kinds, _) in _FIELDS.items() if str not in kinds)
+_FIELDS: Mapping[str, Kind] = {
+    "role": TEXT,
+    "name": _or_none(TEXT),
+    "content": _or_none(Kind("text or a list of parts", lambda value: isinstance(value, (str, list, tuple)))),
+    "reasoning_content": _or_none(TEXT),
+    "reasoning_details": _or_none(Kind("a list", _is_list)),
+    "tool_calls": _or_none(Kind("a list of calls", _is_list)),
+    "tool_call_id": _or_none(TEXT),
+    "partial": _or_none(SWITCH),
+}
+_CALL: Mapping[str, Kind] = {
+    "id": _or_none(TEXT),
+    "type": _or_none(TEXT),
+    "function": Kind("a dict with the name and arguments of the call", lambda value: isinstance(value, Mapping)),
+}
+_FUNCTION: Mapping[str, Kind] = {
+    "name": TEXT,
+    "arguments": _or_none(Kind("JSON text or a dict", lambda value: isinstance(value, (str, Mapping)))),
+}
+
+_LISTS = frozenset(key for key, kind in _FIELDS.items() if kind.fits([]))
+_NEVER_TEXT = frozenset(key for key, kind in _FIELDS.items() if not kind.fits(""))
 
 
 def check_messages(messages: Sequence[Mapping[str, Any]], *, kimi: bool = True) -> None:
@@ -168,7 +169,7 @@ def check_messages(messages: Sequence[Mapping[str, Any]], *, kimi: bool = True) 
         for key, value in message.items():
             kind = value.__class__
             if key in _NEVER_TEXT if kind is str else kind is not list or key not in _LISTS:
-                _check_fields(message, _FIELDS, "message", index)
+                _check_fields(message, _FIELDS, f"message {index}")
                 break
         for number, call in enumerate(message.get("tool_calls") or ()):
             if not (isinstance(call, dict) and (not kimi or _is_fine(call))):
@@ -192,14 +193,7 @@ def _check_call(call: Any, place: str, kimi: bool) -> None:
         _check_fields({"name": None, **call["function"]}, _FUNCTION, place)
 
 
-def _check_fields(
-    given: Mapping[str, Any], fields: Mapping[str, tuple[frozenset[type], str]], place: str, index: int | None = None
-) -> None:
+def _check_fields(given: Mapping[str, Any], fields: Mapping[str, Kind], place: str) -> None:
     for key, value in given.items():
-        if key in fields and value.__class__ not in fields[key][0]:
-            kinds, words = fields[key]
-            if not isinstance(
-                value, (*kinds, *([Mapping] if dict in kinds else []))
-            ):  # one that is derived from a kind
-                where = place if index is None else f"{place} {index}"
-                raise KimiRequestError(f"{key!r} of {where} is {shown(value)}, and not {words}.")
+        if key in fields and not fields[key].fits(value):
+            raise KimiRequestError(f"{key!r} of {place} is {shown(value)}, and not {fields[key].words}.")

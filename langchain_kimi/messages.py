@@ -24,7 +24,7 @@ from langchain_core.messages import (
 from kimi_wire.answers import PROVIDER
 from kimi_wire.arguments import is_reading_of, parse_arguments, send_arguments
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.kinds import shown
+from kimi_wire.json_values import shown
 from kimi_wire.media import describe_file
 from kimi_wire.profiles import profile_for
 from langchain_kimi.media import render_block, unwrap_block

@@ -21,8 +21,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from kimi_wire.arguments import parse_arguments, render_arguments
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.json_values import mapping
-from kimi_wire.kinds import shown
+from kimi_wire.json_values import mapping, shown
 from kimi_wire.structured import (
     WRAPPER,
     OutputForm,

@@ -31,7 +31,7 @@ from kimi_wire import KimiRequestError, profile_for
 from kimi_wire.answers import Completion
 from kimi_wire.borrowed import SECRET, read_words
 from kimi_wire.endpoints import KimiClient
-from kimi_wire.kinds import shown
+from kimi_wire.json_values import shown
 from kimi_wire.model_object import (
     check_fields,
     client_of,

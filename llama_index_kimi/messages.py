@@ -25,8 +25,7 @@ from llama_index.core.base.llms.types import (
 from kimi_wire import KimiRequestError
 from kimi_wire.answers import PROVIDER
 from kimi_wire.arguments import is_reading_of, parse_arguments, send_arguments
-from kimi_wire.json_values import JSON, mapping
-from kimi_wire.kinds import shown
+from kimi_wire.json_values import JSON, mapping, shown
 from llama_index_kimi.media import (
     MEDIA_BLOCKS,
     describe_block,

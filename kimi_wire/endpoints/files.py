@@ -13,8 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from kimi_wire.endpoints.bodies import parse_object
 from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, excerpt_of_refusal, parse_request_id
-from kimi_wire.json_values import count_or_none
-from kimi_wire.kinds import shown
+from kimi_wire.json_values import count_or_none, shown
 from kimi_wire.media import Document, FileInput, aread_document, is_file_id, read_document
 from kimi_wire.transport import KimiConnection, hiding_secrets
 from kimi_wire.warn import warn

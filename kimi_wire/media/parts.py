@@ -16,8 +16,7 @@ from urllib.parse import unquote_to_bytes
 
 from kimi_wire.errors import KimiRequestError, public_url
 from kimi_wire.hosts import MEDIA_URLS
-from kimi_wire.json_values import JSON, write_json
-from kimi_wire.kinds import shown
+from kimi_wire.json_values import JSON, shown, write_json
 from kimi_wire.media.types import ACCEPTED, DOCUMENTS, HEAD, explain_refusal, is_text, sniff
 from kimi_wire.profiles import Profile
 

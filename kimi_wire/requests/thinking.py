@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import Host, Wish
-from kimi_wire.json_values import JSON
-from kimi_wire.kinds import shown
+from kimi_wire.json_values import JSON, shown
 from kimi_wire.profiles import Preserve, Profile, Thinking
 from kimi_wire.settings import Notice, Settings
 

@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.json_values import JSON
-from kimi_wire.kinds import OBJECT, SWITCH, TEXT, check_kind, shown
+from kimi_wire.json_values import JSON, shown
+from kimi_wire.kinds import OBJECT, SWITCH, TEXT, check_kind
 from kimi_wire.profiles import ForcedChoice, Profile, Thinking
 from kimi_wire.requests.known import NOTHING, Known
 from kimi_wire.requests.names import ToolNames, is_builtin, is_legible
