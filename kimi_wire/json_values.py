@@ -7,6 +7,7 @@ import re
 import reprlib
 from collections.abc import Mapping
 from typing import Any, TypeGuard
+from urllib.parse import unquote
 
 from jiter import from_json
 
@@ -32,6 +33,29 @@ def text_or_none(value: Any) -> str | None:
 def mapping(value: Any) -> Mapping[str, Any]:
     """A JSON object; an empty one in place of anything else."""
     return value if isinstance(value, Mapping) else {}
+
+
+def pointer_steps(pointer: str) -> list[str]:
+    """The names and numbers that a JSON pointer such as `/$defs/A` goes along."""
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def follow_reference(root: Any, reference: Any) -> Any:
+    """What a reference within a JSON document leads to; None where it leads nowhere, or out of it.
+
+    Args:
+        root: The document.
+        reference: What `$ref` says, such as `#/$defs/A`.
+    """
+    if not isinstance(reference, str) or not reference.startswith("#"):
+        return None
+    found: Any = root
+    for step in pointer_steps(unquote(reference[1:])):
+        if isinstance(found, list):
+            found = found[int(step)] if step.isdecimal() and int(step) < len(found) else None
+        else:
+            found = mapping(found).get(step)
+    return found
 
 
 def read_object(body: bytes) -> JSON | None:

@@ -11,6 +11,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.tools.base import create_schema_from_function
 from langchain_core.utils.function_calling import convert_to_openai_function, convert_to_openai_tool
 
+from kimi_wire.json_values import follow_reference, mapping
 from kimi_wire.requests import WEB_SEARCH, web_search_tool
 from langchain_kimi.web_search import KimiWebSearch
 
@@ -78,7 +79,9 @@ def _recursive_schema(found: dict[str, Any]) -> dict[str, Any] | None:
     if "$ref" not in repr(found):  # most are not, and are looked at before every step of an agent
         return None
     named = {key: value for key, value in found.items() if key in ("$defs", "definitions")}
-    opened = {**_resolve(found, found["$ref"]), **named} if isinstance(found.get("$ref"), str) else found
+    opened = (
+        {**mapping(follow_reference(found, found["$ref"])), **named} if isinstance(found.get("$ref"), str) else found
+    )
     parameters = {key: value for key, value in opened.items() if key not in ("title", "description")}
     used = [value for key, value in parameters.items() if key not in named]
     return parameters if _is_recursive(used, found, (), set()) else None
@@ -94,15 +97,7 @@ def _is_recursive(part: Any, root: dict[str, Any], within: tuple[str, ...], ende
         return any(_is_recursive(inner, root, within, ended) for inner in part.values())
     if reference in within:
         return True
-    if reference not in ended and _is_recursive(_resolve(root, reference), root, (*within, reference), ended):
+    if reference not in ended and _is_recursive(follow_reference(root, reference), root, (*within, reference), ended):
         return True
     ended.add(reference)
     return False
-
-
-def _resolve(root: dict[str, Any], reference: str) -> Any:
-    """What a reference within a schema leads to; an empty schema where it leads elsewhere."""
-    found: Any = root
-    for token in reference.removeprefix("#").split("/")[1:]:
-        found = found.get(token.replace("~1", "/").replace("~0", "~")) if isinstance(found, dict) else None
-    return found if isinstance(found, dict) else {}

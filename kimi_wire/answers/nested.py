@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote
 
 from kimi_wire.arguments import parse_json
-from kimi_wire.json_values import mapping
+from kimi_wire.json_values import follow_reference, mapping
 
 _KINDS = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 _NESTED = frozenset({"object", "array"})
@@ -43,7 +42,7 @@ class _Schemas:
         listed = schema.get("type", list(_KINDS))
         kinds = frozenset([listed] if isinstance(listed, str) else listed if isinstance(listed, list) else _KINDS)
         if "$ref" in schema:
-            kinds &= self.kinds(self._resolve(schema["$ref"]))
+            kinds &= self.kinds(follow_reference(self._root, schema["$ref"]))
         for branch in _branches(schema, "allOf"):
             kinds &= self.kinds(branch)
         for word in ("anyOf", "oneOf"):
@@ -77,21 +76,8 @@ class _Schemas:
             if isinstance(schema, Mapping) and id(schema) not in seen:
                 seen.add(id(schema))
                 yield schema
-                waiting += [self._resolve(schema.get("$ref")), *_branches(schema, "allOf")]
+                waiting += [follow_reference(self._root, schema.get("$ref")), *_branches(schema, "allOf")]
                 waiting += [*_branches(schema, "anyOf"), *_branches(schema, "oneOf")]
-
-    def _resolve(self, reference: Any) -> Any:
-        """What a reference leads to; None where it leads nowhere, or away."""
-        if not isinstance(reference, str) or not reference.startswith("#"):
-            return None
-        found: Any = self._root
-        for step in unquote(reference[1:]).split("/")[1:]:
-            step = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list):
-                found = found[int(step)] if step.isdecimal() and int(step) < len(found) else None
-            else:
-                found = mapping(found).get(step)
-        return found
 
 
 def _branches(schema: Mapping[str, Any], word: str) -> Sequence[Any]:

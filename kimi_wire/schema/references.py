@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urljoin
 
+from kimi_wire.json_values import pointer_steps
 from kimi_wire.schema.keywords import KEYWORDS, REFERENCES
 from kimi_wire.schema.source import Place, check_node
 
@@ -130,8 +131,7 @@ def _base(place: Place) -> str:
 
 
 def _follow(place: Place, pointer: str) -> Place | None:
-    for escaped in pointer.split("/")[1:]:
-        token = escaped.replace("~1", "/").replace("~0", "~")
+    for token in pointer_steps(pointer):
         node = place.node
         inside = isinstance(node, Mapping) and token in node
         inside = inside or (isinstance(node, (list, tuple)) and token.isdecimal() and int(token) < len(node))
