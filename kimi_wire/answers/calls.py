@@ -104,6 +104,7 @@ class _OpenCall:
     Attributes:
         position: Which of the calls that were given out it is; None while it is held back, as it has no name.
         pieces: The arguments as they came.
+        is_read: Whether arguments were read: the name is complete then, and says which tool's schema is meant.
         nested: Reads them, where values of them may be encoded twice.
         given: What it gave.
     """
@@ -114,6 +115,7 @@ class _OpenCall:
     position: int | None = None
     name: str = ""
     pieces: list[str] = field(default_factory=list)
+    is_read: bool = False
     nested: NestedArguments | None = None
     given: list[str] = field(default_factory=list)
 
@@ -129,9 +131,9 @@ class _OpenCall:
 
     def read(self, text: str, known: Known) -> str:
         """Take arguments of a call that is given out, and give what can be given of them."""
-        if not self.given and self.nested is None:  # the name is complete now
+        if not self.is_read:
+            self.is_read = True
             self.nested = NestedArguments.of(known.schema_of(known.names.own(self.name)))
-            self.given.append("")
         if self.nested is None:
             return text
         read = self.nested.feed(text)
