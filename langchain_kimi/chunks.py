@@ -42,7 +42,7 @@ class KimiMessageChunk(_AfterTheChunk, AIMessageChunk):
     checkpoints) finds langchain-core's own.
     """
 
-    __new__ = object.__new__  # type: ignore[assignment]
+    __new__ = object.__new__  # type: ignore[assignment] # and not that of the class before core's
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, AIMessageChunk):

@@ -63,6 +63,7 @@ class KimiBadRequestError(KimiStatusError, wire.KimiBadRequestError, ModelInvali
     """HTTP 400: the request is not acceptable; sending it again is no use."""
 
 
+# mypy does not know the base: older cores have none of that name.
 class KimiContentFilterError(KimiBadRequestError, wire.KimiContentFilterError, _ModelRefusalError):  # type: ignore[misc]
     """The platform's content filter refused the request (HTTP 400), or stopped the answer.
 

@@ -84,8 +84,7 @@ def _as_it_is(value: Any) -> Any:
 
 def _read_mapping(schema: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The name and JSON Schema of a schema or of a tool declaration in OpenAI's or Anthropic's form."""
-    described = schema.get("function")
-    function = described if isinstance(described, Mapping) else schema
+    function = schema["function"] if isinstance(schema.get("function"), Mapping) else schema
     parameters = function.get("parameters") or function.get("input_schema")
     if isinstance(parameters, Mapping) and "name" in function:
         described = {"description": function["description"]} if function.get("description") else {}

@@ -87,8 +87,8 @@ def _message(blocks: Sequence[ContentBlock], calls: list[JSON]) -> ChatMessage:
 
     The calls stand in `additional_kwargs["tool_calls"]` too, in the API's form, as llama-index-llms-openai leaves them:
     core's programs look there before they read blocks, tracers read names and arguments there alone, and memories count
-    the tokens of a call by that text and by no block. It has what the blocks have no place for: see
-    `_mark`.
+    the tokens of a call by that text and by no block. What blocks have no place for is there
+    alone: see `_mark`.
     """
     return _EMPTY_MESSAGE.model_copy(
         update={"blocks": list(blocks), "additional_kwargs": {"tool_calls": calls} if calls else {}}
