@@ -271,16 +271,16 @@ class Odd:
         return "Odd()"
 
 
-_DEEP: Any = []
+DEEP: Any = []
 for _ in range(3000):
-    _DEEP = [_DEEP]
-_CIRCLE: dict[str, Any] = {}
-_CIRCLE["self"] = _CIRCLE
+    DEEP = [DEEP]
+CIRCLE: dict[str, Any] = {}
+CIRCLE["self"] = CIRCLE
 
 ODD_VALUES: tuple[Any, ...] = (
     None, True, 0, -1, 5, 10**400, 1.5, float("inf"), float("nan"), "", "x", "\x00", "\ud83d", "json", b"bytes", [], [5], [None], (1,),
     {}, {"a": None}, {"a": {1}}, {"a": datetime.date(2026, 1, 1)}, {5: 5}, {"type": "function"}, {"messages": None}, {"n": "x"},
-    {"type": "json_schema", "json_schema": {"name": 5, "schema": []}}, {1, 2}, Odd(), Odd, len, _DEEP, _CIRCLE, "a" * 5000,
+    {"type": "json_schema", "json_schema": {"name": 5, "schema": []}}, {1, 2}, Odd(), Odd, len, DEEP, CIRCLE, "a" * 5000,
 )  # fmt: skip
 
 NAMES = sorted(

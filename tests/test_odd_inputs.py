@@ -20,13 +20,7 @@ from kimi_wire.settings import SETTINGS
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
 from tests import fuzz_calls
-from tests.fuzz_calls import ODD_VALUES
-
-DEEP: Any = []
-for _ in range(3000):
-    DEEP = [DEEP]
-CIRCLE: dict[str, Any] = {}
-CIRCLE["again"] = CIRCLE
+from tests.fuzz_calls import CIRCLE, DEEP, ODD_VALUES
 
 
 def chat(kimi: KimiEmulator, **settings: Any) -> ChatKimi:

@@ -43,10 +43,16 @@ def refusing(status: int, header: bytes) -> Callable[[socket.socket], None]:
     return answer
 
 
-def failure_of(port: int, adapter: str, way: str, **settings: Any) -> KimiStatusError:
-    with pytest.raises(KimiStatusError) as caught:
+def read_whole(port: int, adapter: str, way: str, **settings: Any) -> KimiError:
+    with pytest.raises(KimiError) as caught:
         asyncio.run(hear_from(f"http://127.0.0.1:{port}/v1", adapter, way, api_key=KEY, **settings))
     return caught.value
+
+
+def failure_of(port: int, adapter: str, way: str, **settings: Any) -> KimiStatusError:
+    error = read_whole(port, adapter, way, **settings)
+    assert isinstance(error, KimiStatusError)
+    return error
 
 
 # --- bytes of headers that are no ASCII ---
@@ -171,12 +177,6 @@ def packing(status: int, body: bytes, packings: bytes, asked: list[bytes]) -> Ca
         connection.sendall(head + body)
 
     return answer
-
-
-def read_whole(port: int, adapter: str, way: str, **settings: Any) -> KimiError:
-    with pytest.raises(KimiError) as caught:
-        asyncio.run(hear_from(f"http://127.0.0.1:{port}/v1", adapter, way, api_key=KEY, **settings))
-    return caught.value
 
 
 PACKED = {

@@ -6,7 +6,6 @@ For every setting of a call and of an object, every field of a message, a part, 
 from __future__ import annotations
 
 import datetime
-import json
 import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -26,6 +25,7 @@ from kimi_wire.settings import OF_A_CALL, SETTINGS
 from kimi_wire.transport.library import http_library
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
+from tests.fuzz_calls import CIRCLE, DEEP, check_json
 
 ROOT = Path(kimi_wire.__file__).parent.parent
 OURS = tuple(str(ROOT / name) for name in ("kimi_wire", "langchain_kimi", "llama_index_kimi"))
@@ -40,14 +40,10 @@ def client() -> Any:
     http = http_library()
 
     def answer(request: Any) -> Any:
-        json.loads(request.read(), parse_constant=_refuse)
+        check_json(request.read())
         return http.Response(200, json=ANSWER)
 
     return http.Client(transport=http.MockTransport(answer))
-
-
-def _refuse(constant: str) -> Any:
-    raise AssertionError(f"{constant} went out, which is no JSON")
 
 
 @lru_cache
@@ -62,26 +58,13 @@ class Odd:
         raise TypeError("no repr")
 
 
-def deep(levels: int) -> Any:
-    value: Any = []
-    for _ in range(levels):
-        value = [value]
-    return value
-
-
-def circle() -> dict[str, Any]:
-    value: dict[str, Any] = {}
-    value["self"] = value
-    return value
-
-
 WRONG: Mapping[str, Any] = {
     "True": True, "zero": 0, "minus": -1, "five": 5, "huge": 10**5000, "half": 1.5, "inf": float("inf"), "nan": float("nan"),
     "empty": "", "word": "x", "nul": "\x00", "surrogate": "\ud83d", "bytes": b"x", "list": [], "fives": [5], "nones": [None],
     "tuple": (1,), "dict": {}, "none-in": {"a": None}, "set-in": {"a": {1}}, "date-in": {"a": datetime.date(2026, 1, 1)},
     "key": {5: 5}, "tool-ish": {"type": "function"}, "messages-none": {"messages": None}, "messages-word": {"messages": "x"},
     "schema-ish": {"type": "json_schema", "json_schema": {"name": 5, "schema": []}}, "set": {1, 2}, "odd": Odd(), "class": Odd,
-    "function": len, "deep": deep(3000), "circle": circle(), "long": "a" * 5000,
+    "function": len, "deep": DEEP, "circle": CIRCLE, "long": "a" * 5000,
 }  # fmt: skip
 """Values for anything; each is a wrong kind of most."""
 
