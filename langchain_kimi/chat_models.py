@@ -68,7 +68,7 @@ class ChatKimi(BaseChatModel):
         thinking:
             Whether to think; None (the default) leaves it to the model. Only kimi-k2.5 and kimi-k2.6 have the switch.
         reasoning_effort:
-            `"low"`, `"high"` or `"max"`; kimi-k3 family only.
+            `"low"`, `"high"` or `"max"`; kimi-k3 and newer only.
         max_tokens:
             Cap on the answer, thinking included. No default: a small one gives empty answers.
         temperature:
@@ -195,7 +195,7 @@ class ChatKimi(BaseChatModel):
     """Whether to think; None is the model's default. Left out with a warning where the model has no switch."""
 
     reasoning_effort: str | None = None
-    """`low`, `high` or `max`, kimi-k3 family only; the server's default is `max`. Changing it in the middle of a
+    """`low`, `high` or `max`, kimi-k3 and newer only; the server's default is `max`. Changing it in the middle of a
     conversation loses the prefix cache."""
 
     preserve_thinking: bool | None = None

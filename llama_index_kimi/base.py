@@ -93,7 +93,7 @@ class Kimi(FunctionCallingLLM):
             `KIMI_BASE_URL`, else "https://api.moonshot.ai/v1". Keys of the platform in China are for
             "https://api.moonshot.cn/v1".
         thinking: Whether to think, for models with a switch. Defaults to None: what the model does on its own.
-        reasoning_effort: "low", "high" or "max", for the kimi-k3 family. Defaults to None: the model's own.
+        reasoning_effort: "low", "high" or "max", for kimi-k3 and newer. Defaults to None: the model's own.
         preserve_thinking: Whether the model sees its thinking of earlier turns, for models with that switch.
         missing_reasoning: What to do about an assistant message whose thinking is lost: "placeholder" sends a space,
             "omit" nothing, "error" raises. That is about messages with tool calls, and about every one where the model
@@ -200,7 +200,7 @@ class Kimi(FunctionCallingLLM):
     api_base: str | None = Field(default=None, description="The API's root.")
     base_url: str | None = Field(default=None, description="The same, by its other name.", exclude=True, repr=False)
     thinking: bool | None = Field(default=None, description="Whether to think; None is the model's default.")
-    reasoning_effort: str | None = Field(default=None, description="low, high or max; kimi-k3 family only.")
+    reasoning_effort: str | None = Field(default=None, description="low, high or max; kimi-k3 and newer only.")
     preserve_thinking: bool | None = Field(default=None, description="Whether the model sees its earlier thinking.")
     missing_reasoning: str | None = Field(default=None, description="placeholder, omit or error.")
     unanswered_tool_calls: str = Field(default="warn", description="warn, error or repair.")
