@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
@@ -23,9 +23,9 @@ from kimi_wire.model_object import (
     check_fields,
     client_of,
     explain,
+    field_key,
     fill_state,
     own_settings,
-    plain_secret,
     prepare,
     profile_asked,
     without_secrets,
@@ -37,7 +37,7 @@ from kimi_wire.transport import (
     DEFAULT_BASE_URL,
     DEFAULT_MAX_RETRIES,
     HiddenText,
-    resolve_api_key,
+    KeyFunction,
     resolve_base_url,
     resolve_headers,
 )
@@ -74,7 +74,8 @@ class ChatKimi(BaseChatModel):
         temperature:
             And other sampling parameters: sent only to models that take them; others refuse any value but their own.
         api_key:
-            Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+            The key, or a function that gives it, asked with each request. Default: the environment's
+            `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
         base_url:
             Default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
             `https://api.moonshot.ai/v1`. Keys of the Chinese platform need `https://api.moonshot.cn/v1`.
@@ -183,9 +184,11 @@ class ChatKimi(BaseChatModel):
     model_name: str = Field(default=DEFAULT_MODEL, alias="model")
     """Model id. Families are known by pattern; ids that are not Kimi's are sent untouched."""
 
-    kimi_api_key: SecretStr | str = Field(default=None, alias="api_key", validate_default=True)
-    """API key, held as a `SecretStr` whatever was given; default: the environment's `MOONSHOT_API_KEY`, else
-    `KIMI_API_KEY`."""
+    kimi_api_key: SecretStr | str | Callable[[], str | Awaitable[str]] = Field(
+        default=None, alias="api_key", validate_default=True
+    )
+    """API key, held as a `SecretStr`; or a function without arguments, synchronous or not, that gives the key of each
+    attempt of each request. Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`."""
 
     base_url: str = Field(default=None, validate_default=True)
     """The API's root; default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
@@ -316,6 +319,8 @@ class ChatKimi(BaseChatModel):
             for name in ("api_key", "kimi_api_key", *SECRET):  # a traceback may be printed with its variables
                 if isinstance(kwargs.get(name), str):
                     kwargs[name] = SecretStr(kwargs[name])
+                elif callable(kwargs.get(name)):
+                    kwargs[name] = KeyFunction.of(kwargs[name])
             for name in ("base_url", *ADDRESSES):
                 if isinstance(kwargs.get(name), str):
                     kwargs[name] = HiddenText(kwargs[name])
@@ -335,11 +340,8 @@ class ChatKimi(BaseChatModel):
 
     @field_validator("kimi_api_key", mode="before")
     @classmethod
-    def _resolve_api_key(cls, value: Any) -> SecretStr:
-        try:
-            return SecretStr(resolve_api_key(plain_secret(value)))
-        finally:
-            value = None  # a traceback may be printed with its variables
+    def _resolve_api_key(cls, value: Any) -> Any:
+        return field_key(value, SecretStr)
 
     @field_validator("base_url", mode="before")
     @classmethod
