@@ -13,6 +13,7 @@ from kimi_wire.lazy import lazy_names, require
 require("langchain_core", package="langchain_kimi", title="LangChain", extra="langchain")
 
 from langchain_kimi.chat_models import ChatKimi
+from langchain_kimi.costs import KimiCostCallbackHandler, get_kimi_cost_callback
 from langchain_kimi.display import ashow, show
 from langchain_kimi.files import KimiFileLoader, KimiFileParser
 from langchain_kimi.formulas import KimiFormulaTool, KimiFormulaToolkit
@@ -51,6 +52,7 @@ __all__ = [
     "KimiConnectionError",
     "KimiContentFilterError",
     "KimiContextLengthError",
+    "KimiCostCallbackHandler",
     "KimiEmptyAnswerError",
     "KimiError",
     "KimiFileLoader",
@@ -75,6 +77,7 @@ __all__ = [
     "KimiWebSearch",
     "__version__",
     "ashow",
+    "get_kimi_cost_callback",
     "show",
 ]
 

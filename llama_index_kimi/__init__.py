@@ -22,6 +22,7 @@ from kimi_wire.lazy import lazy_names, require
 require("llama_index.core", package="llama_index_kimi", title="LlamaIndex", extra="llama-index")
 
 from llama_index_kimi.base import Kimi
+from llama_index_kimi.costs import KimiCostHandler
 from llama_index_kimi.display import ashow, show
 from llama_index_kimi.files import KimiFileReader
 from llama_index_kimi.formulas import KimiFormulaToolSpec
@@ -58,6 +59,7 @@ __all__ = [
     "KimiConnectionError",
     "KimiContentFilterError",
     "KimiContextLengthError",
+    "KimiCostHandler",
     "KimiEmptyAnswerError",
     "KimiError",
     "KimiFileReader",

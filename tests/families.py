@@ -57,7 +57,7 @@ def with_every_row(
 
 def facts(profile: Profile) -> str:
     """What decides how a family's models are asked: its profile without names, dates and sizes."""
-    sizes = {"context_window": None, "default_output": None, "max_output": None}
+    sizes = dict.fromkeys(("context_window", "default_output", "max_output", "released", "open_weights"))
     return repr(replace(profile, family="", pattern="", retired=None, sources={}, **sizes))
 
 

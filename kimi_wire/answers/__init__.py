@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from kimi_wire.answers.calls import ToolCall, ToolCallDelta
 from kimi_wire.answers.continuation import Answer
-from kimi_wire.answers.response import PROVIDER, Choice, Completion, Usage, explain_answer, parse_completion
+from kimi_wire.answers.response import (
+    PROVIDER,
+    Choice,
+    Completion,
+    Usage,
+    explain_answer,
+    parse_completion,
+    parse_usage,
+)
 from kimi_wire.answers.stream import Delta, StreamState
 
 __all__ = [
@@ -23,4 +31,5 @@ __all__ = [
     "Usage",
     "explain_answer",
     "parse_completion",
+    "parse_usage",
 ]

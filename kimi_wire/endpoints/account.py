@@ -224,6 +224,15 @@ def _model_info(entry: Mapping[str, Any]) -> ModelInfo:
     )
 
 
+def currency_of(url: str) -> str | None:
+    """The currency in which a host of Moonshot's bills; None for other hosts.
+
+    Args:
+        url: The API's root, or an address below it.
+    """
+    return _CURRENCIES.get(urlsplit(url).hostname or "")
+
+
 def parse_balance(response: Any) -> Balance:
     """Read the balance.
 
@@ -235,7 +244,7 @@ def parse_balance(response: Any) -> Balance:
     amounts = {name: data.get(f"{name}_balance") for name in ("available", "voucher", "cash")}
     if not all(isinstance(amount, (int, float)) for amount in amounts.values()):
         raise unusable(f"no balance (code {payload.get('code')!r})", response)
-    currency = _CURRENCIES.get(urlsplit(str(response.request.url)).hostname or "")
+    currency = currency_of(str(response.request.url))
     return Balance(**{name: float(amount or 0) for name, amount in amounts.items()}, currency=currency)
 
 

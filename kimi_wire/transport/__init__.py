@@ -1,8 +1,9 @@
 """The way to the server: keys and hosts, the openai SDK, and the HTTP library below it.
 
 `keys` finds the key or asks for it, `connection` holds the clients, `courier` sends each attempt and marks refusals for
-the SDK's retries, `library` finds out which HTTP library is below, `aiohttp` is the faster way of asynchronous calls where its extra is installed,
-`bodies` bounds what is read, `secrets` is what no repr shows. Nothing here knows what a chat is.
+the SDK's retries, `library` finds out which HTTP library is below, `aiohttp` is the faster way of asynchronous calls
+where its extra is installed, `bodies` bounds what is read, `secrets` is what no repr shows. Nothing here knows what a
+chat is.
 """
 
 from __future__ import annotations
