@@ -6,6 +6,7 @@ arguments that nobody wrote.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from langchain_core.messages import AIMessage, InvalidToolCall, ToolCallChunk, UsageMetadata
@@ -27,7 +28,7 @@ def parse_completion(completion: Completion) -> ChatResult:
         calls, invalid = parse_tool_calls(choice.tool_calls)
         message = AIMessage(
             content=choice.content,
-            additional_kwargs=_additional_kwargs(choice),
+            additional_kwargs=additional_kwargs(choice),
             tool_calls=calls,
             invalid_tool_calls=invalid,
             # The counts are those of all answers together; LangChain adds up what stands on the messages.
@@ -43,7 +44,8 @@ def parse_completion(completion: Completion) -> ChatResult:
     )
 
 
-def _additional_kwargs(choice: Choice) -> dict[str, Any]:
+def additional_kwargs(choice: Choice) -> dict[str, Any]:
+    """What LangChain has no field for."""
     kwargs: dict[str, Any] = {}
     if choice.reasoning is not None:
         kwargs["reasoning_content"] = choice.reasoning
@@ -109,13 +111,36 @@ def response_metadata(completion: Completion, choice: Choice) -> dict[str, Any]:
     return {key: value for key, value in metadata.items() if value is not None}
 
 
-def parse_delta(delta: Delta, *, v1: bool) -> ChatGenerationChunk:
-    """Make the chunk of one streamed piece.
+def parse_item(item: Delta | Completion, *, v1: bool) -> list[ChatGenerationChunk]:
+    """Make the chunks of the next piece of a stream, or of the whole at its end.
+
+    A chunk is thinking, text or pieces of calls. Of one that has text beside pieces of calls, langchain-core's standard
+    blocks leave the pieces out (`AIMessageChunk.content_blocks`), and text beside thinking is another block than the
+    text after it (`_compat_bridge`).
 
     Args:
-        delta: The piece.
+        item: The piece, or the whole.
         v1: Whether content is made of standard blocks (`output_version="v1"`).
     """
+    if isinstance(item, Completion):
+        return [parse_stream_end(item, v1=v1)]
+    thinks = item.reasoning is not None
+    if (item.content and (thinks or item.tool_calls)) or (thinks and item.tool_calls):
+        return [parse_delta(piece, v1=v1) for piece in _split(item)]
+    return [parse_delta(item, v1=v1)]
+
+
+def _split(delta: Delta) -> Iterator[Delta]:
+    if delta.reasoning is not None:
+        yield Delta(reasoning=delta.reasoning)
+    if delta.content or delta.logprobs is not None:
+        yield Delta(delta.content, logprobs=delta.logprobs)
+    if delta.tool_calls:
+        yield Delta(tool_calls=delta.tool_calls)
+
+
+def parse_delta(delta: Delta, *, v1: bool) -> ChatGenerationChunk:
+    """Make the chunk of one streamed piece; see `parse_item`."""
     return make_chunk(
         content=_blocks(delta) if v1 else delta.content,
         text=delta.content,
@@ -163,7 +188,7 @@ def parse_stream_end(completion: Completion, *, v1: bool) -> ChatGenerationChunk
     Usage comes here only: langchain-core adds up the counts of all chunks, and Kimi sends them twice.
     """
     choice = completion.choice
-    kwargs = _additional_kwargs(choice)
+    kwargs = additional_kwargs(choice)
     kwargs.pop("reasoning_content", None)  # its pieces are in the chunks before
     marks = [mark for index, call in enumerate(choice.tool_calls) if (mark := _end_mark(index, call)) is not None]
     message = KimiMessageChunk(

@@ -185,7 +185,11 @@ TWINS = [
     ("kimi_wire/endpoints/formulas.py", "KimiFormulas", [("tools", "atools"), ("run", "arun")]),
     ("langchain_kimi/formulas.py", "KimiFormulaTool", [("_run", "_arun")]),
     ("langchain_kimi/formulas.py", "KimiFormulaToolkit", [("get_tools", "aget_tools")]),
-    ("langchain_kimi/chat_models.py", "ChatKimi", [("_generate", "_agenerate"), ("_stream", "_astream")]),
+    (
+        "langchain_kimi/chat_models.py",
+        "ChatKimi",
+        [("_generate", "_agenerate"), ("_stream", "_astream"), ("_read", "_aread")],
+    ),
     ("llama_index_kimi/formulas.py", "KimiFormulaTool", [("call", "acall")]),
     ("llama_index_kimi/formulas.py", "KimiFormulaToolSpec", [("to_tool_list", "to_tool_list_async")]),
     (
