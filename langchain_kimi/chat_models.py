@@ -46,7 +46,7 @@ from langchain_kimi.adapt import adapted
 from langchain_kimi.events import ARE_READ, MessageEvents
 from langchain_kimi.messages import render_messages
 from langchain_kimi.profiles import model_profile
-from langchain_kimi.responses import parse_completion, parse_item
+from langchain_kimi.responses import parse_completion, parse_item, with_message
 from langchain_kimi.structured import KimiOutputParser, describe_schema, read_schema, with_raw
 from langchain_kimi.tools import Tool, render_tool
 
@@ -436,7 +436,7 @@ class ChatKimi(BaseChatModel):
             request, options = self._prepare(messages, stop, kwargs, stream=False)
             completion = self._client.complete(request, options)
         except KimiError as error:
-            raise adapted(error) from error
+            raise with_message(adapted(error)) from error
         explain(completion, has_all=True)
         return parse_completion(completion)
 
@@ -451,7 +451,7 @@ class ChatKimi(BaseChatModel):
             request, options = self._prepare(messages, stop, kwargs, stream=False)
             completion = await self._client.acomplete(request, options)
         except KimiError as error:
-            raise adapted(error) from error
+            raise with_message(adapted(error)) from error
         explain(completion, has_all=True)
         return parse_completion(completion)
 
@@ -509,7 +509,7 @@ class ChatKimi(BaseChatModel):
                 for made in make(item):
                     yield made
         except KimiError as error:
-            raise adapted(error) from error
+            raise with_message(adapted(error)) from error
 
     async def _aread(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], make: Maker[Made]
@@ -522,7 +522,7 @@ class ChatKimi(BaseChatModel):
                 for made in make(item):
                     yield made
         except KimiError as error:
-            raise adapted(error) from error
+            raise with_message(adapted(error)) from error
 
     def _prepare(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, stream: bool
@@ -633,7 +633,7 @@ class ChatKimi(BaseChatModel):
             tool_choice: `"auto"`, `"none"`, `"any"` (also `"required"` and True: some call must come), a tool's name,
                 or a dict that names one. How a forced choice is sent depends on the model and on thinking, and is
                 decided when a request is made: most Kimi models refuse one while they think. No forced choice is ever
-                let go: where no call comes, the call raises `KimiToolChoiceError`.
+                let go: where no call comes, the call raises `KimiToolChoiceError`, or `KimiRefusalError`.
             strict: Whether arguments are held to the schema; the server's default is True.
             kwargs: Any setting of a request, and `response_format`.
 
@@ -673,8 +673,8 @@ class ChatKimi(BaseChatModel):
         Raises:
             ValueError: `schema` is missing, or `method` is none of the three; at once. The runnable raises, unless
                 `include_raw` is set, langchain-core's `OutputParserException` where an answer is cut, is no JSON or
-                does not fit the schema; and, with it too, `KimiToolChoiceError` where a forced call does not come, and
-                whatever `invoke` raises.
+                does not fit the schema, and core's `ModelRefusalError` where the model declined (`KimiRefusalError`) or the
+                server's filter stopped it (`KimiContentFilterError`); and, with it too, `KimiToolChoiceError` where a forced call does not come, and whatever else `invoke` raises.
         """
         if method not in get_args(StructuredMethod):
             raise ValueError(f"method={method!r} is not one of {', '.join(get_args(StructuredMethod))}.")

@@ -16,6 +16,7 @@ from typing import Any
 from langchain_core.version import VERSION
 
 from kimi_wire.answers import Choice, Completion, Delta, ToolCall, ToolCallDelta
+from langchain_kimi.messages import REFUSAL
 from langchain_kimi.responses import additional_kwargs, parse_usage, response_metadata
 
 Event = dict[str, Any]
@@ -104,6 +105,8 @@ class MessageEvents:
 
     def _end(self, completion: Completion, events: list[Event]) -> None:
         choice = completion.choice
+        if choice.refusal is not None:
+            self._open(REFUSAL, self._finished(REFUSAL, choice), events)
         for key, number in self._blocks.items():
             block = self._finished(key, choice)
             events.append({"event": "content-block-finish", "index": number, "content": block})
@@ -112,15 +115,15 @@ class MessageEvents:
     def _finished(self, key: str | int, choice: Choice) -> Event:
         if isinstance(key, int):
             return _finished_call(choice.tool_calls[key])
-        text = choice.content if key == "text" else choice.reasoning or ""
-        return {"type": key, key: text} | ({"index": f"lc_{key}"} if self._v1 else {})
+        texts = {"text": choice.content, "reasoning": choice.reasoning or "", REFUSAL: choice.refusal}
+        return {"type": key, key: texts[key]} | ({"index": f"lc_{key}"} if self._v1 else {})
 
     def _finish(self, completion: Completion, choice: Choice) -> Event:
         metadata = response_metadata(completion, choice)
         has_calls = any(isinstance(key, int) for key in self._blocks)
         finish: Event = {
             "event": "message-finish",
-            **finish_fields(metadata, has_tool_calls=has_calls, has_refusal=False),
+            **finish_fields(metadata, has_tool_calls=has_calls, has_refusal=choice.refusal is not None),
         }
         if choice.logprobs is not None:
             metadata = {"logprobs": choice.logprobs, **metadata}

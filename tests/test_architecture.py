@@ -182,6 +182,7 @@ TWINS = [
         [("complete", "acomplete"), ("stream", "astream"), ("delete_uploads", "adelete_uploads")],
     ),
     ("langchain_kimi/files.py", "KimiFileParser", [("lazy_parse", "alazy_parse")]),
+    ("langchain_kimi/structured.py", "_WithRaw", [("invoke", "ainvoke"), ("stream", "astream")]),
     ("kimi_wire/endpoints/formulas.py", "KimiFormulas", [("tools", "atools"), ("run", "arun")]),
     ("langchain_kimi/formulas.py", "KimiFormulaTool", [("_run", "_arun")]),
     ("langchain_kimi/formulas.py", "KimiFormulaToolkit", [("get_tools", "aget_tools")]),

@@ -116,6 +116,8 @@ ODD: dict[str, list[Any]] = {
         chunk({"reasoning_details": [{"type": "reasoning.text", "text": "Hm", "index": 0}]}),
         chunk({"reasoning_details": [{"type": "reasoning.text", "text": "m", "index": 0}], "content": "x"}),
     ],
+    "declined": [chunk({"reasoning_content": "Hm"}), chunk({"refusal": "I "}), chunk({"refusal": "cannot."})],
+    "declined after a call": [chunk({"tool_calls": [call("f", "{}")]}), chunk({"content": "x", "refusal": "No."})],
     "usage": [{**chunk({"content": "x"}), "usage": USAGE}],
     "other reason": [chunk({"content": "x"}, "length")],
     "two answers": [
