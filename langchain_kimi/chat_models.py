@@ -673,8 +673,9 @@ class ChatKimi(BaseChatModel):
         Raises:
             ValueError: `schema` is missing, or `method` is none of the three; at once. The runnable raises, unless
                 `include_raw` is set, langchain-core's `OutputParserException` where an answer is cut, is no JSON or
-                does not fit the schema, and core's `ModelRefusalError` where the model declined (`KimiRefusalError`) or the
-                server's filter stopped it (`KimiContentFilterError`); and, with it too, `KimiToolChoiceError` where a forced call does not come, and whatever else `invoke` raises.
+                does not fit the schema, and core's `ModelRefusalError` where the model declined (`KimiRefusalError`)
+                or the server's filter stopped it (`KimiContentFilterError`); and, with it too, `KimiToolChoiceError`
+                where a forced call does not come, and whatever else `invoke` raises.
         """
         if method not in get_args(StructuredMethod):
             raise ValueError(f"method={method!r} is not one of {', '.join(get_args(StructuredMethod))}.")
