@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DEMO   := $(VENV)/.demo
 DEV    := $(VENV)/.dev
 
-.PHONY: help demo test test-fast test-all test-matrix lint types format tables golden notebooks record bench clean
+.PHONY: help demo test test-fast test-all test-matrix lint types format tables golden family notebooks record bench clean
 
 help:
 	@echo "make demo         a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
@@ -19,6 +19,7 @@ help:
 	@echo "make format       let ruff reformat"
 	@echo "make tables       write the README's tables anew from the profiles"
 	@echo "make golden       write the pages of golden requests anew from what is sent"
+	@echo "make family       what is to be done after a family is added or changed: tables, golden, record its list, test"
 	@echo "make record       record all cassettes anew (real API with MOONSHOT_API_KEY, else the emulator)"
 	@echo "make bench        what it costs beside the openai SDK; writes the README's table"
 	@echo "make notebooks    run the notebooks and keep what they put out"
@@ -62,6 +63,10 @@ tables: $(DEV)
 
 golden: $(DEV)
 	$(BIN)/python -m tests.golden.pages
+
+family: tables golden
+	$(BIN)/python -m tests.record models
+	$(MAKE) test
 
 notebooks: $(DEV)
 	$(BIN)/python -m tests.notebooks

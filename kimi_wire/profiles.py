@@ -1,7 +1,7 @@
 """What each Kimi model family can do: one row of dated, sourced facts per family, and a lookup that never fails.
 
-Nothing else in the project compares model names. To add a family, add a row to `FAMILIES` above the rows it would
-otherwise match (the newest is `_NEWEST`, and the first), and a spelling to the table in `tests/wire/test_profiles.py`.
+Nothing else in the project compares model names. To add a family, write its row and put it into `_KNOWN` above the rows
+that it would otherwise match; the newest is the first, and what ids are asked by that no row knows.
 
 Deliberately absent: lists of model ids. Adapters that had some broke at each launch (BerriAI/litellm#26156: the fix for
 k2.5 did not cover k2.6).
@@ -360,12 +360,8 @@ _THINKING_PREVIEW = _all_from(
     ),
 )
 
-# A Kimi id that no row knows is newer than this table, so the newest family's rules are the best guess.
-_NEWEST = _K31_PRO
-_UNLISTED = _all_from(_DECIDED, _like(_NEWEST, "kimi (unlisted)", r"(?:kimi|moonshot)-"))
-
-FAMILIES: tuple[Profile, ...] = (
-    _NEWEST,
+_KNOWN = (
+    _K31_PRO,
     _K3_256K,
     _K3,
     _K27_CODE,
@@ -380,9 +376,13 @@ FAMILIES: tuple[Profile, ...] = (
     _V1_128K,
     _THINKING_PREVIEW,
     _LATEST,
-    _UNLISTED,
 )
-"""Every known family; the first row whose pattern matches is the model's."""
+
+# A Kimi id that no row knows is newer than this table, so the newest family's rules are the best guess.
+_UNLISTED = _all_from(_DECIDED, _like(_KNOWN[0], "kimi (unlisted)", r"(?:kimi|moonshot)-"))
+
+FAMILIES: tuple[Profile, ...] = (*_KNOWN, _UNLISTED)
+"""Every known family, the newest first; the first row whose pattern matches is the model's."""
 
 FOREIGN = Profile(
     family="(not a Kimi model)",

@@ -56,7 +56,7 @@ class Settings:
     Attributes:
         model: The model's id.
         thinking: Whether to think; None is the model's default.
-        reasoning_effort: `low`, `high` or `max`; kimi-k3 family only.
+        reasoning_effort: `low`, `high` or `max`; kimi-k3 and newer only.
         preserve_thinking: Whether the model sees its reasoning of earlier turns (`thinking.keep`).
         missing_reasoning: See `kimi_wire.requests.messages.fill_missing_reasoning`; None is `placeholder` for
             models and hosts that have refused to go on without, and else `omit`.

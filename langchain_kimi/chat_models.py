@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
@@ -24,9 +24,9 @@ from kimi_wire.model_object import (
     check_fields,
     client_of,
     explain,
+    field_key,
     fill_state,
     own_settings,
-    plain_secret,
     prepare,
     profile_asked,
     without_secrets,
@@ -38,7 +38,7 @@ from kimi_wire.transport import (
     DEFAULT_BASE_URL,
     DEFAULT_MAX_RETRIES,
     HiddenText,
-    resolve_api_key,
+    KeyFunction,
     resolve_base_url,
     resolve_headers,
 )
@@ -72,13 +72,14 @@ class ChatKimi(BaseChatModel):
         thinking:
             Whether to think; None (the default) leaves it to the model. Only kimi-k2.5 and kimi-k2.6 have the switch.
         reasoning_effort:
-            `"low"`, `"high"` or `"max"`; kimi-k3 family only.
+            `"low"`, `"high"` or `"max"`; kimi-k3 and newer only.
         max_tokens:
             Cap on the answer, thinking included. No default: a small one gives empty answers.
         temperature:
             And other sampling parameters: sent only to models that take them; others refuse any value but their own.
         api_key:
-            Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+            The key, or a function that gives it, asked with each request. Default: the environment's
+            `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
         base_url:
             Default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
             `https://api.moonshot.ai/v1`. Keys of the Chinese platform need `https://api.moonshot.cn/v1`.
@@ -180,16 +181,18 @@ class ChatKimi(BaseChatModel):
         ```
 
     Response metadata:
-        `message.response_metadata` has `finish_reason`, `model_name`, `model_provider` (`"moonshot"`), `id` and
-        `request_id`, which Moonshot's support asks for.
+        `message.response_metadata` has `finish_reason`, `normalized_finish_reason` (LangChain's word for it), `model_name`,
+        `model_provider` (`"moonshot"`), `id` and `request_id`, which Moonshot's support asks for.
     """
 
     model_name: str = Field(default=DEFAULT_MODEL, alias="model")
     """Model id. Families are known by pattern; ids that are not Kimi's are sent untouched."""
 
-    kimi_api_key: SecretStr | str = Field(default=None, alias="api_key", validate_default=True)
-    """API key, held as a `SecretStr` whatever was given; default: the environment's `MOONSHOT_API_KEY`, else
-    `KIMI_API_KEY`."""
+    kimi_api_key: SecretStr | str | Callable[[], str | Awaitable[str]] = Field(
+        default=None, alias="api_key", validate_default=True
+    )
+    """API key, held as a `SecretStr`; or a function without arguments, synchronous or not, that gives the key of each
+    attempt of each request. Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`."""
 
     base_url: str = Field(default=None, validate_default=True)
     """The API's root; default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
@@ -199,7 +202,7 @@ class ChatKimi(BaseChatModel):
     """Whether to think; None is the model's default. Left out with a warning where the model has no switch."""
 
     reasoning_effort: str | None = None
-    """`low`, `high` or `max`, kimi-k3 family only; the server's default is `max`. Changing it in the middle of a
+    """`low`, `high` or `max`, kimi-k3 and newer only; the server's default is `max`. Changing it in the middle of a
     conversation loses the prefix cache."""
 
     preserve_thinking: bool | None = None
@@ -320,6 +323,8 @@ class ChatKimi(BaseChatModel):
             for name in ("api_key", "kimi_api_key", *SECRET):  # a traceback may be printed with its variables
                 if isinstance(kwargs.get(name), str):
                     kwargs[name] = SecretStr(kwargs[name])
+                elif callable(kwargs.get(name)):
+                    kwargs[name] = KeyFunction.of(kwargs[name])
             for name in ("base_url", *ADDRESSES):
                 if isinstance(kwargs.get(name), str):
                     kwargs[name] = HiddenText(kwargs[name])
@@ -339,11 +344,8 @@ class ChatKimi(BaseChatModel):
 
     @field_validator("kimi_api_key", mode="before")
     @classmethod
-    def _resolve_api_key(cls, value: Any) -> SecretStr:
-        try:
-            return SecretStr(resolve_api_key(plain_secret(value)))
-        finally:
-            value = None  # a traceback may be printed with its variables
+    def _resolve_api_key(cls, value: Any) -> Any:
+        return field_key(value, SecretStr)
 
     @field_validator("base_url", mode="before")
     @classmethod
@@ -492,6 +494,13 @@ class ChatKimi(BaseChatModel):
             **kwargs: Any,
         ) -> AsyncIterator[Any]:
             return self._aread(messages, stop, kwargs, self._events(run_manager).take)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Leave the events of a class that makes its chunks otherwise to langchain-core, which makes them of those."""
+        super().__init_subclass__(**kwargs)
+        for chunks, events in (("_stream", "_stream_chat_model_events"), ("_astream", "_astream_chat_model_events")):
+            if chunks in cls.__dict__ and events not in cls.__dict__:
+                setattr(cls, events, None)
 
     def _events(self, run_manager: BaseRunManager | None) -> MessageEvents:
         message_id = None if run_manager is None else f"{LC_ID_PREFIX}-{run_manager.run_id}"

@@ -79,7 +79,7 @@ def render_message(message: BaseMessage) -> dict[str, Any]:
 
     Args:
         message: Any message but `FunctionMessage` and `RemoveMessage`. The `tools` in a system message's
-            `additional_kwargs` are loaded into the conversation (kimi-k3 family).
+            `additional_kwargs` are loaded into the conversation (kimi-k3 and newer).
 
     Raises:
         KimiRequestError: The message, or a block in it, has no form in Kimi's API.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import (
@@ -36,9 +36,9 @@ from kimi_wire.model_object import (
     check_fields,
     client_of,
     explain,
+    field_key,
     fill_state,
     own_settings,
-    plain_secret,
     prepare,
     profile_asked,
     without_secrets,
@@ -47,7 +47,7 @@ from kimi_wire.profiles import Profile
 from kimi_wire.requests import Request
 from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, suggest
 from kimi_wire.structured import can_think_while_forced
-from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url, resolve_headers
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, KeyFunction, plain_secret, resolve_base_url, resolve_headers
 from llama_index_kimi.callbacks import when_observed
 from llama_index_kimi.messages import render_messages
 from llama_index_kimi.prediction import acall_tool, answer_of, call_tool
@@ -88,12 +88,13 @@ class Kimi(FunctionCallingLLM):
 
     Args:
         model: The model's id. Defaults to "kimi-k3". Any id is taken; what is known of its family decides what is sent.
-        api_key: The API key. Defaults to `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        api_key: The API key; or a function without arguments, synchronous or not, that gives the key of each attempt of
+            each request. Defaults to `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
         api_base: The API's root; `base_url` is taken too. Defaults to `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or
             `KIMI_BASE_URL`, else "https://api.moonshot.ai/v1". Keys of the platform in China are for
             "https://api.moonshot.cn/v1".
         thinking: Whether to think, for models with a switch. Defaults to None: what the model does on its own.
-        reasoning_effort: "low", "high" or "max", for the kimi-k3 family. Defaults to None: the model's own.
+        reasoning_effort: "low", "high" or "max", for kimi-k3 and newer. Defaults to None: the model's own.
         preserve_thinking: Whether the model sees its thinking of earlier turns, for models with that switch.
         missing_reasoning: What to do about an assistant message whose thinking is lost: "placeholder" sends a space,
             "omit" nothing, "error" raises. That is about messages with tool calls, and about every one where the model
@@ -196,11 +197,13 @@ class Kimi(FunctionCallingLLM):
     """
 
     model: str = Field(default=DEFAULT_MODEL, description="The model's id.")
-    api_key: SecretStr | str | None = Field(default=None, description="The API key.", exclude=True, repr=False)
+    api_key: SecretStr | str | Callable[[], str | Awaitable[str]] | None = Field(
+        default=None, description="The API key, or a function that gives it.", exclude=True, repr=False
+    )
     api_base: str | None = Field(default=None, description="The API's root.")
     base_url: str | None = Field(default=None, description="The same, by its other name.", exclude=True, repr=False)
     thinking: bool | None = Field(default=None, description="Whether to think; None is the model's default.")
-    reasoning_effort: str | None = Field(default=None, description="low, high or max; kimi-k3 family only.")
+    reasoning_effort: str | None = Field(default=None, description="low, high or max; kimi-k3 and newer only.")
     preserve_thinking: bool | None = Field(default=None, description="Whether the model sees its earlier thinking.")
     missing_reasoning: str | None = Field(default=None, description="placeholder, omit or error.")
     unanswered_tool_calls: str = Field(default="warn", description="warn, error or repair.")
@@ -246,6 +249,8 @@ class Kimi(FunctionCallingLLM):
             for name in ("api_key", *SECRET):  # a traceback may be printed with its variables
                 if isinstance(kwargs.get(name), str):
                     kwargs[name] = SecretStr(kwargs[name])
+                elif callable(kwargs.get(name)):
+                    kwargs[name] = KeyFunction.of(kwargs[name])
             given = {} if model == DEFAULT_MODEL else {"model": model}
             kwargs = read_words({**given, **kwargs}, type(self).model_fields)
             model = kwargs.pop("model", model)
@@ -258,7 +263,7 @@ class Kimi(FunctionCallingLLM):
                 _check_single(kwargs.get("n"))
                 hint = "Give it with a call." if name in SETTINGS else suggest(name, fields)
                 raise KimiRequestError(f"{name!r} is not an argument of {type(self).__name__}. {hint}")
-            kwargs["api_key"] = SecretStr(resolve_api_key(plain_secret(kwargs.get("api_key"))))
+            kwargs["api_key"] = field_key(kwargs.get("api_key"), SecretStr)
             kwargs["api_base"] = resolve_base_url(kwargs.pop("api_base"))
             super().__init__(model=model, **kwargs)
             check_fields(self, self._settings(), self.api_base or "")

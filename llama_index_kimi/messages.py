@@ -77,7 +77,7 @@ def render_message(message: ChatMessage) -> JSON:
     Args:
         message: The message. Of its `additional_kwargs`, `tool_call_id` is sent with a tool's answer, `name` with a
             user or assistant message, and `partial` with an assistant message; the `tools` of a system message are
-            loaded into the conversation (kimi-k3 family). Others' keys are not Kimi's.
+            loaded into the conversation (kimi-k3 and newer). Others' keys are not Kimi's.
 
     Returns:
         The message for `kimi_wire`, which checks it further.

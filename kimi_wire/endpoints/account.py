@@ -14,7 +14,7 @@ from kimi_wire.kinds import check_messages
 from kimi_wire.profiles import profile_for
 from kimi_wire.requests import describe_unseen, render_each
 from kimi_wire.settings import DEFAULT_MODEL
-from kimi_wire.transport import KimiConnection, body_argument, hiding_secrets
+from kimi_wire.transport import ApiKey, KimiConnection, body_argument, hiding_secrets
 
 Messages: TypeAlias = "str | Sequence[Mapping[str, Any]]"
 
@@ -78,7 +78,8 @@ class KimiPlatform:
         ```
 
     Args:
-        api_key: Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        api_key: The key, or a function that gives it. Default: the environment's `MOONSHOT_API_KEY`, else
+            `KIMI_API_KEY`.
         base_url: Default: as everywhere, see `kimi_wire.transport.connection.resolve_base_url`.
         connection: One that there is already, with its key and host, in place of all else.
         options: `timeout`, `max_retries`, `default_headers`, `http_client`, `http_async_client`.
@@ -91,7 +92,7 @@ class KimiPlatform:
     @hiding_secrets
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         base_url: str | None = None,
         *,
         connection: KimiConnection | None = None,

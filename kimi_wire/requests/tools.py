@@ -134,7 +134,7 @@ def render_dynamic_tools(
         )
     if not profile.dynamic_tools:
         raise KimiRequestError(
-            f"Message {index} brings tools along, which models of the kimi-k3 family take, and {profile.family} does "
+            f"Message {index} brings tools along, which kimi-k3 and newer models take, and {profile.family} does "
             "not; give the tools to the request instead (bind_tools, chat_with_tools)."
         )
     if message.get("role") not in ("system", "developer"):

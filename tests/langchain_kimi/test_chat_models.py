@@ -285,7 +285,7 @@ def test_an_answer_used_up_by_thinking_warns(kimi: KimiEmulator, make: Any) -> N
 def test_bad_arguments_are_named(make: Any) -> None:
     with pytest.raises(ValidationError, match="Did you mean 'temperature'"):
         make(temprature=1)
-    with pytest.raises(ValidationError, match="reasoning_effort is for the kimi-k3 family"):
+    with pytest.raises(ValidationError, match="reasoning_effort is for kimi-k3 and newer"):
         make("kimi-k2.6", reasoning_effort="low")
     with pytest.raises(ValidationError, match="low, high, max"):
         make(reasoning_effort="xhigh")

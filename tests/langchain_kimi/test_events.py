@@ -21,6 +21,7 @@ from kimi_emulator import KimiEmulator, Reply
 from kimi_wire.answers import Completion, Delta, StreamState
 from kimi_wire.errors import KimiStreamError, StreamedError
 from kimi_wire.requests import ToolPlan
+from langchain_kimi import ChatKimi
 from langchain_kimi.events import ARE_READ, MessageEvents
 from langchain_kimi.responses import parse_completion, parse_item
 from tests.conversations import collect
@@ -359,6 +360,28 @@ async def test_what_is_closed_early_is_closed(make: Any, kimi: KimiEmulator, way
         assert (await anext(running))["event"] == "message-start"
         await running.aclose()
         assert await collect(running) == []
+
+
+@WAYS
+async def test_events_of_a_class_with_chunks_of_its_own_are_those_of_its_chunks(
+    make: Any, kimi: KimiEmulator, way: str
+) -> None:
+    class Loud(ChatKimi):
+        def _stream(self, *args: Any, **kwargs: Any) -> Any:
+            for made in super()._stream(*args, **kwargs):
+                yield made.model_copy(
+                    update={"message": made.message.model_copy(update={"content": made.text.upper()})}
+                )
+
+        async def _astream(self, *args: Any, **kwargs: Any) -> Any:
+            async for made in super()._astream(*args, **kwargs):
+                yield made.model_copy(
+                    update={"message": made.message.model_copy(update={"content": made.text.upper()})}
+                )
+
+    kimi.script(Reply("Hello"))
+    _, message = await ask(Loud(api_key="sk-test", base_url=kimi.base_url), way)
+    assert message.text == "HELLO"
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])

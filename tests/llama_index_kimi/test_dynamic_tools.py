@@ -1,4 +1,4 @@
-"""Tools that are loaded by a message in the middle of a conversation (kimi-k3 family)."""
+"""Tools that are loaded by a message in the middle of a conversation (kimi-k3 and newer)."""
 
 from __future__ import annotations
 
