@@ -181,8 +181,8 @@ class ChatKimi(BaseChatModel):
         ```
 
     Response metadata:
-        `message.response_metadata` has `finish_reason`, `normalized_finish_reason` (LangChain's word for it), `model_name`,
-        `model_provider` (`"moonshot"`), `id` and `request_id`, which Moonshot's support asks for.
+        `message.response_metadata` has `finish_reason`, `normalized_finish_reason` (the same in LangChain's words),
+        `model_name`, `model_provider` (`"moonshot"`), `id` and `request_id`, which Moonshot's support asks for.
     """
 
     model_name: str = Field(default=DEFAULT_MODEL, alias="model")
