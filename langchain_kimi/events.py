@@ -1,16 +1,14 @@
 """LangChain's events, made of an answer's pieces as they come. Pure.
 
 langchain-core makes them of chunks where a model has none of its own (`_compat_bridge.chunks_to_events`), and these are
-the same, but for two things that it does not get right: log probabilities are those of all pieces, not of the last one,
-and arguments are what `invoke` takes them for (it takes a list for a call's arguments, and those with a real line feed
-in a string for broken ones).
+the same, but for three things that it does not get right: a name that comes in pieces is all of them, not the last one;
+log probabilities are those of all pieces, too; and arguments are what `invoke` takes them for (it takes a list for a
+call's arguments, and those with a real line feed in a string for broken ones).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from importlib.util import find_spec
+import re
 from typing import Any
 
 from langchain_core.version import VERSION
@@ -20,22 +18,15 @@ from langchain_kimi.messages import REFUSAL
 from langchain_kimi.responses import additional_kwargs, parse_usage, response_metadata
 
 Event = dict[str, Any]
-"""One of `langchain_protocol`'s `MessagesData`: that package came with langchain-core 1.3, and has no promise yet."""
+"""One of the dictionaries that `langchain_protocol` calls `MessagesData`."""
 
-ARE_READ = tuple(map(int, VERSION.split(".")[:2])) >= (1, 7)
+_CORE = tuple(map(int, re.findall(r"\d+", VERSION)[:3]))
+
+ARE_READ = _CORE >= (1, 7)
 """Whether this langchain-core reads these events: older ones want all of a call's arguments with each piece of them."""
 
-
-def _finish_fields() -> Callable[..., Mapping[str, Any]]:
-    """What langchain-core 1.8.4 says of the end of a message, in fields of its own; older ones have none."""
-    if find_spec(_FINISH_REASON) is None:
-        return lambda *_, **__: {}
-    fields: Callable[..., Mapping[str, Any]] = import_module(_FINISH_REASON)._finish_fields
-    return fields
-
-
-_FINISH_REASON = "langchain_core.language_models._finish_reason"
-finish_fields = _finish_fields()
+_ENDS = ("finish_reason", "normalized_finish_reason") if _CORE >= (1, 8, 4) else ()
+"""What of a message's metadata stands in fields of its own at its end (`_finish_reason.py`)."""
 
 _BROKEN = "Failed to parse tool call arguments as JSON"
 """What langchain-core says of such a call."""
@@ -120,11 +111,7 @@ class MessageEvents:
 
     def _finish(self, completion: Completion, choice: Choice) -> Event:
         metadata = response_metadata(completion, choice)
-        has_calls = any(isinstance(key, int) for key in self._blocks)
-        finish: Event = {
-            "event": "message-finish",
-            **finish_fields(metadata, has_tool_calls=has_calls, has_refusal=choice.refusal is not None),
-        }
+        finish: Event = {"event": "message-finish"} | {key: metadata[key] for key in _ENDS if metadata.get(key)}
         if choice.logprobs is not None:
             metadata = {"logprobs": choice.logprobs, **metadata}
         finish["metadata"] = metadata | ({"output_version": "v1"} if self._v1 else {})

@@ -252,6 +252,7 @@ def with_message(error: Exception) -> Exception:
     """Give an error that is a refusal, the model's or its filter's, the message that had come; no other is changed."""
     partial = getattr(error, "partial", None)
     if isinstance(partial, Choice) and hasattr(error, "raw_message"):
-        came = Completion(None, None, [partial], None, request_id=getattr(error, "request_id", None))
+        said = {name: error.__dict__[name] for name in ("request_id", "attempts") if name in error.__dict__}
+        came = Completion(None, None, [partial], None, **said)
         error.raw_message = parse_completion(came).generations[0].message
     return error
