@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import ModelRefusalMiddleware
+from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core import exceptions
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.exceptions import ModelError
+from langchain_core.tracers._streaming import _V2StreamingCallbackHandler
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.prompts import PromptTemplate
 from pydantic import BaseModel
@@ -93,8 +96,8 @@ async def test_a_refusal_goes_back_in_the_text(kimi: KimiEmulator, way: str, ver
     assert sent == {"role": "assistant", "content": NO, "reasoning_content": "Hm"}
 
 
-METHODS = pytest.mark.parametrize(
-    "method", ["json_schema", "function_calling", pytest.param("json_mode", marks=pytest.mark.deep)]
+METHODS = pytest.mark.parametrize(  # a forced call is asked for below, and the third is read as the first
+    "method", ["json_schema", *(pytest.param(it, marks=pytest.mark.deep) for it in ("function_calling", "json_mode"))]
 )
 FILTERED = Reply('{"na', finish_reason="content_filter")
 
@@ -191,6 +194,35 @@ async def test_langchains_middleware_raises(kimi: KimiEmulator, asynchronous: bo
     asked: Any = {"messages": [("user", "hi")]}
     with pytest.raises(ModelRefusalError, match=NO):
         await agent.ainvoke(asked) if asynchronous else agent.invoke(asked)
+
+
+@pytest.mark.parametrize("strategy", [None, ProviderStrategy, ToolStrategy])
+def test_an_agent_that_is_to_give_an_object_raises(kimi: KimiEmulator, strategy: Any) -> None:
+    form = City if strategy is None else strategy(City)
+    agent: Any = create_agent(chat(kimi), response_format=form, middleware=[ModelRefusalMiddleware()])
+    decline(kimi, "whole")
+    with pytest.raises(ModelRefusalError, match=NO) as caught:
+        agent.invoke({"messages": [("user", "hi")]})
+    assert caught.value.raw_message.additional_kwargs["refusal"] == NO
+
+
+class Watcher(BaseCallbackHandler, _V2StreamingCallbackHandler):
+    """Wants events."""
+
+
+@pytest.mark.parametrize("kind", ["declined", "filtered"])
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_no_object_comes_of_a_refusal_that_is_watched(kimi: KimiEmulator, kind: str, asynchronous: bool) -> None:
+    """langchain-core leaves refusal blocks out of the message that it puts together of events."""
+    if kind == "declined":
+        decline(kimi, "stream")
+    else:
+        kimi.script(FILTERED)
+    chain = chat(kimi).with_structured_output(City)
+    config: Any = {"callbacks": [Watcher()]}
+    with pytest.raises(ModelRefusalError) as caught:
+        await chain.ainvoke("hi", config) if asynchronous else chain.invoke("hi", config)
+    assert caught.value.raw_message is not None
 
 
 @pytest.mark.parametrize(

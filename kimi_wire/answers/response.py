@@ -246,7 +246,7 @@ def read_text(content: Any) -> str:
 def parse_refusal(message: Mapping[str, Any]) -> str:
     """Why the model declined, in a message or delta: OpenAI's field, or a part of the content.
 
-    Hosts between have it (openrouter.ai/docs/api-reference/overview); Kimi's own models decline in the text.
+    Some hosts pass it on (platform.openai.com/docs/api-reference/chat/object); Kimi's own models decline in the text.
     """
     if isinstance(said := message.get("refusal"), str):
         return said
