@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, BaseRunManager, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.utils.utils import LC_ID_PREFIX
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 from typing_extensions import Self
 
 from kimi_wire import __version__
-from kimi_wire.answers import PROVIDER, Completion
+from kimi_wire.answers import PROVIDER, Completion, Delta
 from kimi_wire.borrowed import ADDRESSES, SECRET, read_words
 from kimi_wire.endpoints import KimiClient, KimiPlatform, estimate_messages, estimate_text, estimate_tools
 from kimi_wire.errors import KimiError
@@ -42,12 +43,15 @@ from kimi_wire.transport import (
     resolve_headers,
 )
 from langchain_kimi.adapt import adapted
+from langchain_kimi.events import ARE_READ, MessageEvents
 from langchain_kimi.messages import render_messages
 from langchain_kimi.profiles import model_profile
-from langchain_kimi.responses import parse_completion, parse_delta, parse_stream_end
+from langchain_kimi.responses import parse_completion, parse_item, with_message
 from langchain_kimi.structured import KimiOutputParser, describe_schema, read_schema, with_raw
 from langchain_kimi.tools import Tool, render_tool
 
+Made = TypeVar("Made")
+Maker = Callable[[Delta | Completion], Iterable[Made]]
 StructuredMethod = Literal["json_schema", "function_calling", "json_mode"]
 
 
@@ -177,8 +181,8 @@ class ChatKimi(BaseChatModel):
         ```
 
     Response metadata:
-        `message.response_metadata` has `finish_reason`, `model_name`, `model_provider` (`"moonshot"`), `id` and
-        `request_id`, which Moonshot's support asks for.
+        `message.response_metadata` has `finish_reason`, `normalized_finish_reason` (the same in LangChain's words),
+        `model_name`, `model_provider` (`"moonshot"`), `id` and `request_id`, which Moonshot's support asks for.
     """
 
     model_name: str = Field(default=DEFAULT_MODEL, alias="model")
@@ -421,7 +425,7 @@ class ChatKimi(BaseChatModel):
     def _resolve_model_profile(self) -> ModelProfile | None:
         return model_profile(self.model_name, profile_asked(self._settings(), {}, self.base_url))
 
-    # The four ways to ask. Each pair differs by `async` and `await` only; tests/test_architecture.py compares them.
+    # The ways to ask. Each pair differs by `async` and `await` only; tests/test_architecture.py compares them.
 
     def _generate(
         self,
@@ -434,7 +438,7 @@ class ChatKimi(BaseChatModel):
             request, options = self._prepare(messages, stop, kwargs, stream=False)
             completion = self._client.complete(request, options)
         except KimiError as error:
-            raise adapted(error) from error
+            raise with_message(adapted(error)) from error
         explain(completion, has_all=True)
         return parse_completion(completion)
 
@@ -449,7 +453,7 @@ class ChatKimi(BaseChatModel):
             request, options = self._prepare(messages, stop, kwargs, stream=False)
             completion = await self._client.acomplete(request, options)
         except KimiError as error:
-            raise adapted(error) from error
+            raise with_message(adapted(error)) from error
         explain(completion, has_all=True)
         return parse_completion(completion)
 
@@ -460,36 +464,74 @@ class ChatKimi(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        v1 = self.output_version == "v1"
-        try:
-            request, options = self._prepare(messages, stop, kwargs, stream=True)
-            for item in self._client.stream(request, options):
-                if isinstance(item, Completion):
-                    explain(item)
-                    yield parse_stream_end(item, v1=v1)
-                else:
-                    yield parse_delta(item, v1=v1)
-        except KimiError as error:
-            raise adapted(error) from error
+        return self._read(messages, stop, kwargs, partial(parse_item, v1=self.output_version == "v1"))
 
-    async def _astream(
+    def _astream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        v1 = self.output_version == "v1"
+        return self._aread(messages, stop, kwargs, partial(parse_item, v1=self.output_version == "v1"))
+
+    if ARE_READ:  # else langchain-core makes events of the chunks
+
+        def _stream_chat_model_events(
+            self,
+            messages: list[BaseMessage],
+            stop: list[str] | None = None,
+            run_manager: CallbackManagerForLLMRun | None = None,
+            **kwargs: Any,
+        ) -> Iterator[Any]:
+            return self._read(messages, stop, kwargs, self._events(run_manager).take)
+
+        def _astream_chat_model_events(
+            self,
+            messages: list[BaseMessage],
+            stop: list[str] | None = None,
+            run_manager: AsyncCallbackManagerForLLMRun | None = None,
+            **kwargs: Any,
+        ) -> AsyncIterator[Any]:
+            return self._aread(messages, stop, kwargs, self._events(run_manager).take)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Leave the events of a class that makes its chunks otherwise to langchain-core, which makes them of those."""
+        super().__init_subclass__(**kwargs)
+        for chunks, events in (("_stream", "_stream_chat_model_events"), ("_astream", "_astream_chat_model_events")):
+            if chunks in cls.__dict__ and events not in cls.__dict__:
+                setattr(cls, events, None)
+
+    def _events(self, run_manager: BaseRunManager | None) -> MessageEvents:
+        message_id = None if run_manager is None else f"{LC_ID_PREFIX}-{run_manager.run_id}"
+        return MessageEvents(message_id, v1=self.output_version == "v1")
+
+    def _read(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], make: Maker[Made]
+    ) -> Iterator[Made]:
+        """Stream an answer, and give what is made of its pieces and of the whole."""
+        try:
+            request, options = self._prepare(messages, stop, kwargs, stream=True)
+            for item in self._client.stream(request, options):
+                if isinstance(item, Completion):
+                    explain(item)
+                for made in make(item):
+                    yield made
+        except KimiError as error:
+            raise with_message(adapted(error)) from error
+
+    async def _aread(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], make: Maker[Made]
+    ) -> AsyncIterator[Made]:
         try:
             request, options = self._prepare(messages, stop, kwargs, stream=True)
             async for item in self._client.astream(request, options):
                 if isinstance(item, Completion):
                     explain(item)
-                    yield parse_stream_end(item, v1=v1)
-                else:
-                    yield parse_delta(item, v1=v1)
+                for made in make(item):
+                    yield made
         except KimiError as error:
-            raise adapted(error) from error
+            raise with_message(adapted(error)) from error
 
     def _prepare(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, stream: bool
@@ -600,7 +642,7 @@ class ChatKimi(BaseChatModel):
             tool_choice: `"auto"`, `"none"`, `"any"` (also `"required"` and True: some call must come), a tool's name,
                 or a dict that names one. How a forced choice is sent depends on the model and on thinking, and is
                 decided when a request is made: most Kimi models refuse one while they think. No forced choice is ever
-                let go: where no call comes, the call raises `KimiToolChoiceError`.
+                let go: where no call comes, the call raises `KimiToolChoiceError`, or `KimiRefusalError`.
             strict: Whether arguments are held to the schema; the server's default is True.
             kwargs: Any setting of a request, and `response_format`.
 
@@ -640,8 +682,9 @@ class ChatKimi(BaseChatModel):
         Raises:
             ValueError: `schema` is missing, or `method` is none of the three; at once. The runnable raises, unless
                 `include_raw` is set, langchain-core's `OutputParserException` where an answer is cut, is no JSON or
-                does not fit the schema; and, with it too, `KimiToolChoiceError` where a forced call does not come, and
-                whatever `invoke` raises.
+                does not fit the schema, and core's `ModelRefusalError` where the model declined (`KimiRefusalError`)
+                or the server's filter stopped it (`KimiContentFilterError`); and, with it too, `KimiToolChoiceError`
+                where a forced call does not come, and whatever else `invoke` raises.
         """
         if method not in get_args(StructuredMethod):
             raise ValueError(f"method={method!r} is not one of {', '.join(get_args(StructuredMethod))}.")

@@ -37,6 +37,9 @@ from llama_index_kimi.tools import WRITTEN, render_tool
 
 logger = logging.getLogger("llama_index_kimi")
 
+REFUSAL = "refusal"
+"""Key in `additional_kwargs`: why the model declined. It goes back in the text: Kimi's API has no field for it."""
+
 _ROLES: Mapping[MessageRole, str] = {
     MessageRole.SYSTEM: "system",
     MessageRole.DEVELOPER: "system",
@@ -87,6 +90,8 @@ def render_message(message: ChatMessage) -> JSON:
     extra = message.additional_kwargs
     rendered: JSON = {"role": role}
     parts = [part for block in message_blocks(message) for part in _render_block(block, role)]
+    if role == "assistant" and isinstance(refusal := extra.get(REFUSAL), str) and refusal:
+        parts.append({"type": "text", "text": refusal})
     if parts or role != "assistant":
         rendered["content"] = _render_content(parts)
     if role == "assistant":

@@ -182,10 +182,15 @@ TWINS = [
         [("complete", "acomplete"), ("stream", "astream"), ("delete_uploads", "adelete_uploads")],
     ),
     ("langchain_kimi/files.py", "KimiFileParser", [("lazy_parse", "alazy_parse")]),
+    ("langchain_kimi/structured.py", "_WithRaw", [("invoke", "ainvoke"), ("stream", "astream")]),
     ("kimi_wire/endpoints/formulas.py", "KimiFormulas", [("tools", "atools"), ("run", "arun")]),
     ("langchain_kimi/formulas.py", "KimiFormulaTool", [("_run", "_arun")]),
     ("langchain_kimi/formulas.py", "KimiFormulaToolkit", [("get_tools", "aget_tools")]),
-    ("langchain_kimi/chat_models.py", "ChatKimi", [("_generate", "_agenerate"), ("_stream", "_astream")]),
+    (
+        "langchain_kimi/chat_models.py",
+        "ChatKimi",
+        [("_generate", "_agenerate"), ("_stream", "_astream"), ("_read", "_aread")],
+    ),
     ("llama_index_kimi/formulas.py", "KimiFormulaTool", [("call", "acall")]),
     ("llama_index_kimi/formulas.py", "KimiFormulaToolSpec", [("to_tool_list", "to_tool_list_async")]),
     (

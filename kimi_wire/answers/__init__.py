@@ -9,10 +9,12 @@ from __future__ import annotations
 from kimi_wire.answers.calls import ToolCall, ToolCallDelta
 from kimi_wire.answers.continuation import Answer
 from kimi_wire.answers.response import (
+    FILTERED,
     PROVIDER,
     Choice,
     Completion,
     Usage,
+    check_refusal,
     explain_answer,
     parse_completion,
     parse_usage,
@@ -20,6 +22,7 @@ from kimi_wire.answers.response import (
 from kimi_wire.answers.stream import Delta, StreamState
 
 __all__ = [
+    "FILTERED",
     "PROVIDER",
     "Answer",
     "Choice",
@@ -29,6 +32,7 @@ __all__ = [
     "ToolCall",
     "ToolCallDelta",
     "Usage",
+    "check_refusal",
     "explain_answer",
     "parse_completion",
     "parse_usage",
