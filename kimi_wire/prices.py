@@ -19,7 +19,7 @@ from typing import Any, Literal
 from kimi_wire.answers import Usage, parse_usage
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import count_or_none, mapping
-from kimi_wire.profiles import Source
+from kimi_wire.profiles import CACHE_TTLS, Source
 
 Currency = Literal["USD", "CNY"]
 CacheTTL = Literal["5m", "1h"]
@@ -212,8 +212,8 @@ def check_currency(currency: str, cache_ttl: str) -> None:
         raise KimiRequestError(
             f"currency={currency!r} is not one of {', '.join(SYMBOLS)}, which the platform bills in."
         )
-    if cache_ttl not in ("5m", "1h"):
-        raise KimiRequestError(f"cache_ttl={cache_ttl!r} is not one of 5m, 1h.")
+    if cache_ttl not in CACHE_TTLS:
+        raise KimiRequestError(f"cache_ttl={cache_ttl!r} is not one of {', '.join(CACHE_TTLS)}.")
 
 
 def cost(usage: Any, model: str, currency: Currency = "USD", *, cache_ttl: CacheTTL = "5m") -> Cost:

@@ -18,6 +18,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+CACHE_TTLS = ("5m", "1h")
+"""The words for how long the prefix cache keeps what is written to it."""
+
 
 class Thinking(Enum):
     """How a family thinks before it answers."""
@@ -88,6 +91,7 @@ class Profile:
             refused: "thinking is enabled but reasoning_content is missing in assistant tool call message at index N".
         partial: Continues a last assistant message marked `partial`.
         dynamic_tools: Takes tools in a system message.
+        cache_ttls: How long the prefix cache can be asked to keep what is written to it; none where it cannot be asked.
         names_in_ids: The open weights' prompt has a function's name in the call's id only: `functions.{name}:{index}`.
         released: The day, or the month, in which it came out, in the form of ISO 8601; None where nothing says.
         open_weights: Whether everybody may have its weights; None where nothing says.
@@ -114,6 +118,7 @@ class Profile:
     needs_reasoning: bool
     partial: bool
     dynamic_tools: bool
+    cache_ttls: tuple[str, ...]
     names_in_ids: bool
     released: str | None
     open_weights: bool | None
@@ -166,6 +171,7 @@ _NATIVE_IDS = Source("MoonshotAI/Kimi-K2: docs/tool_call_guidance.md", date(2026
 _OPEN = Source("https://huggingface.co/moonshotai", date(2026, 11, 26), "live")
 _K27_OUT = Source("https://huggingface.co/moonshotai: Kimi-K2.7-Code, June 15", date(2026, 11, 26), "live")
 _K31_OUT = Source("ikaijua/Awesome-AITools#1415", date(2026, 10, 24), "3p")
+_CACHE = Source("MoonshotAI/kimi-code#3942", date(2026, 9, 19), "live")
 _DECIDED = Source("the reading that every report accepts", date(2026, 11, 20), "rule")
 
 _END_OF_2026 = date(2026, 12, 31)
@@ -216,6 +222,7 @@ _K3 = _family(
     needs_reasoning=(False, _REASONING_OK),
     partial=(True, _PARTIAL),
     dynamic_tools=(True, _DYNAMIC),
+    cache_ttls=(CACHE_TTLS, _CACHE),
     names_in_ids=(False, _MODELS),
     released=("2026-07-16", _MODELS),
     open_weights=(True, _OPEN),
@@ -262,6 +269,7 @@ _K26 = _family(
     needs_reasoning=(True, _REASONING_400),
     partial=(True, _PARTIAL),
     dynamic_tools=(False, _DYNAMIC),
+    cache_ttls=((), _CACHE),
     names_in_ids=(True, _NATIVE_IDS),
     released=("2026-04-20", _MODELS),
     open_weights=(True, _OPEN),
@@ -309,6 +317,7 @@ _K2 = _family(
     needs_reasoning=(False, _MODELS),
     partial=(True, _PARTIAL),
     dynamic_tools=(False, _DYNAMIC),
+    cache_ttls=((), _CACHE),
     names_in_ids=(True, _NATIVE_IDS),
     released=(None, _MODELS),
     open_weights=(True, _OPEN),
@@ -350,6 +359,7 @@ _V1_128K = _family(
     needs_reasoning=(False, _MODELS),
     partial=(True, _PARTIAL),
     dynamic_tools=(False, _MODELS),
+    cache_ttls=((), _CACHE),
     names_in_ids=(False, _MODELS),
     released=(None, _MODELS),
     open_weights=(False, _OPEN),
@@ -438,6 +448,7 @@ FOREIGN = Profile(
     needs_reasoning=False,
     partial=False,
     dynamic_tools=False,
+    cache_ttls=(),
     names_in_ids=False,
     released=None,
     open_weights=None,

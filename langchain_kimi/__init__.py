@@ -20,6 +20,7 @@ from langchain_kimi.formulas import KimiFormulaTool, KimiFormulaToolkit
 from langchain_kimi.web_search import KimiWebSearch
 
 if TYPE_CHECKING:
+    from langchain_kimi.caching import KimiPromptCachingMiddleware
     from langchain_kimi.errors import (
         KimiAPIError,
         KimiAuthenticationError,
@@ -64,6 +65,7 @@ __all__ = [
     "KimiMissingKeyError",
     "KimiNotFoundError",
     "KimiPermissionDeniedError",
+    "KimiPromptCachingMiddleware",
     "KimiQuotaError",
     "KimiRateLimitError",
     "KimiRefusalError",
@@ -84,5 +86,5 @@ __all__ = [
 ]
 
 
-# The error classes, and with them the openai SDK.
-__getattr__ = lazy_names(__name__, {"errors": " ".join(__all__)})
+# The error classes, and with them the openai SDK; what needs LangChain's agents, which are a package of their own.
+__getattr__ = lazy_names(__name__, {"errors": " ".join(__all__), "caching": "KimiPromptCachingMiddleware"})

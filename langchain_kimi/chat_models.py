@@ -263,6 +263,10 @@ class ChatKimi(BaseChatModel):
     prompt_cache_key: str | None = None
     """An id of the session: requests with the same one find the same prefix cache."""
 
+    prompt_cache_ttl: Literal["5m", "1h"] | None = None
+    """How long the prefix cache is to keep what a request writes to it (kimi-k3 and newer only); None is what cache
+    points in the messages ask for, else five minutes. A hit renews the time; an hour costs twice as much to write."""
+
     safety_identifier: str | None = None
     """A stable, hashed id of the end user."""
 

@@ -23,6 +23,7 @@ from kimi_wire.lazy import lazy_names, require
 require("llama_index.core", package="llama_index_kimi", title="LlamaIndex", extra="llama-index")
 
 from llama_index_kimi.base import Kimi
+from llama_index_kimi.caching import prompt_cache_session
 from llama_index_kimi.costs import KimiCostHandler
 from llama_index_kimi.display import ashow, show
 from llama_index_kimi.files import KimiFileReader
@@ -86,6 +87,7 @@ __all__ = [
     "KimiWebSearchToolSpec",
     "__version__",
     "ashow",
+    "prompt_cache_session",
     "show",
 ]
 

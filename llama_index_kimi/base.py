@@ -48,6 +48,7 @@ from kimi_wire.requests import Request
 from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, suggest
 from kimi_wire.structured import can_think_while_forced
 from kimi_wire.transport import DEFAULT_MAX_RETRIES, KeyFunction, plain_secret, resolve_base_url, resolve_headers
+from llama_index_kimi.caching import current_session
 from llama_index_kimi.callbacks import when_observed
 from llama_index_kimi.messages import render_messages
 from llama_index_kimi.prediction import acall_tool, answer_of, call_tool
@@ -117,7 +118,10 @@ class Kimi(FunctionCallingLLM):
         logprobs: Whether to return log probabilities, as `ChatResponse.logprobs`.
         top_logprobs: How many alternatives with them, 0 to 20.
         stop: Up to 5 strings of at most 32 bytes.
-        prompt_cache_key: Steers requests of one session to the same cache.
+        prompt_cache_key: Steers requests of one session to the same cache. Defaults to None: that of a
+            `prompt_cache_session`, if one is on.
+        prompt_cache_ttl: "5m" or "1h": how long the cache is to keep what a request writes to it, for kimi-k3 and
+            newer. Defaults to None: what a `CachePoint` in the messages asks for, else the server's five minutes.
         safety_identifier: A stable, hashed id of the end user.
         remote_images: What to do about images and videos given as http(s) URLs, which Kimi does not fetch: "error"
             raises, "download" fetches them from here (public addresses only, 100 MB and 60 s for all of a request, no
@@ -220,6 +224,7 @@ class Kimi(FunctionCallingLLM):
     top_logprobs: int | None = Field(default=None, description="How many alternatives with them, 0 to 20.")
     stop: str | list[str] | None = Field(default=None, description="Up to 5 strings of at most 32 bytes.")
     prompt_cache_key: str | None = Field(default=None, description="Steers requests to the same cache.")
+    prompt_cache_ttl: str | None = Field(default=None, description="How long the cache keeps a request: 5m or 1h.")
     safety_identifier: str | None = Field(default=None, description="A stable, hashed id of the end user.")
     remote_images: str = Field(default="error", description="error or download.")
     upload_media_over: int | None = Field(default=None, description="Upload larger images and videos, in bytes.")
@@ -435,6 +440,8 @@ class Kimi(FunctionCallingLLM):
         _check_single(call.get("n"))
         rendered = render_messages(messages)
         own, base_url = self._settings(), self.api_base or ""
+        if own["prompt_cache_key"] is None:
+            own["prompt_cache_key"] = current_session()
         return prepare(own, call, rendered, stream=stream, base_url=base_url, warned=self._warned)
 
     def _settings(self) -> dict[str, Any]:
