@@ -16,10 +16,10 @@ require("langchain", package="KimiPromptCachingMiddleware", title="LangChain's a
 from langchain.agents.middleware.types import AgentMiddleware, ModelCallResult, ModelRequest, ModelResponse
 from langchain_core.runnables.config import var_child_runnable_config
 
-from kimi_wire.errors import KimiRequestError
 from kimi_wire.profiles import CACHE_TTLS
 from kimi_wire.warn import warn
 from langchain_kimi.chat_models import ChatKimi
+from langchain_kimi.errors import KimiRequestError
 
 _PLAIN = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
