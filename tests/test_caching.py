@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
+import re
+import uuid
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -208,6 +211,15 @@ def test_what_the_caller_set_comes_first(kimi: KimiEmulator) -> None:
     assert options(kimi)["ttl"] == "5m"
 
 
+def test_a_bound_model_is_still_kimis(kimi: KimiEmulator, chat: ChatKimi) -> None:
+    strict = KimiPromptCachingMiddleware(ttl="1h", unsupported_model_behavior="raise")
+    for bound in (chat.bind(max_tokens=100), chat.with_config(tags=["a"]), chat.bind(prompt_cache_key="mine")):
+        for tools in ([], [look_up]):
+            agent_of(bound.with_config(tags=["b"]), strict, tools=tools).invoke(ASK, thread("ada"))
+    assert keys(kimi) == ["ada", "ada", "ada", "ada", "mine", "mine"]
+    assert options(kimi)["ttl"] == "1h"
+
+
 @pytest.mark.parametrize("behaviour", ["ignore", "warn", "raise"])
 def test_other_models_are_left_alone(kimi: KimiEmulator, chat: ChatKimi, behaviour: Any) -> None:
     other = GenericFakeChatModel(messages=iter([AIMessage("Hi.")]))
@@ -270,6 +282,40 @@ async def test_every_kind_of_agent_and_engine_is_in_the_session(kimi: KimiEmulat
     assert set(keys(kimi)[:-4]) == {"s1"}
     with pytest.raises(TypeError, match="async with"), prompt_cache_session(Context(FunctionAgent(llm=llm, tools=[]))):
         pass
+
+
+async def test_a_session_may_be_entered_again_and_by_tasks(kimi: KimiEmulator, llm: Kimi) -> None:
+    session, all_are_in = prompt_cache_session("s1"), asyncio.Event()
+
+    async def ask(number: int) -> None:
+        async with session:
+            if number == 2:
+                all_are_in.set()
+            await all_are_in.wait()
+            await llm.acomplete("Hello")
+
+    await asyncio.gather(*map(ask, range(3)))
+    with session:
+        with session:
+            pass
+        llm.complete("Hello")
+    llm.complete("Hello")
+    assert keys(kimi) == [*["s1"] * 4, None]
+
+
+def test_ids_of_sessions_are_what_they_are_of_threads(kimi: KimiEmulator, chat: ChatKimi, llm: Kimi) -> None:
+    agent = agent_of(chat, KimiPromptCachingMiddleware())
+    ids: list[Any] = [7, uuid.UUID(int=1), "ada", "ada@example.org", "x" * 65, "a\n", "\ud800"]
+    for id in ids:
+        agent.invoke(ASK, thread(id))
+        with prompt_cache_session(id) as key:
+            llm.complete("Hello")
+        assert keys(kimi)[-2:] == [key, key]
+    assert keys(kimi)[1:6:2] == ["7", str(ids[1]), "ada"]
+    assert len(set(keys(kimi))) == len(ids)
+    assert all(re.fullmatch("[0-9a-f]{32}", key) for key in keys(kimi)[6:])
+    with pytest.raises(TypeError, match="not NoneType"):
+        prompt_cache_session(None)  # type: ignore[arg-type]
 
 
 # Nothing before a new turn changes.
