@@ -15,11 +15,11 @@ from langchain.agents.middleware.types import AgentMiddleware, ModelCallResult, 
 from langchain_core.runnables import RunnableBinding
 from langchain_core.runnables.config import var_child_runnable_config
 
-from kimi_wire.errors import KimiRequestError
 from kimi_wire.profiles import CACHE_TTLS
 from kimi_wire.settings import cache_key_of
 from kimi_wire.warn import warn
 from langchain_kimi.chat_models import ChatKimi
+from langchain_kimi.errors import KimiRequestError
 
 
 class KimiPromptCachingMiddleware(AgentMiddleware[Any, Any]):

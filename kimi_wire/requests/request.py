@@ -24,9 +24,11 @@ from kimi_wire.requests.thinking import render_thinking
 from kimi_wire.requests.tools import (
     ToolPlan,
     check_together,
+    declare_loaded_tools,
     loaded_tools,
     parse_tool_choice,
     plan_tools,
+    read_tool_blocks,
     render_schema,
     render_tools,
 )
@@ -105,6 +107,7 @@ def render_request(
             raise KimiRequestError(f"{name}={value!r} is not one of {', '.join(words)}.")
     known = NOTHING
     if profile.is_kimi:
+        settings, messages = declare_loaded_tools(settings, read_tool_blocks(messages), profile, found)
         known = Known.of([*(settings.tools or ()), *loaded_tools(messages)])
         body, plan = _render_kimi(settings, messages, profile, host, stream, known, found)
     else:
