@@ -15,11 +15,9 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, ModelFallbackMiddleware
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.tools import StructuredTool
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.prebuilt import ToolRuntime
-from langgraph.types import Command
 from llama_index.core.agent.workflow import AgentOutput, AgentWorkflow, FunctionAgent, ReActAgent, ToolCallResult
 from llama_index.core.base.llms.types import CacheControl, CachePoint, TextBlock
 from llama_index.core.chat_engine import SimpleChatEngine
@@ -31,7 +29,7 @@ from llama_index.core.workflow import Context
 from kimi_emulator import KimiEmulator, RecordedRequest, Reply, ToolCall
 from kimi_wire import KimiRequestError, KimiWarning
 from kimi_wire.requests.names import alias_of
-from langchain_kimi import ChatKimi, KimiPromptCachingMiddleware
+from langchain_kimi import ChatKimi, KimiPromptCachingMiddleware, KimiToolSearchMiddleware
 from llama_index_kimi import Kimi, prompt_cache_session
 
 pytestmark = [
@@ -331,9 +329,9 @@ def weather(city: str) -> str:
     return f"Calm in {city}."
 
 
-def load_weather() -> str:
-    """Load the tool that tells the weather."""
-    return "Loaded."
+def load_tools(query: str) -> str:
+    """Load tools."""
+    return f"Loaded what is about {query}."
 
 
 # Names as MCP servers have them, which the server refuses.
@@ -353,7 +351,7 @@ def script(kimi: KimiEmulator, turn: int) -> None:
     """The model thinks, calls tools, and answers; in one turn it loads the weather, and calls that from then on."""
     calls = [ToolCall(alias_of(PAGES), {"page": turn})]
     if turn == LOADS:
-        calls.append(ToolCall(alias_of(LOADER), {}))
+        calls.append(ToolCall(alias_of(LOADER), {"query": "weather"}))
     if turn > LOADS:
         calls.append(ToolCall(alias_of(WEATHER), {"city": "Oslo – 奥斯陆"}))
     kimi.script(
@@ -387,42 +385,22 @@ def assert_all_but_the_new_is_read(used: list[tuple[int, int]]) -> None:
 
 def assert_tools_were_loaded(kimi: KimiEmulator) -> None:
     """Declared are two tools from the first request to the last; the third came in a message, and was called."""
-    declared = [tool["function"]["name"] for tool in kimi.requests[-1].body["tools"]]
-    assert declared == [alias_of(PAGES), alias_of(LOADER)]
+    declared = {tool["function"]["name"] for tool in kimi.requests[-1].body["tools"]}
+    assert declared == {alias_of(PAGES), alias_of(LOADER)}
     messages = kimi.requests[-1].body["messages"]
     loaded = [tool["function"]["name"] for message in messages for tool in message.get("tools", [])]
     assert loaded == [alias_of(WEATHER)]
     assert sum(message.get("content") == "Calm in Oslo – 奥斯陆." for message in messages) == TURNS - LOADS - 1
 
 
-class KeepsBack(AgentMiddleware[Any, Any]):
-    """Runs the tool that is loaded by a message, and does not declare it."""
-
-    def declared(self, request: Any) -> Any:
-        return request.override(tools=[tool for tool in request.tools if tool.name != WEATHER])
-
-    def wrap_model_call(self, request: Any, handler: Any) -> Any:
-        return handler(self.declared(request))
-
-    async def awrap_model_call(self, request: Any, handler: Any) -> Any:
-        return await handler(self.declared(request))
-
-
-def load_in_state(runtime: ToolRuntime) -> Command[Any]:
-    """Load the tool that tells the weather."""
-    done = ToolMessage(load_weather(), tool_call_id=runtime.tool_call_id)
-    return Command(update={"messages": [done, SystemMessage("", additional_kwargs={"tools": [LOADED]})]})
-
-
 async def run_langchain(kimi: KimiEmulator, chat: ChatKimi, *middleware: Any) -> list[tuple[int, int]]:
     """A long run of an agent, in turns synchronous and not; the (input, cached) tokens of each request."""
-    functions = {PAGES: look_up, LOADER: load_in_state, WEATHER: weather}
-    tools = [StructuredTool.from_function(function, name=name) for name, function in functions.items()]
+    search = KimiToolSearchMiddleware([StructuredTool.from_function(weather, name=WEATHER)], name=LOADER)
     agent = create_agent(
         chat,
-        tools,
+        [StructuredTool.from_function(look_up, name=PAGES)],
         system_prompt=LONG,
-        middleware=[KimiPromptCachingMiddleware(ttl="1h"), KeepsBack(), *middleware],
+        middleware=[KimiPromptCachingMiddleware(ttl="1h"), search, *middleware],
         checkpointer=InMemorySaver(),
     )
     said: Any = {}
@@ -464,7 +442,7 @@ async def test_a_clock_in_front_is_found(kimi: KimiEmulator, chat: ChatKimi) -> 
 
 
 class LoadingAgent(FunctionAgent):
-    """Runs all of its tools, and declares those that no message loads."""
+    """Runs all of its tools, and declares those that no message loads: docs/web-search-and-tools.md."""
 
     async def take_step(self, ctx: Any, llm_input: Any, tools: Sequence[Any], memory: Any) -> Any:
         declared = [tool for tool in tools if tool.metadata.name != WEATHER]
@@ -480,7 +458,7 @@ class LoadingAgent(FunctionAgent):
 
 @pytest.mark.parametrize("streaming", [True, False])
 async def test_a_long_run_of_llama_indexs_agent_is_read_from_the_cache(kimi: KimiEmulator, streaming: bool) -> None:
-    functions = {PAGES: look_up, LOADER: load_weather, WEATHER: weather}
+    functions = {PAGES: look_up, LOADER: load_tools, WEATHER: weather}
     agent = LoadingAgent(
         llm=Kimi(api_key=KEY, api_base=kimi.base_url, prompt_cache_ttl="1h"),
         tools=[FunctionTool.from_defaults(function, name=name) for name, function in functions.items()],
