@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from kimi_wire.answers import PROVIDER
+
+if TYPE_CHECKING:
+    from langchain.agents.middleware.types import AgentMiddleware
 
 
 def register() -> None:
@@ -12,6 +17,18 @@ def register() -> None:
     """
     from deepagents import HarnessProfile, register_harness_profile
 
+    register_harness_profile(PROVIDER, HarnessProfile(extra_middleware=kimi_middleware))
+
+
+def kimi_middleware() -> list[AgentMiddleware[Any, Any]]:
+    """Make the middleware of an agent on a Kimi model.
+
+    It is imported here: deepagents registers the profiles before the first agent on any vendor's model, which need not
+    wait until Kimi's SDK is imported.
+
+    Returns:
+        New instances, since each agent has its own.
+    """
     from langchain_kimi.caching import KimiPromptCachingMiddleware
 
-    register_harness_profile(PROVIDER, HarnessProfile(extra_middleware=lambda: [KimiPromptCachingMiddleware()]))
+    return [KimiPromptCachingMiddleware()]

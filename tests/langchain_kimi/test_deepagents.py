@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import subprocess
+import sys
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -12,8 +15,9 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from kimi_emulator import KimiEmulator, Reply, ToolCall
+from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall
 from langchain_kimi import ChatKimi, KimiPromptCachingMiddleware
+from tests.media_samples import png
 
 deepagents = pytest.importorskip("deepagents")
 
@@ -42,6 +46,7 @@ COUNTER = {
     "system_prompt": "You count the words of what you are given.",
     "tools": [count_words],
 }
+LOOK = Reply(reasoning="I look.", tool_calls=[ToolCall("ls", {"path": "/"})])
 PLAN = [
     think("First a plan.", ToolCall("write_todos", {"todos": TODOS})),
     think("Now the file.", ToolCall("write_file", {"file_path": "/report.md", "content": "one two three"})),
@@ -71,9 +76,15 @@ def ask(text: str) -> Any:
     return {"messages": [HumanMessage(text)]}
 
 
+def with_room_for(tokens: int, chat: ChatKimi) -> ChatKimi:
+    """A model whose profile has a small window."""
+    return chat.model_copy(update={"profile": {**(chat.profile or {}), "max_input_tokens": tokens}})
+
+
 def assert_thinking_goes_back(kimi: KimiEmulator) -> None:
-    """Each assistant message of each request has the thinking that it came with."""
+    """Each assistant message of each request has the thinking that it came with; nothing is said for other vendors."""
     assert not kimi.rejections
+    assert "cache_control" not in str([request.body for request in kimi.requests])  # Anthropic's
     said = [
         message for request in kimi.requests for message in request.body["messages"] if message["role"] == "assistant"
     ]
@@ -144,14 +155,68 @@ async def test_it_asks_before_it_writes_and_goes_on_later(
     assert_thinking_goes_back(kimi)
 
 
-def test_a_long_thread_is_summarised(kimi: KimiEmulator) -> None:
-    chat = ChatKimi(model="moonshot-v1-8k", api_key="sk-test", base_url=kimi.base_url)
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+async def test_a_long_thread_is_summarised(kimi: KimiEmulator, chat: ChatKimi, asynchronous: bool) -> None:
+    """The profile says when; what stays has its thinking, and what goes is in a file."""
+    agent = deepagents.create_deep_agent(with_room_for(6000, chat), checkpointer=InMemorySaver())
+    for turn in range(3):
+        kimi.script(LOOK, think("None.", said=f"Answer {turn}."))
+        await run(agent, asynchronous, ask(f"Question {turn}: " + "why does the pump leak? " * 100))
+    kimi.script(Reply("It leaks.", reasoning="In short."), LOOK, think("Found.", said="The valve."))
+    messages = await run(agent, asynchronous, ask("Question 3: " + "why does the pump leak? " * 100))
+    assert messages[-1].text == "The valve."
+    summary, first, then = (request.body for request in kimi.requests[-3:])
+    assert "Answer 2." in str(summary["messages"])
+    assert "It leaks." in str(first["messages"])
+    assert "Answer 1." not in str(first["messages"])
+    assert [message["role"] for message in then["messages"][-3:]] == ["user", "assistant", "tool"]
+    assert any("conversation_history" in path for path in agent.get_state(THREAD).values["files"])
+    assert_thinking_goes_back(kimi)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+async def test_what_the_server_finds_too_long_is_summarised(
+    kimi: KimiEmulator, chat: ChatKimi, asynchronous: bool
+) -> None:
+    agent = deepagents.create_deep_agent(with_room_for(20_000, chat), checkpointer=InMemorySaver())
+    kimi.script(LOOK, think("None.", said="No file."))
+    await run(agent, asynchronous, ask("Which files are there? " * 1000))
+    too_long = "Invalid request: Your request exceeded model token limit: 262144 (requested: 274613)"
+    kimi.script(Failure(400, too_long), Reply("They looked."), think("Again.", said="Still none."))
+    messages = await run(agent, asynchronous, ask("And now?"))
+    assert messages[-1].text == "Still none."
+    assert "They looked." in str(kimi.requests[-1].body["messages"])
+    assert len(kimi.requests) == 5
+
+
+async def test_the_model_sees_a_picture_that_it_reads(kimi: KimiEmulator, chat: ChatKimi) -> None:
+    """Of a PDF, which Kimi does not take, it is told so, and the thread goes on."""
     agent = deepagents.create_deep_agent(chat, checkpointer=InMemorySaver())
-    for turn in range(6):
-        agent.invoke(ask(f"Question {turn}: " + "why does the pump leak at the valve? " * 80), THREAD)
-    assert not kimi.rejections
-    assert any("summar" in str(message.get("content", "")).lower()
-               for request in kimi.requests for message in request.body["messages"])  # fmt: skip
+    contents = {"/dot.png": png(), "/report.pdf": b"%PDF-1.4"}
+    files = {
+        path: {"content": base64.b64encode(content).decode(), "encoding": "base64"}
+        for path, content in contents.items()
+    }
+    reads = [ToolCall("read_file", {"file_path": path}) for path in contents]
+    kimi.script(think("I read.", *reads), think("Seen.", said="A dot."))
+    messages = await run(agent, True, {**ask("What is there?"), "files": files})
+    assert messages[-1].text == "A dot."
+    _, report, attached = kimi.requests[-1].body["messages"][-3:]
+    assert "/report.pdf was not attached" in report["content"]
+    assert attached["content"][-1]["image_url"]["url"].startswith("data:image/png;base64,")
+    assert_thinking_goes_back(kimi)
+
+
+def test_the_profile_waits_with_its_imports() -> None:
+    """deepagents registers every vendor's profile before the first agent on any model."""
+    program = """
+import sys, deepagents
+before = "openai" in sys.modules
+from langchain_kimi.harness import register
+register()
+assert ("openai" in sys.modules) == before
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True)
 
 
 def test_deepagents_finds_the_harness_profile(kimi: KimiEmulator, chat: ChatKimi) -> None:
