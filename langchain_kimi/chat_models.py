@@ -63,23 +63,17 @@ class ChatKimi(BaseChatModel):
         ```
 
     Key init args:
-        model:
-            Model id, in any spelling hosts use. Default `kimi-k3`.
-        thinking:
-            Whether to think; None (the default) leaves it to the model. Only kimi-k2.5 and kimi-k2.6 have the switch.
-        reasoning_effort:
-            `"low"`, `"high"` or `"max"`; kimi-k3 family only.
-        max_tokens:
-            Cap on the answer, thinking included. No default: a small one gives empty answers.
-        temperature:
-            And other sampling parameters: sent only to models that take them; others refuse any value but their own.
-        api_key:
-            Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
-        base_url:
-            Default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
-            `https://api.moonshot.ai/v1`. Keys of the Chinese platform need `https://api.moonshot.cn/v1`.
-        dialect:
-            What the host speaks, where it is not Moonshot's: `"vllm"`, `"sglang"`, `"openrouter"`.
+        - `model`: Model id, in any spelling hosts use. Default `kimi-k3`.
+        - `thinking`: Whether to think; None (the default) leaves it to the model. Only kimi-k2.5 and kimi-k2.6 have the
+          switch.
+        - `reasoning_effort`: `"low"`, `"high"` or `"max"`; kimi-k3 family only.
+        - `max_tokens`: Cap on the answer, thinking included. No default: a small one gives empty answers.
+        - `temperature`: And other sampling parameters: sent only to models that take them; others refuse any value but
+          their own.
+        - `api_key`: Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        - `base_url`: Default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
+          `https://api.moonshot.ai/v1`. Keys of the Chinese platform need `https://api.moonshot.cn/v1`.
+        - `dialect`: What the host speaks, where it is not Moonshot's: `"vllm"`, `"sglang"`, `"openrouter"`.
 
     See the fields below for all of them. Each setting of a request can also be given to a single call:
     `model.invoke(messages, thinking=False)`, `model.bind(max_tokens=2000)`.

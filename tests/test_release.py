@@ -41,7 +41,7 @@ EXTRAS = {
     },
 }
 TYPED = ROOT / "tests" / "typed"
-OWN_EXTRAS = {"dev", "test", "test-langchain", "test-llama-index"}
+OWN_EXTRAS = {"dev", "docs", "test", "test-langchain", "test-llama-index"}
 
 
 @pytest.fixture(scope="module")
