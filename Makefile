@@ -7,7 +7,7 @@ DEMO   := $(VENV)/.demo
 DEV    := $(VENV)/.dev
 DOCS   := $(VENV)/.docs
 
-.PHONY: help demo test test-fast test-all test-matrix lint types format tables golden notebooks record bench docs clean
+.PHONY: help demo test test-fast test-all test-matrix lint types format tables golden family notebooks record bench docs clean
 
 help:
 	@echo "make demo         a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
@@ -20,6 +20,7 @@ help:
 	@echo "make format       let ruff reformat"
 	@echo "make tables       write the README's tables anew from the profiles"
 	@echo "make golden       write the pages of golden requests anew from what is sent"
+	@echo "make family       what is to be done after a family is added or changed: tables, golden, record its list, test"
 	@echo "make record       record all cassettes anew (real API with MOONSHOT_API_KEY, else the emulator)"
 	@echo "make bench        what it costs beside the openai SDK; writes the README's table"
 	@echo "make docs         the documentation site, into site/; a link that leads nowhere fails it"
@@ -64,6 +65,10 @@ tables: $(DEV)
 
 golden: $(DEV)
 	$(BIN)/python -m tests.golden.pages
+
+family: tables golden
+	$(BIN)/python -m tests.record models
+	$(MAKE) test
 
 notebooks: $(DEV)
 	$(BIN)/python -m tests.notebooks

@@ -120,6 +120,7 @@ def make_cases(sizes: Sizes) -> list[Case]:
         Case("ainvoke", "small ainvoke", "answer", "ainvoke", "call", ANSWER_CHARACTERS),
         Case("stream", "stream", text, "stream", "chunk", text_characters, units=sizes.chunks),
         Case("astream", f"astream, {over_aiohttp}", text, "astream", "chunk", text_characters, units=sizes.chunks),
+        Case("events", "stream, as LangChain's events", text, "events", "chunk", text_characters, units=sizes.chunks),
         Case("stream-sum", "stream, summed", text, "stream_sum", "chunk", text_characters, units=sizes.chunks),
         Case(
             "tool-deltas",

@@ -93,6 +93,10 @@ class Driver(ABC):
     async def astream(self, messages: Any) -> int:
         """The same, asynchronously."""
 
+    def events(self, messages: Any) -> int:
+        """One streamed answer as events of the framework's, where it has any."""
+        return self.stream(messages)
+
     @abstractmethod
     def stream_sum(self, messages: Any) -> int:
         """One streamed answer, whole in the end as the framework's users make it whole."""
@@ -220,6 +224,10 @@ class LangChainDriver(Driver):
 
     async def astream(self, messages: Any) -> int:
         return sum([_message_length(chunk) async for chunk in self.model.astream(messages)])
+
+    def events(self, messages: Any) -> int:
+        deltas = (event.get("delta", {}) for event in self.model.stream_events(messages, version="v3"))
+        return sum(len(delta.get("text") or delta.get("args") or "") for delta in deltas)
 
     def stream_sum(self, messages: Any) -> int:
         chunks = self.model.stream(messages)

@@ -61,7 +61,7 @@ def decide(state: State, body: Any) -> tuple[ChatRequest, Reply | Failure]:
 
 def account(state: State, request: ChatRequest, reply: Reply) -> dict[str, Any]:
     """Return the usage of an answer, the prefix cache consulted: the API's ``usage`` object, counts in tokens."""
-    return _usage(reply, request, state.cache.remember(request.body, request.family))
+    return _usage(reply, request, *state.cache.remember(request.body, request.family))
 
 
 def _limit(reply: Reply, request: ChatRequest) -> Reply:
@@ -137,13 +137,14 @@ def _spent(reply: Reply) -> int:
     return thinking + tokens.count(reply.content) + calls + closing
 
 
-def _usage(reply: Reply, request: ChatRequest, cached: int) -> dict[str, Any]:
+def _usage(reply: Reply, request: ChatRequest, cached: int, written: int) -> dict[str, Any]:
     """Return the usage to report: the scripted one, or an estimate.
 
     Args:
         reply: The answer.
         request: The request.
         cached: Prompt tokens found in the prefix cache; a scripted number wins.
+        written: Prompt tokens written to it; none beside a scripted number.
     """
     if reply.usage is not None:
         return dict(reply.usage)
@@ -154,10 +155,13 @@ def _usage(reply: Reply, request: ChatRequest, cached: int) -> dict[str, Any]:
     reasoning = min(tokens.count(reply.reasoning), completion) if reply.reasoning is not None else None
     hit = cached if reply.cached_tokens is None else reply.cached_tokens
     prompt = tokens.count_prompt(request.body, request.family)
-    return _usage_body(request.family, prompt, completion, hit, reasoning)
+    new = min(written, prompt - hit) if reply.cached_tokens is None else 0
+    return _usage_body(request.family, prompt, completion, hit, new, reasoning)
 
 
-def _usage_body(family: Family, prompt: int, completion: int, cached: int, reasoning: int | None) -> dict[str, Any]:
+def _usage_body(
+    family: Family, prompt: int, completion: int, cached: int, written: int, reasoning: int | None
+) -> dict[str, Any]:
     """Build a usage object.
 
     Args:
@@ -165,6 +169,7 @@ def _usage_body(family: Family, prompt: int, completion: int, cached: int, reaso
         prompt: Prompt tokens, cached ones included.
         completion: Completion tokens, reasoning included.
         cached: Cached prompt tokens. On a miss the keys are absent, not 0.
+        written: Tokens written to the cache, where the family counts them; absent as well where there are none.
         reasoning: Reasoning tokens; None if the model did not think.
     """
     usage: dict[str, Any] = {
@@ -176,8 +181,9 @@ def _usage_body(family: Family, prompt: int, completion: int, cached: int, reaso
         usage["cached_tokens"] = cached
     if reasoning is not None and family.reports_reasoning:
         usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
-    if cached and family.reports_cache_details:
-        usage["prompt_tokens_details"] = {"cached_tokens": cached}
+    details = {"cached_tokens": cached, "cache_write_tokens": written}
+    if family.reports_cache_details and (cached or written > 0):
+        usage["prompt_tokens_details"] = {name: count for name, count in details.items() if count > 0}
     return usage
 
 

@@ -147,6 +147,15 @@ class KimiEmulator:
         """Forget the queue, the requests, the files and the prefix cache, and fill the account up."""
         self.state.reset()
 
+    def pass_time(self, seconds: float) -> None:
+        """Let what is in the prompt cache grow older: it is kept for five minutes, or an hour where that is asked for.
+
+        Args:
+            seconds: How much older.
+        """
+        clock = self.state.cache.clock
+        self.state.cache.clock = lambda: clock() + seconds
+
     def start(self) -> KimiEmulator:
         """Listen in a background thread.
 

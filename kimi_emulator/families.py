@@ -33,6 +33,7 @@ class Family:
         named_choice: When a named ``tool_choice`` is accepted.
         takes_tools: Whether tools are accepted at all.
         dynamic_tools: Whether system messages may bring tools.
+        bills_writes: Whether what is written to the prompt cache is counted, and can be kept for an hour.
         partial: Whether an answer can be begun by the request (Partial Mode).
         images: Whether image parts are accepted.
         videos: Whether video parts are accepted.
@@ -58,6 +59,7 @@ class Family:
     named_choice: When = "never"
     takes_tools: bool = True
     dynamic_tools: bool = False
+    bills_writes: bool = False
     partial: bool = True
     images: bool = False
     videos: bool = False
@@ -86,7 +88,7 @@ class Model:
 
 K3 = Family(
     "k3", "always", temperature=1, efforts=("low", "high", "max"), efforts_taken=("medium",), takes_thinking=True,
-    takes_keep=True, required_choice="always", dynamic_tools=True, images=True, videos=True,
+    takes_keep=True, required_choice="always", dynamic_tools=True, bills_writes=True, images=True, videos=True,
     context=1_048_576, hidden_prompt=80,
 )  # fmt: skip
 K27_CODE = Family(

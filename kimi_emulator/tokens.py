@@ -10,7 +10,8 @@ import hashlib
 import itertools
 import json
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ _PER_MESSAGE = 4
 _PER_MEDIA = 64
 _JSON_MODE_PROMPT = 47
 _CACHE_BLOCK = 256
+CACHE_SECONDS = {"5m": 300.0, "1h": 3600.0}
 _MOST_KNOWN = 100_000  # beginnings of prompts; the oldest are forgotten
 
 
@@ -114,13 +116,20 @@ class PromptCache:
     A repeated prompt is cached as a whole. One that shares its first messages with an earlier one is cached in
     blocks of 256 tokens. Another model, other tools or another effort share nothing
     (https://platform.kimi.ai/docs/guide/use-context-caching-feature-of-kimi-api).
+
+    What is known is forgotten after five minutes, or an hour where the request asks for that; each hit begins the time
+    anew (MoonshotAI/kimi-code#3942).
+
+    Attributes:
+        clock: Gives the time in seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Start empty."""
+        self.clock = clock
         self._lock = threading.Lock()
-        self._prefixes: dict[str, None] = {}
-        self._prompts: dict[str, None] = {}
+        self._prefixes: dict[str, float] = {}
+        self._prompts: dict[str, float] = {}
 
     def clear(self) -> None:
         """Forget every prompt."""
@@ -128,21 +137,27 @@ class PromptCache:
             self._prefixes.clear()
             self._prompts.clear()
 
-    def remember(self, body: Mapping[str, Any], family: Family) -> int:
-        """Return how many tokens of a request's prompt are cached, and remember the prompt."""
+    def remember(self, body: Mapping[str, Any], family: Family) -> tuple[int, int]:
+        """Return how many tokens of a prompt are read from the cache and written to it; remember the prompt."""
         prefixes = _prefixes(body, family)
         if not prefixes:
-            return 0
+            return 0, 0
+        options = body.get("prompt_cache_options")
+        ttl = options.get("ttl") if isinstance(options, dict) and family.bills_writes else None
+        lifetime = CACHE_SECONDS.get(ttl, CACHE_SECONDS["5m"]) if isinstance(ttl, str) else CACHE_SECONDS["5m"]
         with self._lock:
+            now = self.clock()
             whole = prefixes[-1]
-            shared = max((prefix.tokens for prefix in prefixes if prefix.digest in self._prefixes), default=0)
-            cached = whole.tokens if whole.digest in self._prompts else shared // _CACHE_BLOCK * _CACHE_BLOCK
-            self._prompts[whole.digest] = None
-            self._prefixes.update(dict.fromkeys(prefix.digest for prefix in prefixes))
+            shared = max((one.tokens for one in prefixes if self._prefixes.get(one.digest, 0) > now), default=0)
+            whole_is_known = self._prompts.get(whole.digest, 0) > now
+            cached = whole.tokens if whole_is_known else shared // _CACHE_BLOCK * _CACHE_BLOCK
+            for known, digests in ((self._prompts, [whole.digest]), (self._prefixes, [one.digest for one in prefixes])):
+                known.update({digest: max(now + lifetime, known.get(digest, 0)) for digest in digests})
             for known in (self._prompts, self._prefixes):
                 for digest in list(itertools.islice(known, max(len(known) - _MOST_KNOWN, 0))):
                     del known[digest]
-        return cached
+        written = whole.tokens // _CACHE_BLOCK * _CACHE_BLOCK - cached if family.bills_writes else 0
+        return cached, max(written, 0)
 
 
 def _prefixes(body: Mapping[str, Any], family: Family) -> list[_Prefix]:

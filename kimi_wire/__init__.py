@@ -11,6 +11,7 @@ from kimi_wire.errors import (
     KimiError,
     KimiFormulaError,
     KimiMissingKeyError,
+    KimiRefusalError,
     KimiRequestError,
     KimiResponseError,
     KimiStreamError,
@@ -22,17 +23,20 @@ from kimi_wire.profiles import Profile, profile_for
 
 if TYPE_CHECKING:
     from kimi_wire.endpoints import Balance, FileInfo, KimiFiles, KimiPlatform, ModelInfo
+    from kimi_wire.prices import Cost, Spending, cost
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Balance",
+    "Cost",
     "FileInfo",
     "KimiError",
     "KimiFiles",
     "KimiFormulaError",
     "KimiMissingKeyError",
     "KimiPlatform",
+    "KimiRefusalError",
     "KimiRequestError",
     "KimiResponseError",
     "KimiStreamError",
@@ -40,7 +44,12 @@ __all__ = [
     "KimiWarning",
     "ModelInfo",
     "Profile",
+    "Spending",
+    "cost",
     "profile_for",
 ]
 
-__getattr__ = lazy_names(__name__, {"endpoints": "Balance FileInfo KimiFiles KimiPlatform ModelInfo"})
+__getattr__ = lazy_names(
+    __name__,
+    {"endpoints": "Balance FileInfo KimiFiles KimiPlatform ModelInfo", "prices": "Cost Spending cost"},
+)

@@ -375,4 +375,6 @@ def profile_at(profile: Profile, host: Host) -> Profile:
         needs_reasoning=profile.needs_reasoning and host.needs_reasoning,
         partial=profile.partial and host.beginning is not Beginning.NONE,
         dynamic_tools=profile.dynamic_tools and host.dynamic_tools,
+        cache_ttls=(),  # as this is Moonshot's, who bills it
+        retired=None,
     )

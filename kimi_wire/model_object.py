@@ -12,7 +12,7 @@ fields are what copies, dumps and pickles are made of.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kimi_wire.answers import Completion, explain_answer
@@ -22,7 +22,7 @@ from kimi_wire.kinds import check_options
 from kimi_wire.profiles import Profile, profile_for
 from kimi_wire.requests import Request, check_settings, render_request
 from kimi_wire.settings import SETTINGS, merge_settings, rename_settings, split_options
-from kimi_wire.transport import resolve_api_key, resolve_base_url, resolve_headers
+from kimi_wire.transport import KeyFunction, resolve_api_key, resolve_base_url, resolve_headers
 from kimi_wire.warn import warn
 
 CONNECTION = (
@@ -142,7 +142,7 @@ def client_of(model: Any, key_field: str, url_field: str) -> KimiClient:
     arguments = {name: getattr(model, name) for name in CONNECTION}
     arguments["default_headers"] = resolve_headers(model.default_headers)  # which can be changed in place
     arguments["base_url"] = resolve_base_url(getattr(model, url_field))
-    arguments["api_key"] = resolve_api_key(plain_secret(getattr(model, key_field)))
+    arguments["api_key"] = resolve_api_key(getattr(model, key_field))
     with _CONNECTING:  # threads that begin together share one client, and what it uploaded
         if model._connection is None or model._connection[0] != arguments:
             model._connection = arguments, KimiClient(**arguments)
@@ -150,10 +150,21 @@ def client_of(model: Any, key_field: str, url_field: str) -> KimiClient:
         return client
 
 
-def plain_secret(secret: Any) -> str | None:
-    """The text of what may be a `SecretStr` of Pydantic or text."""
-    text: str | None = secret.get_secret_value() if hasattr(secret, "get_secret_value") else secret
-    return text
+def field_key(api_key: Any, secret: Callable[[str], Any]) -> Any:
+    """What a field keeps of a key: the key in a `SecretStr`, or the function that gives it.
+
+    Args:
+        api_key: See `resolve_api_key`.
+        secret: Pydantic's `SecretStr`.
+
+    Raises:
+        KimiMissingKeyError: There is none.
+    """
+    try:
+        key = resolve_api_key(api_key)
+        return key if isinstance(key, KeyFunction) else secret(key)
+    finally:
+        api_key = None  # a traceback may be printed with its variables
 
 
 def without_secrets(model: Any, *secret: str) -> Any:

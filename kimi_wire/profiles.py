@@ -1,7 +1,7 @@
 """What each Kimi model family can do: one row of dated, sourced facts per family, and a lookup that never fails.
 
-Nothing else in the project compares model names. To add a family, add a row to `FAMILIES` above the rows it would
-otherwise match (the newest is `_NEWEST`, and the first), and a spelling to the table in `tests/wire/test_profiles.py`.
+Nothing else in the project compares model names. To add a family, write its row and put it into `_KNOWN` above the rows
+that it would otherwise match; the newest is the first, and what ids are asked by that no row knows.
 
 Deliberately absent: lists of model ids. Adapters that had some broke at each launch (BerriAI/litellm#26156: the fix for
 k2.5 did not cover k2.6).
@@ -17,6 +17,9 @@ from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
+
+CACHE_TTLS = ("5m", "1h")
+"""The words for how long the prefix cache keeps what is written to it."""
 
 
 class Thinking(Enum):
@@ -88,7 +91,10 @@ class Profile:
             refused: "thinking is enabled but reasoning_content is missing in assistant tool call message at index N".
         partial: Continues a last assistant message marked `partial`.
         dynamic_tools: Takes tools in a system message.
+        cache_ttls: How long the prefix cache can be asked to keep what is written to it; none where it cannot be asked.
         names_in_ids: The open weights' prompt has a function's name in the call's id only: `functions.{name}:{index}`.
+        released: The day, or the month, in which it came out, in the form of ISO 8601; None where nothing says.
+        open_weights: Whether everybody may have its weights; None where nothing says.
         retired: The day Moonshot's own platform stopped (or stops) serving it; other hosts may go on.
         sources: Field name -> where the fact comes from.
     """
@@ -112,7 +118,10 @@ class Profile:
     needs_reasoning: bool
     partial: bool
     dynamic_tools: bool
+    cache_ttls: tuple[str, ...]
     names_in_ids: bool
+    released: str | None
+    open_weights: bool | None
     retired: date | None
     sources: Mapping[str, Source] = field(repr=False)
 
@@ -159,6 +168,10 @@ _SCHEMA_K25 = Source("vercel/ai#12871", date(2026, 5, 1), "live")
 _PREVIEW = Source("https://platform.moonshot.ai/docs/guide/use-kimi-thinking-preview", date(2025, 11, 11), "doc")
 _K2_HOSTS = Source("MoonshotAI/K2-Vendor-Verifier", date(2026, 8, 13), "3p")
 _NATIVE_IDS = Source("MoonshotAI/Kimi-K2: docs/tool_call_guidance.md", date(2026, 8, 13), "doc")
+_OPEN = Source("https://huggingface.co/moonshotai", date(2026, 11, 26), "live")
+_K27_OUT = Source("https://huggingface.co/moonshotai: Kimi-K2.7-Code, June 15", date(2026, 11, 26), "live")
+_K31_OUT = Source("ikaijua/Awesome-AITools#1415", date(2026, 10, 24), "3p")
+_CACHE = Source("MoonshotAI/kimi-code#3942", date(2026, 9, 19), "live")
 _DECIDED = Source("the reading that every report accepts", date(2026, 11, 20), "rule")
 
 _END_OF_2026 = date(2026, 12, 31)
@@ -209,10 +222,19 @@ _K3 = _family(
     needs_reasoning=(False, _REASONING_OK),
     partial=(True, _PARTIAL),
     dynamic_tools=(True, _DYNAMIC),
+    cache_ttls=(CACHE_TTLS, _CACHE),
     names_in_ids=(False, _MODELS),
+    released=("2026-07-16", _MODELS),
+    open_weights=(True, _OPEN),
     retired=(None, _MODELS),
 )
-_K31_PRO = _all_from(_K31, _like(_K3, "kimi-k3.1-pro", r"(?:kimi-)?k3[.p-]1-pro(?:-highspeed)?(?![a-z\d])"))
+_K31_PRO = _like(
+    _all_from(_K31, _K3),
+    "kimi-k3.1-pro",
+    r"(?:kimi-)?k3[.p-]1-pro(?:-highspeed)?(?![a-z\d])",
+    released=("2026-10-24", _K31_OUT),
+    open_weights=(True, _OPEN),
+)
 _K3_256K = _all_from(
     _CODING,
     _like(
@@ -222,6 +244,8 @@ _K3_256K = _all_from(
         context_window=(262_144, _CODING),
         max_output=(262_144, _CODING),
         video=(False, _CODING),
+        released=(None, _CODING),
+        open_weights=(None, _CODING),
     ),
 )
 
@@ -245,7 +269,10 @@ _K26 = _family(
     needs_reasoning=(True, _REASONING_400),
     partial=(True, _PARTIAL),
     dynamic_tools=(False, _DYNAMIC),
+    cache_ttls=((), _CACHE),
     names_in_ids=(True, _NATIVE_IDS),
+    released=("2026-04-20", _MODELS),
+    open_weights=(True, _OPEN),
     retired=(_END_OF_2026, _K2_END),
 )
 _K27_CODE = _like(
@@ -257,6 +284,7 @@ _K27_CODE = _like(
     preserve=(Preserve.ALWAYS, _THINKING),
     fixed_sampling_without_thinking=(_FREE, _MODELS),
     forced_choice=(ForcedChoice.CONSTRAINED, _CHOICE),
+    released=("2026-06", _K27_OUT),
 )
 _K25 = _like(
     _K26,
@@ -265,6 +293,7 @@ _K25 = _like(
     efforts_taken=((), _DECIDED),
     preserve=(Preserve.NO, _KEEP_LIVE),
     json_schema=(False, _SCHEMA_K25),
+    released=(None, _MODELS),
     retired=(date(2026, 8, 31), _MODELS),
 )
 
@@ -288,7 +317,10 @@ _K2 = _family(
     needs_reasoning=(False, _MODELS),
     partial=(True, _PARTIAL),
     dynamic_tools=(False, _DYNAMIC),
+    cache_ttls=((), _CACHE),
     names_in_ids=(True, _NATIVE_IDS),
+    released=(None, _MODELS),
+    open_weights=(True, _OPEN),
     retired=(date(2026, 5, 25), _MODELS),
 )
 _K2_0711 = _like(
@@ -327,7 +359,10 @@ _V1_128K = _family(
     needs_reasoning=(False, _MODELS),
     partial=(True, _PARTIAL),
     dynamic_tools=(False, _MODELS),
+    cache_ttls=((), _CACHE),
     names_in_ids=(False, _MODELS),
+    released=(None, _MODELS),
+    open_weights=(False, _OPEN),
     retired=(date(2026, 8, 31), _MODELS),
 )
 
@@ -360,12 +395,8 @@ _THINKING_PREVIEW = _all_from(
     ),
 )
 
-# A Kimi id that no row knows is newer than this table, so the newest family's rules are the best guess.
-_NEWEST = _K31_PRO
-_UNLISTED = _all_from(_DECIDED, _like(_NEWEST, "kimi (unlisted)", r"(?:kimi|moonshot)-"))
-
-FAMILIES: tuple[Profile, ...] = (
-    _NEWEST,
+_KNOWN = (
+    _K31_PRO,
     _K3_256K,
     _K3,
     _K27_CODE,
@@ -380,9 +411,22 @@ FAMILIES: tuple[Profile, ...] = (
     _V1_128K,
     _THINKING_PREVIEW,
     _LATEST,
-    _UNLISTED,
 )
-"""Every known family; the first row whose pattern matches is the model's."""
+
+# A Kimi id that no row knows is newer than this table, so the newest family's rules are the best guess.
+_UNLISTED = _all_from(
+    _DECIDED,
+    _like(
+        _KNOWN[0],
+        "kimi (unlisted)",
+        r"(?:kimi|moonshot)-",
+        released=(None, _DECIDED),
+        open_weights=(None, _DECIDED),
+    ),
+)
+
+FAMILIES: tuple[Profile, ...] = (*_KNOWN, _UNLISTED)
+"""Every known family, the newest first; the first row whose pattern matches is the model's."""
 
 FOREIGN = Profile(
     family="(not a Kimi model)",
@@ -404,7 +448,10 @@ FOREIGN = Profile(
     needs_reasoning=False,
     partial=False,
     dynamic_tools=False,
+    cache_ttls=(),
     names_in_ids=False,
+    released=None,
+    open_weights=None,
     retired=None,
     sources=MappingProxyType(dict.fromkeys(_K3.sources, _DECIDED)),
 )

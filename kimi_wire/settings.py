@@ -56,7 +56,7 @@ class Settings:
     Attributes:
         model: The model's id.
         thinking: Whether to think; None is the model's default.
-        reasoning_effort: `low`, `high` or `max`; kimi-k3 family only.
+        reasoning_effort: `low`, `high` or `max`; kimi-k3 and newer only.
         preserve_thinking: Whether the model sees its reasoning of earlier turns (`thinking.keep`).
         missing_reasoning: See `kimi_wire.requests.messages.fill_missing_reasoning`; None is `placeholder` for
             models and hosts that have refused to go on without, and else `omit`.
@@ -82,6 +82,8 @@ class Settings:
         parallel_tool_calls: Whether an answer may have several tool calls, for hosts that keep to it (vLLM, SGLang).
         response_format: `{"type": "json_object"}`, or `json_schema` with its schema.
         prompt_cache_key: Steers requests of one session to the same cache.
+        prompt_cache_ttl: How long the cache is to keep what this request writes to it: `5m` or `1h`; kimi-k3 and newer
+            only. None is what cache points in the messages ask for, else the server's own five minutes.
         safety_identifier: A stable, hashed id of the end user.
         remote_images: What to do about images and videos given as URLs of the web, which Kimi does not fetch: `error`
             raises, `download` fetches them (`kimi_wire.media.download`).
@@ -117,6 +119,7 @@ class Settings:
     parallel_tool_calls: bool | None = None
     response_format: Mapping[str, Any] | None = None
     prompt_cache_key: str | None = None
+    prompt_cache_ttl: Literal["5m", "1h"] | None = None
     safety_identifier: str | None = None
     remote_images: Literal["error", "download"] = "error"
     upload_media_over: int | None = None
@@ -141,7 +144,8 @@ _ALIASES = {name: word.here for name, word in WORDS.items() if word.here in SETT
 
 _KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("model", "missing_reasoning", "unanswered_tool_calls", "empty_answers", "dialect"), TEXT),
-    **dict.fromkeys(("prefix", "prefix_name", "prompt_cache_key", "safety_identifier", "remote_images"), TEXT),
+    **dict.fromkeys(("prefix", "prefix_name", "prompt_cache_key", "prompt_cache_ttl"), TEXT),
+    **dict.fromkeys(("safety_identifier", "remote_images"), TEXT),
     **dict.fromkeys(("thinking", "preserve_thinking", "logprobs", "parallel_tool_calls", "strict"), SWITCH),
     **dict.fromkeys(("continue_on_length", "resume_streams"), COUNT),
     **dict.fromkeys(("max_tokens", "n", "top_logprobs", "upload_media_over"), COUNT),

@@ -13,12 +13,14 @@ from kimi_wire.lazy import lazy_names, require
 require("langchain_core", package="langchain_kimi", title="LangChain", extra="langchain")
 
 from langchain_kimi.chat_models import ChatKimi
+from langchain_kimi.costs import KimiCostCallbackHandler, get_kimi_cost_callback
 from langchain_kimi.display import ashow, show
 from langchain_kimi.files import KimiFileLoader, KimiFileParser
 from langchain_kimi.formulas import KimiFormulaTool, KimiFormulaToolkit
 from langchain_kimi.web_search import KimiWebSearch
 
 if TYPE_CHECKING:
+    from langchain_kimi.caching import KimiPromptCachingMiddleware
     from langchain_kimi.errors import (
         KimiAPIError,
         KimiAuthenticationError,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         KimiPermissionDeniedError,
         KimiQuotaError,
         KimiRateLimitError,
+        KimiRefusalError,
         KimiRequestError,
         KimiResponseError,
         KimiServerError,
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
         KimiToolChoiceError,
         KimiUnprocessableEntityError,
     )
+    from langchain_kimi.tool_search import KimiToolSearchMiddleware, tool_documents
 
 __all__ = [
     "ChatKimi",
@@ -51,6 +55,7 @@ __all__ = [
     "KimiConnectionError",
     "KimiContentFilterError",
     "KimiContextLengthError",
+    "KimiCostCallbackHandler",
     "KimiEmptyAnswerError",
     "KimiError",
     "KimiFileLoader",
@@ -61,8 +66,10 @@ __all__ = [
     "KimiMissingKeyError",
     "KimiNotFoundError",
     "KimiPermissionDeniedError",
+    "KimiPromptCachingMiddleware",
     "KimiQuotaError",
     "KimiRateLimitError",
+    "KimiRefusalError",
     "KimiRequestError",
     "KimiResponseError",
     "KimiServerError",
@@ -70,14 +77,24 @@ __all__ = [
     "KimiStreamError",
     "KimiTimeoutError",
     "KimiToolChoiceError",
+    "KimiToolSearchMiddleware",
     "KimiUnprocessableEntityError",
     "KimiWarning",
     "KimiWebSearch",
     "__version__",
     "ashow",
+    "get_kimi_cost_callback",
     "show",
+    "tool_documents",
 ]
 
 
-# The error classes, and with them the openai SDK.
-__getattr__ = lazy_names(__name__, {"errors": " ".join(__all__)})
+# The error classes, and with them the openai SDK; what needs LangChain's agents, which are a package of their own.
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "errors": " ".join(__all__),
+        "caching": "KimiPromptCachingMiddleware",
+        "tool_search": "KimiToolSearchMiddleware tool_documents",
+    },
+)

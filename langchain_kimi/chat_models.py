@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, BaseRunManager, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.utils.utils import LC_ID_PREFIX
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 from typing_extensions import Self
 
 from kimi_wire import __version__
-from kimi_wire.answers import PROVIDER, Completion
+from kimi_wire.answers import PROVIDER, Completion, Delta
 from kimi_wire.borrowed import ADDRESSES, SECRET, read_words
 from kimi_wire.endpoints import KimiClient, KimiPlatform, estimate_messages, estimate_text, estimate_tools
 from kimi_wire.errors import KimiError
@@ -23,9 +24,9 @@ from kimi_wire.model_object import (
     check_fields,
     client_of,
     explain,
+    field_key,
     fill_state,
     own_settings,
-    plain_secret,
     prepare,
     profile_asked,
     without_secrets,
@@ -37,17 +38,20 @@ from kimi_wire.transport import (
     DEFAULT_BASE_URL,
     DEFAULT_MAX_RETRIES,
     HiddenText,
-    resolve_api_key,
+    KeyFunction,
     resolve_base_url,
     resolve_headers,
 )
 from langchain_kimi.adapt import adapted
+from langchain_kimi.events import ARE_READ, MessageEvents
 from langchain_kimi.messages import render_messages
 from langchain_kimi.profiles import model_profile
-from langchain_kimi.responses import parse_completion, parse_delta, parse_stream_end
+from langchain_kimi.responses import parse_completion, parse_item, with_message
 from langchain_kimi.structured import KimiOutputParser, describe_schema, read_schema, with_raw
 from langchain_kimi.tools import Tool, render_tool
 
+Made = TypeVar("Made")
+Maker = Callable[[Delta | Completion], Iterable[Made]]
 StructuredMethod = Literal["json_schema", "function_calling", "json_mode"]
 
 
@@ -63,17 +67,24 @@ class ChatKimi(BaseChatModel):
         ```
 
     Key init args:
-        - `model`: Model id, in any spelling hosts use. Default `kimi-k3`.
-        - `thinking`: Whether to think; None (the default) leaves it to the model. Only kimi-k2.5 and kimi-k2.6 have the
-          switch.
-        - `reasoning_effort`: `"low"`, `"high"` or `"max"`; kimi-k3 family only.
-        - `max_tokens`: Cap on the answer, thinking included. No default: a small one gives empty answers.
-        - `temperature`: And other sampling parameters: sent only to models that take them; others refuse any value but
-          their own.
-        - `api_key`: Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
-        - `base_url`: Default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
-          `https://api.moonshot.ai/v1`. Keys of the Chinese platform need `https://api.moonshot.cn/v1`.
-        - `dialect`: What the host speaks, where it is not Moonshot's: `"vllm"`, `"sglang"`, `"openrouter"`.
+        model:
+            Model id, in any spelling hosts use. Default `kimi-k3`.
+        thinking:
+            Whether to think; None (the default) leaves it to the model. Only kimi-k2.5 and kimi-k2.6 have the switch.
+        reasoning_effort:
+            `"low"`, `"high"` or `"max"`; kimi-k3 and newer only.
+        max_tokens:
+            Cap on the answer, thinking included. No default: a small one gives empty answers.
+        temperature:
+            And other sampling parameters: sent only to models that take them; others refuse any value but their own.
+        api_key:
+            The key, or a function that gives it, asked with each request. Default: the environment's
+            `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        base_url:
+            Default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
+            `https://api.moonshot.ai/v1`. Keys of the Chinese platform need `https://api.moonshot.cn/v1`.
+        dialect:
+            What the host speaks, where it is not Moonshot's: `"vllm"`, `"sglang"`, `"openrouter"`.
 
     See the fields below for all of them. Each setting of a request can also be given to a single call:
     `model.invoke(messages, thinking=False)`, `model.bind(max_tokens=2000)`.
@@ -170,16 +181,18 @@ class ChatKimi(BaseChatModel):
         ```
 
     Response metadata:
-        `message.response_metadata` has `finish_reason`, `model_name`, `model_provider` (`"moonshot"`), `id` and
-        `request_id`, which Moonshot's support asks for.
+        `message.response_metadata` has `finish_reason`, `normalized_finish_reason` (the same in LangChain's words),
+        `model_name`, `model_provider` (`"moonshot"`), `id` and `request_id`, which Moonshot's support asks for.
     """
 
     model_name: str = Field(default=DEFAULT_MODEL, alias="model")
     """Model id. Families are known by pattern; ids that are not Kimi's are sent untouched."""
 
-    kimi_api_key: SecretStr | str = Field(default=None, alias="api_key", validate_default=True)
-    """API key, held as a `SecretStr` whatever was given; default: the environment's `MOONSHOT_API_KEY`, else
-    `KIMI_API_KEY`."""
+    kimi_api_key: SecretStr | str | Callable[[], str | Awaitable[str]] = Field(
+        default=None, alias="api_key", validate_default=True
+    )
+    """API key, held as a `SecretStr`; or a function without arguments, synchronous or not, that gives the key of each
+    attempt of each request. Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`."""
 
     base_url: str = Field(default=None, validate_default=True)
     """The API's root; default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
@@ -189,7 +202,7 @@ class ChatKimi(BaseChatModel):
     """Whether to think; None is the model's default. Left out with a warning where the model has no switch."""
 
     reasoning_effort: str | None = None
-    """`low`, `high` or `max`, kimi-k3 family only; the server's default is `max`. Changing it in the middle of a
+    """`low`, `high` or `max`, kimi-k3 and newer only; the server's default is `max`. Changing it in the middle of a
     conversation loses the prefix cache."""
 
     preserve_thinking: bool | None = None
@@ -249,6 +262,10 @@ class ChatKimi(BaseChatModel):
 
     prompt_cache_key: str | None = None
     """An id of the session: requests with the same one find the same prefix cache."""
+
+    prompt_cache_ttl: Literal["5m", "1h"] | None = None
+    """How long the prefix cache is to keep what a request writes to it (kimi-k3 and newer only); None is what cache
+    points in the messages ask for, else five minutes. A hit renews the time; an hour costs twice as much to write."""
 
     safety_identifier: str | None = None
     """A stable, hashed id of the end user."""
@@ -310,6 +327,8 @@ class ChatKimi(BaseChatModel):
             for name in ("api_key", "kimi_api_key", *SECRET):  # a traceback may be printed with its variables
                 if isinstance(kwargs.get(name), str):
                     kwargs[name] = SecretStr(kwargs[name])
+                elif callable(kwargs.get(name)):
+                    kwargs[name] = KeyFunction.of(kwargs[name])
             for name in ("base_url", *ADDRESSES):
                 if isinstance(kwargs.get(name), str):
                     kwargs[name] = HiddenText(kwargs[name])
@@ -329,11 +348,8 @@ class ChatKimi(BaseChatModel):
 
     @field_validator("kimi_api_key", mode="before")
     @classmethod
-    def _resolve_api_key(cls, value: Any) -> SecretStr:
-        try:
-            return SecretStr(resolve_api_key(plain_secret(value)))
-        finally:
-            value = None  # a traceback may be printed with its variables
+    def _resolve_api_key(cls, value: Any) -> Any:
+        return field_key(value, SecretStr)
 
     @field_validator("base_url", mode="before")
     @classmethod
@@ -413,7 +429,7 @@ class ChatKimi(BaseChatModel):
     def _resolve_model_profile(self) -> ModelProfile | None:
         return model_profile(self.model_name, profile_asked(self._settings(), {}, self.base_url))
 
-    # The four ways to ask. Each pair differs by `async` and `await` only; tests/test_architecture.py compares them.
+    # The ways to ask. Each pair differs by `async` and `await` only; tests/test_architecture.py compares them.
 
     def _generate(
         self,
@@ -426,7 +442,7 @@ class ChatKimi(BaseChatModel):
             request, options = self._prepare(messages, stop, kwargs, stream=False)
             completion = self._client.complete(request, options)
         except KimiError as error:
-            raise adapted(error) from error
+            raise with_message(adapted(error)) from error
         explain(completion, has_all=True)
         return parse_completion(completion)
 
@@ -441,7 +457,7 @@ class ChatKimi(BaseChatModel):
             request, options = self._prepare(messages, stop, kwargs, stream=False)
             completion = await self._client.acomplete(request, options)
         except KimiError as error:
-            raise adapted(error) from error
+            raise with_message(adapted(error)) from error
         explain(completion, has_all=True)
         return parse_completion(completion)
 
@@ -452,36 +468,74 @@ class ChatKimi(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        v1 = self.output_version == "v1"
-        try:
-            request, options = self._prepare(messages, stop, kwargs, stream=True)
-            for item in self._client.stream(request, options):
-                if isinstance(item, Completion):
-                    explain(item)
-                    yield parse_stream_end(item, v1=v1)
-                else:
-                    yield parse_delta(item, v1=v1)
-        except KimiError as error:
-            raise adapted(error) from error
+        return self._read(messages, stop, kwargs, partial(parse_item, v1=self.output_version == "v1"))
 
-    async def _astream(
+    def _astream(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        v1 = self.output_version == "v1"
+        return self._aread(messages, stop, kwargs, partial(parse_item, v1=self.output_version == "v1"))
+
+    if ARE_READ:  # else langchain-core makes events of the chunks
+
+        def _stream_chat_model_events(
+            self,
+            messages: list[BaseMessage],
+            stop: list[str] | None = None,
+            run_manager: CallbackManagerForLLMRun | None = None,
+            **kwargs: Any,
+        ) -> Iterator[Any]:
+            return self._read(messages, stop, kwargs, self._events(run_manager).take)
+
+        def _astream_chat_model_events(
+            self,
+            messages: list[BaseMessage],
+            stop: list[str] | None = None,
+            run_manager: AsyncCallbackManagerForLLMRun | None = None,
+            **kwargs: Any,
+        ) -> AsyncIterator[Any]:
+            return self._aread(messages, stop, kwargs, self._events(run_manager).take)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Leave the events of a class that makes its chunks otherwise to langchain-core, which makes them of those."""
+        super().__init_subclass__(**kwargs)
+        for chunks, events in (("_stream", "_stream_chat_model_events"), ("_astream", "_astream_chat_model_events")):
+            if chunks in cls.__dict__ and events not in cls.__dict__:
+                setattr(cls, events, None)
+
+    def _events(self, run_manager: BaseRunManager | None) -> MessageEvents:
+        message_id = None if run_manager is None else f"{LC_ID_PREFIX}-{run_manager.run_id}"
+        return MessageEvents(message_id, v1=self.output_version == "v1")
+
+    def _read(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], make: Maker[Made]
+    ) -> Iterator[Made]:
+        """Stream an answer, and give what is made of its pieces and of the whole."""
+        try:
+            request, options = self._prepare(messages, stop, kwargs, stream=True)
+            for item in self._client.stream(request, options):
+                if isinstance(item, Completion):
+                    explain(item)
+                for made in make(item):
+                    yield made
+        except KimiError as error:
+            raise with_message(adapted(error)) from error
+
+    async def _aread(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], make: Maker[Made]
+    ) -> AsyncIterator[Made]:
         try:
             request, options = self._prepare(messages, stop, kwargs, stream=True)
             async for item in self._client.astream(request, options):
                 if isinstance(item, Completion):
                     explain(item)
-                    yield parse_stream_end(item, v1=v1)
-                else:
-                    yield parse_delta(item, v1=v1)
+                for made in make(item):
+                    yield made
         except KimiError as error:
-            raise adapted(error) from error
+            raise with_message(adapted(error)) from error
 
     def _prepare(
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any], *, stream: bool
@@ -592,7 +646,7 @@ class ChatKimi(BaseChatModel):
             tool_choice: `"auto"`, `"none"`, `"any"` (also `"required"` and True: some call must come), a tool's name,
                 or a dict that names one. How a forced choice is sent depends on the model and on thinking, and is
                 decided when a request is made: most Kimi models refuse one while they think. No forced choice is ever
-                let go: where no call comes, the call raises `KimiToolChoiceError`.
+                let go: where no call comes, the call raises `KimiToolChoiceError`, or `KimiRefusalError`.
             strict: Whether arguments are held to the schema; the server's default is True.
             kwargs: Any setting of a request, and `response_format`.
 
@@ -632,8 +686,9 @@ class ChatKimi(BaseChatModel):
         Raises:
             ValueError: `schema` is missing, or `method` is none of the three; at once. The runnable raises, unless
                 `include_raw` is set, langchain-core's `OutputParserException` where an answer is cut, is no JSON or
-                does not fit the schema; and, with it too, `KimiToolChoiceError` where a forced call does not come, and
-                whatever `invoke` raises.
+                does not fit the schema, and core's `ModelRefusalError` where the model declined (`KimiRefusalError`)
+                or the server's filter stopped it (`KimiContentFilterError`); and, with it too, `KimiToolChoiceError`
+                where a forced call does not come, and whatever else `invoke` raises.
         """
         if method not in get_args(StructuredMethod):
             raise ValueError(f"method={method!r} is not one of {', '.join(get_args(StructuredMethod))}.")

@@ -104,6 +104,8 @@ class _Viewer:
                 self._transcript.add("thinking", block.get("reasoning", ""))
             elif block["type"] == "text":
                 self._transcript.add("text", block["text"])
+            elif block["type"] == "refusal":
+                self._transcript.add("text", block["refusal"])
             elif block["type"] == "tool_call_chunk":
                 self._transcript.add("call", block["args"] or "", title=block["name"] or "")
 

@@ -63,11 +63,22 @@ class KimiBadRequestError(KimiStatusError, wire.KimiBadRequestError, ModelInvali
     """HTTP 400: the request is not acceptable; sending it again is no use."""
 
 
-# mypy does not know the base: older cores have none of that name.
+# mypy does not know the bases: older cores have none of that name.
+class KimiRefusalError(KimiResponseError, wire.KimiRefusalError, _ModelRefusalError):  # type: ignore[misc]
+    """The model declined to answer, where an object or a tool call had to come.
+
+    LangChain's `ModelRefusalError` too, where langchain-core has one; `raw_message` is the answer.
+    """
+
+    raw_message = None
+    is_retryable = False
+
+
 class KimiContentFilterError(KimiBadRequestError, wire.KimiContentFilterError, _ModelRefusalError):  # type: ignore[misc]
     """The platform's content filter refused the request (HTTP 400), or stopped the answer.
 
-    LangChain's `ModelRefusalError` too, where langchain-core has one; `partial` is what had come of the answer.
+    LangChain's `ModelRefusalError` too, where langchain-core has one; `raw_message` is what had come of the answer, or
+    None, where the request was refused.
     """
 
     raw_message = None
@@ -135,6 +146,7 @@ _CLASSES: dict[type[Exception], type[Exception]] = {
         KimiStreamError,
         KimiEmptyAnswerError,
         KimiToolChoiceError,
+        KimiRefusalError,
         KimiAPIError,
         KimiStatusError,
         KimiBadRequestError,

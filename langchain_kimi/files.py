@@ -19,7 +19,7 @@ from langchain_core.documents import Document
 
 from kimi_wire.endpoints import DEFAULT_CONCURRENCY, KimiFiles
 from kimi_wire.errors import KimiError, KimiRequestError
-from kimi_wire.transport import hiding_secrets
+from kimi_wire.transport import ApiKey, hiding_secrets
 from langchain_kimi.adapt import adapted
 
 logger = logging.getLogger("langchain_kimi")
@@ -41,7 +41,8 @@ class KimiFileParser(BaseBlobParser):
         ```
 
     Args:
-        api_key: Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        api_key: The key, or a function that gives it. Default: the environment's `MOONSHOT_API_KEY`, else
+            `KIMI_API_KEY`.
         base_url: Default: as `ChatKimi`.
         max_concurrency: How many files are extracted at a time by asynchronous calls.
         options: `timeout`, `max_retries`, `default_headers`, `http_client`, `http_async_client`.
@@ -54,7 +55,7 @@ class KimiFileParser(BaseBlobParser):
     @hiding_secrets
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         base_url: str | None = None,
         *,
         max_concurrency: int = DEFAULT_CONCURRENCY,
@@ -118,7 +119,8 @@ class KimiFileLoader(BaseLoader):
         show_progress: Whether to show a progress bar; needs `tqdm`.
         silent_errors: Whether a file that cannot be extracted is logged and left out. Default: it is an error.
         max_concurrency: How many files asynchronous calls extract at a time.
-        api_key: Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        api_key: The key, or a function that gives it. Default: the environment's `MOONSHOT_API_KEY`, else
+            `KIMI_API_KEY`.
         base_url: Default: as `ChatKimi`.
         options: `timeout`, `max_retries`, `default_headers`, `http_client`, `http_async_client`.
 
@@ -140,7 +142,7 @@ class KimiFileLoader(BaseLoader):
         show_progress: bool = False,
         silent_errors: bool = False,
         max_concurrency: int = DEFAULT_CONCURRENCY,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         base_url: str | None = None,
         **options: Any,
     ) -> None:

@@ -10,8 +10,7 @@ from pydantic import PrivateAttr
 
 from kimi_wire.endpoints import FormulaTool, KimiFormulas
 from kimi_wire.errors import KimiError, KimiFormulaError
-from kimi_wire.model_object import plain_secret
-from kimi_wire.transport import DEFAULT_MAX_RETRIES, hiding_secrets
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, ApiKey, hiding_secrets
 from langchain_kimi.adapt import adapted
 
 HandleToolError = bool | str | Callable[[ToolException], str] | None
@@ -64,7 +63,8 @@ class KimiFormulaToolkit(BaseToolkit):
 
     Args:
         uris: The formulas, such as `moonshot/web-search:latest`, `moonshot/date:latest`, `moonshot/fetch:latest`.
-        api_key: API key; default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        api_key: The key, or a function that gives it; default: the environment's `MOONSHOT_API_KEY`, else
+            `KIMI_API_KEY`.
         base_url: The API's root; default: as `ChatKimi`'s.
         handle_tool_error: What the tools do about a run that fails: True (the default) gives the model the server's
             words, text gives that in their place, a function makes it, False raises.
@@ -100,7 +100,7 @@ class KimiFormulaToolkit(BaseToolkit):
         self,
         uris: Sequence[str] | str,
         *,
-        api_key: Any = None,
+        api_key: ApiKey | None = None,
         base_url: str | None = None,
         handle_tool_error: HandleToolError = True,
         timeout: Any = None,
@@ -111,7 +111,7 @@ class KimiFormulaToolkit(BaseToolkit):
     ) -> None:
         formulas = KimiFormulas(
             uris,
-            plain_secret(api_key),
+            api_key,
             base_url,
             timeout=timeout,
             max_retries=max_retries,

@@ -36,6 +36,9 @@ RAW_CALLS = "kimi_tool_calls"
 """Key in `additional_kwargs`: tool calls in the API's form, where LangChain's parsed `tool_calls` would not come out as
 the same bytes: arguments written with other white space or number forms, and builtin functions."""
 
+REFUSAL = "refusal"
+"""Key in `additional_kwargs`, as `langchain-openai` has it: why the model declined. It goes back in the text."""
+
 REASONING_DETAILS = "reasoning_details"
 """Key in `additional_kwargs`: the thinking as OpenRouter sent it, which goes back there as it came."""
 
@@ -76,7 +79,7 @@ def render_message(message: BaseMessage) -> dict[str, Any]:
 
     Args:
         message: Any message but `FunctionMessage` and `RemoveMessage`. The `tools` in a system message's
-            `additional_kwargs` are loaded into the conversation (kimi-k3 family).
+            `additional_kwargs` are loaded into the conversation (kimi-k3 and newer).
 
     Raises:
         KimiRequestError: The message, or a block in it, has no form in Kimi's API.
@@ -235,11 +238,11 @@ def _render_said(message: AIMessage) -> str | list[Any]:
     """What a message says, with what its vendor has beside the content: a refusal, the words of an answer in sound."""
     content = _render_content(message.content, "assistant")
     extra, details = message.additional_kwargs, message.response_metadata.get("stop_details")
-    if details is None and "refusal" not in extra and "audio" not in extra:
+    if details is None and REFUSAL not in extra and "audio" not in extra:
         return content
     audio = extra.get("audio")
     beside = [
-        extra.get("refusal"),  # OpenAI's
+        extra.get(REFUSAL),  # OpenAI's, and ours
         details.get("explanation") if isinstance(details, Mapping) else None,  # Anthropic's
         audio.get("transcript") if isinstance(audio, Mapping) and not content else None,
     ]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
+from typing import cast
+
 from langchain_core.language_models import ModelProfile
 
 from kimi_wire.profiles import ForcedChoice, Profile
 
 
-def model_profile(model: str, facts: Profile) -> ModelProfile | None:
+def model_profile(model: str, facts: Profile, today: date | None = None) -> ModelProfile | None:
     """A model's capabilities in LangChain's terms; None for a model that is not Kimi's.
 
     `structured_output` is true where the server enforces a JSON schema, so that agents pick it over a forced tool
@@ -16,6 +19,10 @@ def model_profile(model: str, facts: Profile) -> ModelProfile | None:
     Args:
         model: The model's id.
         facts: What it takes at its host.
+        today: The day that decides whether it still is served by Moonshot; None is today.
+
+    Returns:
+        What the installed langchain-core has a key for, and the facts have an answer to.
     """
     if not facts.is_kimi:
         return None
@@ -36,8 +43,13 @@ def model_profile(model: str, facts: Profile) -> ModelProfile | None:
         tool_calling=facts.tools,
         tool_choice=facts.forced_choice in (ForcedChoice.REQUIRED, ForcedChoice.NATIVE),
         tool_call_streaming=facts.tools,
+        mid_conversation_system_messages=True,
+        mid_conversation_tools=facts.dynamic_tools,
         structured_output=facts.json_schema,
         temperature=not facts.fixed_sampling,
+        pdf_tool_message=False,
+        attachment=facts.images or facts.video,  # what a message can carry beside text
+        status="deprecated" if facts.is_retired(today or date.today()) else "active",
     )
     if facts.context_window is not None:
         profile["max_input_tokens"] = facts.context_window
@@ -46,4 +58,9 @@ def model_profile(model: str, facts: Profile) -> ModelProfile | None:
     if facts.efforts:
         profile["reasoning_effort_levels"] = list(facts.efforts)
         profile["reasoning_effort_default"] = "max"
-    return profile
+    if facts.released is not None:
+        profile["release_date"] = facts.released
+    if facts.open_weights is not None:
+        profile["open_weights"] = facts.open_weights
+    declared = ModelProfile.__annotations__  # core warns of keys that it does not know yet
+    return cast(ModelProfile, {name: value for name, value in profile.items() if name in declared})

@@ -6,18 +6,20 @@ arguments that nobody wrote.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from langchain_core.messages import AIMessage, InvalidToolCall, ToolCallChunk, UsageMetadata
 from langchain_core.messages import ToolCall as LangChainToolCall
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails
+from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from kimi_wire.answers import PROVIDER, Choice, Completion, Delta, ToolCall, Usage
+from kimi_wire.answers import FILTERED, PROVIDER, Choice, Completion, Delta, ToolCall, Usage
 from kimi_wire.arguments import WHITE, render_arguments
 from langchain_kimi.chunks import KimiMessageChunk, make_chunk, mark_as_broken
-from langchain_kimi.messages import RAW_CALLS, REASONING_DETAILS
+from langchain_kimi.messages import RAW_CALLS, REASONING_DETAILS, REFUSAL
 
 
 def parse_completion(completion: Completion) -> ChatResult:
@@ -27,7 +29,7 @@ def parse_completion(completion: Completion) -> ChatResult:
         calls, invalid = parse_tool_calls(choice.tool_calls)
         message = AIMessage(
             content=choice.content,
-            additional_kwargs=_additional_kwargs(choice),
+            additional_kwargs=additional_kwargs(choice),
             tool_calls=calls,
             invalid_tool_calls=invalid,
             # The counts are those of all answers together; LangChain adds up what stands on the messages.
@@ -43,7 +45,8 @@ def parse_completion(completion: Completion) -> ChatResult:
     )
 
 
-def _additional_kwargs(choice: Choice) -> dict[str, Any]:
+def additional_kwargs(choice: Choice) -> dict[str, Any]:
+    """What LangChain has no field for."""
     kwargs: dict[str, Any] = {}
     if choice.reasoning is not None:
         kwargs["reasoning_content"] = choice.reasoning
@@ -52,6 +55,8 @@ def _additional_kwargs(choice: Choice) -> dict[str, Any]:
     raw = [call.render() for call in choice.tool_calls if not _is_canonical(call)]
     if raw:
         kwargs[RAW_CALLS] = raw
+    if choice.refusal is not None:
+        kwargs[REFUSAL] = choice.refusal
     return kwargs
 
 
@@ -99,6 +104,7 @@ def response_metadata(completion: Completion, choice: Choice) -> dict[str, Any]:
         "model_provider": PROVIDER,
         "model_name": completion.model,
         "finish_reason": choice.finish_reason,
+        "normalized_finish_reason": _normalized(choice),
         "id": completion.id,
         "request_id": completion.request_id,
         "attempts": completion.attempts,
@@ -109,13 +115,44 @@ def response_metadata(completion: Completion, choice: Choice) -> dict[str, Any]:
     return {key: value for key, value in metadata.items() if value is not None}
 
 
-def parse_delta(delta: Delta, *, v1: bool) -> ChatGenerationChunk:
-    """Make the chunk of one streamed piece.
+_NORMALIZED = {"stop": "stop", "length": "length", "tool_calls": "tool_call", FILTERED: "content_filter"}
+
+
+def _normalized(choice: Choice) -> str | None:
+    """The end of an answer in the words that langchain-core 1.8.4 has for all vendors; None for one it has none for."""
+    return "refusal" if choice.refusal is not None else _NORMALIZED.get(choice.finish_reason or "")
+
+
+def parse_item(item: Delta | Completion, *, v1: bool) -> list[ChatGenerationChunk]:
+    """Make the chunks of the next piece of a stream, or of the whole at its end.
+
+    A chunk is thinking, text or pieces of calls. Of one that has text beside pieces of calls, langchain-core's standard
+    blocks leave the pieces out (`AIMessageChunk.content_blocks`), and text beside thinking is another block than the
+    text after it (`_compat_bridge`).
 
     Args:
-        delta: The piece.
+        item: The piece, or the whole.
         v1: Whether content is made of standard blocks (`output_version="v1"`).
     """
+    if isinstance(item, Completion):
+        return [parse_stream_end(item, v1=v1)]
+    thinks = item.reasoning is not None
+    if (item.content and (thinks or item.tool_calls)) or (thinks and item.tool_calls):
+        return [parse_delta(piece, v1=v1) for piece in _split(item)]
+    return [parse_delta(item, v1=v1)]
+
+
+def _split(delta: Delta) -> Iterator[Delta]:
+    if delta.reasoning is not None:
+        yield Delta(reasoning=delta.reasoning)
+    if delta.content or delta.logprobs is not None:
+        yield Delta(delta.content, logprobs=delta.logprobs)
+    if delta.tool_calls:
+        yield Delta(tool_calls=delta.tool_calls)
+
+
+def parse_delta(delta: Delta, *, v1: bool) -> ChatGenerationChunk:
+    """Make the chunk of one streamed piece; see `parse_item`."""
     return make_chunk(
         content=_blocks(delta) if v1 else delta.content,
         text=delta.content,
@@ -163,11 +200,11 @@ def parse_stream_end(completion: Completion, *, v1: bool) -> ChatGenerationChunk
     Usage comes here only: langchain-core adds up the counts of all chunks, and Kimi sends them twice.
     """
     choice = completion.choice
-    kwargs = _additional_kwargs(choice)
+    kwargs = additional_kwargs(choice)
     kwargs.pop("reasoning_content", None)  # its pieces are in the chunks before
     marks = [mark for index, call in enumerate(choice.tool_calls) if (mark := _end_mark(index, call)) is not None]
     message = KimiMessageChunk(
-        content=[] if v1 else "",
+        content=[*_refusal_blocks(choice)] if v1 else "",
         additional_kwargs=kwargs,
         tool_call_chunks=marks,
         usage_metadata=parse_usage(completion.usage),
@@ -175,6 +212,12 @@ def parse_stream_end(completion: Completion, *, v1: bool) -> ChatGenerationChunk
         chunk_position="last",  # no id of its own: a page that groups chunks by id would show two messages
     )
     return ChatGenerationChunk(message=message)
+
+
+def _refusal_blocks(choice: Choice) -> Iterator[dict[str, Any]]:
+    """A refusal as a standard block; in one piece, as langchain-core has no way to add pieces of it up in events."""
+    if choice.refusal is not None:
+        yield {"type": "refusal", "refusal": choice.refusal, "index": "lc_refusal"}
 
 
 def _end_mark(index: int, call: ToolCall) -> ToolCallChunk | None:
@@ -187,3 +230,29 @@ def _end_mark(index: int, call: ToolCall) -> ToolCallChunk | None:
     except ValueError:
         mark = mark_as_broken(call.arguments)
     return tool_call_chunk(name=None, args=mark, id=None, index=index) if mark else None
+
+
+def _translate_refusal(message: Any) -> Any:
+    """Standard blocks of a message with a refusal beside its content; other messages are langchain-core's to read.
+
+    Raises:
+        NotImplementedError: Which says so.
+    """
+    refusal = message.additional_kwargs.get(REFUSAL)
+    if not isinstance(refusal, str):
+        raise NotImplementedError
+    others = message.model_copy(update={"response_metadata": {}}).content_blocks
+    return [*others, {"type": "refusal", "refusal": refusal}]
+
+
+register_translator(PROVIDER, _translate_refusal, _translate_refusal)
+
+
+def with_message(error: Exception) -> Exception:
+    """Give an error that is a refusal, the model's or its filter's, the message that had come; no other is changed."""
+    partial = getattr(error, "partial", None)
+    if isinstance(partial, Choice) and hasattr(error, "raw_message"):
+        said = {name: error.__dict__[name] for name in ("request_id", "attempts") if name in error.__dict__}
+        came = Completion(None, None, [partial], None, **said)
+        error.raw_message = parse_completion(came).generations[0].message
+    return error

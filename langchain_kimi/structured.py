@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from operator import itemgetter
 from typing import Any
@@ -14,13 +14,14 @@ from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from langchain_core.output_parsers import BaseCumulativeTransformOutputParser
 from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.prompt_values import PromptValue
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig, RunnableMap, RunnablePassthrough
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel, TypeAdapter
 
+from kimi_wire.answers import check_refusal
 from kimi_wire.arguments import parse_arguments, render_arguments
-from kimi_wire.errors import KimiRequestError
+from kimi_wire.errors import KimiError, KimiRefusalError, KimiRequestError
 from kimi_wire.json_values import mapping, shown
 from kimi_wire.structured import (
     WRAPPER,
@@ -32,6 +33,8 @@ from kimi_wire.structured import (
     parse_beginning,
     quote_answer,
 )
+from langchain_kimi.adapt import adapted
+from langchain_kimi.messages import REFUSAL
 
 
 @dataclass(frozen=True)
@@ -123,12 +126,14 @@ class KimiOutputParser(BaseCumulativeTransformOutputParser[Any]):
             partial: Whether more of it may come. What has come is given as far as it makes sense, else None.
 
         Raises:
+            KimiRefusalError: The model declined to answer.
             OutputParserException: The answer was cut, is no JSON object, or does not fit the schema; the message has
                 the path of what does not fit, and the answer's text.
         """
         generation = result[0]
         message = generation.message if isinstance(generation, ChatGeneration) else None
         finish_reason = message.response_metadata.get("finish_reason") if message is not None else None
+        _check_refusal(message)
         if partial and finish_reason is None:
             return self._parse_partly(message, generation.text)
         calls = message.tool_calls if isinstance(message, AIMessage) else []
@@ -186,11 +191,69 @@ def _broken_arguments(message: BaseMessage | None) -> str:
     return (broken[0]["args"] or "") if broken else ""
 
 
+def _check_refusal(message: BaseMessage | None) -> None:
+    if message is None:
+        return
+    try:
+        check_refusal(message.additional_kwargs.get(REFUSAL), None, message.response_metadata.get("request_id"))
+    except KimiRefusalError as error:
+        refused: Any = adapted(error)
+        refused.raw_message = message
+        raise refused from None
+
+
+class _WithRaw(RunnableBinding[LanguageModelInput, Any]):
+    """Gives what was refused as a parsing error too: there is a message, and it has no object."""
+
+    # Each pair differs by `async` and `await` only; tests/test_architecture.py compares them.
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        try:
+            return super().invoke(input, config, **kwargs)
+        except KimiError as error:
+            return _refused(error)
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        try:
+            return await super().ainvoke(input, config, **kwargs)
+        except KimiError as error:
+            return _refused(error)
+
+    def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
+        has_raw = False
+        try:
+            for part in super().stream(input, config, **kwargs):
+                has_raw |= "raw" in part
+                yield part
+        except KimiError as error:
+            yield {key: value for key, value in _refused(error).items() if key != "raw" or not has_raw}
+
+    async def astream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:
+        has_raw = False
+        try:
+            async for part in super().astream(input, config, **kwargs):
+                has_raw |= "raw" in part
+                yield part
+        except KimiError as error:
+            yield {key: value for key, value in _refused(error).items() if key != "raw" or not has_raw}
+
+    batch, abatch = Runnable.batch, Runnable.abatch
+    transform, atransform = Runnable.transform, Runnable.atransform
+
+
+def _refused(error: Exception) -> dict[str, Any]:
+    """What `include_raw` gives of an answer that was refused; an error without one is raised."""
+    message: BaseMessage | None = getattr(error, "raw_message", None)
+    if message is None:
+        raise error
+    return {"raw": message, "parsed": None, "parsing_error": error}
+
+
 def with_raw(llm: Runnable[LanguageModelInput, Any], parser: Runnable[Any, Any]) -> Runnable[LanguageModelInput, Any]:
     """Give the message beside what the parser makes of it, and parsing errors as values."""
     parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
     failed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+    return _WithRaw(bound=RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error"))
 
 
 def describe_schema(form: OutputForm, prompt: PromptValue) -> list[BaseMessage]:

@@ -10,6 +10,7 @@ from kimi_wire import (
     KimiError,
     KimiFormulaError,
     KimiMissingKeyError,
+    KimiRefusalError,
     KimiRequestError,
     KimiResponseError,
     KimiStreamError,
@@ -22,6 +23,8 @@ from kimi_wire.lazy import lazy_names, require
 require("llama_index.core", package="llama_index_kimi", title="LlamaIndex", extra="llama-index")
 
 from llama_index_kimi.base import Kimi
+from llama_index_kimi.caching import prompt_cache_session
+from llama_index_kimi.costs import KimiCostHandler
 from llama_index_kimi.display import ashow, show
 from llama_index_kimi.files import KimiFileReader
 from llama_index_kimi.formulas import KimiFormulaToolSpec
@@ -58,6 +61,7 @@ __all__ = [
     "KimiConnectionError",
     "KimiContentFilterError",
     "KimiContextLengthError",
+    "KimiCostHandler",
     "KimiEmptyAnswerError",
     "KimiError",
     "KimiFileReader",
@@ -68,6 +72,7 @@ __all__ = [
     "KimiPermissionDeniedError",
     "KimiQuotaError",
     "KimiRateLimitError",
+    "KimiRefusalError",
     "KimiRequestError",
     "KimiResponseError",
     "KimiServerError",
@@ -82,6 +87,7 @@ __all__ = [
     "KimiWebSearchToolSpec",
     "__version__",
     "ashow",
+    "prompt_cache_session",
     "show",
 ]
 

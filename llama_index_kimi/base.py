@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import (
@@ -36,9 +36,9 @@ from kimi_wire.model_object import (
     check_fields,
     client_of,
     explain,
+    field_key,
     fill_state,
     own_settings,
-    plain_secret,
     prepare,
     profile_asked,
     without_secrets,
@@ -47,7 +47,8 @@ from kimi_wire.profiles import Profile
 from kimi_wire.requests import Request
 from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, suggest
 from kimi_wire.structured import can_think_while_forced
-from kimi_wire.transport import DEFAULT_MAX_RETRIES, resolve_api_key, resolve_base_url, resolve_headers
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, KeyFunction, plain_secret, resolve_base_url, resolve_headers
+from llama_index_kimi.caching import current_session
 from llama_index_kimi.callbacks import when_observed
 from llama_index_kimi.messages import render_messages
 from llama_index_kimi.prediction import acall_tool, answer_of, call_tool
@@ -88,12 +89,13 @@ class Kimi(FunctionCallingLLM):
 
     Args:
         model: The model's id. Defaults to "kimi-k3". Any id is taken; what is known of its family decides what is sent.
-        api_key: The API key. Defaults to `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        api_key: The API key; or a function without arguments, synchronous or not, that gives the key of each attempt of
+            each request. Defaults to `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
         api_base: The API's root; `base_url` is taken too. Defaults to `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or
             `KIMI_BASE_URL`, else "https://api.moonshot.ai/v1". Keys of the platform in China are for
             "https://api.moonshot.cn/v1".
         thinking: Whether to think, for models with a switch. Defaults to None: what the model does on its own.
-        reasoning_effort: "low", "high" or "max", for the kimi-k3 family. Defaults to None: the model's own.
+        reasoning_effort: "low", "high" or "max", for kimi-k3 and newer. Defaults to None: the model's own.
         preserve_thinking: Whether the model sees its thinking of earlier turns, for models with that switch.
         missing_reasoning: What to do about an assistant message whose thinking is lost: "placeholder" sends a space,
             "omit" nothing, "error" raises. That is about messages with tool calls, and about every one where the model
@@ -116,7 +118,10 @@ class Kimi(FunctionCallingLLM):
         logprobs: Whether to return log probabilities, as `ChatResponse.logprobs`.
         top_logprobs: How many alternatives with them, 0 to 20.
         stop: Up to 5 strings of at most 32 bytes.
-        prompt_cache_key: Steers requests of one session to the same cache.
+        prompt_cache_key: Steers requests of one session to the same cache. Defaults to None: that of a
+            `prompt_cache_session`, if one is on.
+        prompt_cache_ttl: "5m" or "1h": how long the cache is to keep what a request writes to it, for kimi-k3 and
+            newer. Defaults to None: what a `CachePoint` in the messages asks for, else the server's five minutes.
         safety_identifier: A stable, hashed id of the end user.
         remote_images: What to do about images and videos given as http(s) URLs, which Kimi does not fetch: "error"
             raises, "download" fetches them from here (public addresses only, 100 MB and 60 s for all of a request, no
@@ -196,11 +201,13 @@ class Kimi(FunctionCallingLLM):
     """
 
     model: str = Field(default=DEFAULT_MODEL, description="The model's id.")
-    api_key: SecretStr | str | None = Field(default=None, description="The API key.", exclude=True, repr=False)
+    api_key: SecretStr | str | Callable[[], str | Awaitable[str]] | None = Field(
+        default=None, description="The API key, or a function that gives it.", exclude=True, repr=False
+    )
     api_base: str | None = Field(default=None, description="The API's root.")
     base_url: str | None = Field(default=None, description="The same, by its other name.", exclude=True, repr=False)
     thinking: bool | None = Field(default=None, description="Whether to think; None is the model's default.")
-    reasoning_effort: str | None = Field(default=None, description="low, high or max; kimi-k3 family only.")
+    reasoning_effort: str | None = Field(default=None, description="low, high or max; kimi-k3 and newer only.")
     preserve_thinking: bool | None = Field(default=None, description="Whether the model sees its earlier thinking.")
     missing_reasoning: str | None = Field(default=None, description="placeholder, omit or error.")
     unanswered_tool_calls: str = Field(default="warn", description="warn, error or repair.")
@@ -217,6 +224,7 @@ class Kimi(FunctionCallingLLM):
     top_logprobs: int | None = Field(default=None, description="How many alternatives with them, 0 to 20.")
     stop: str | list[str] | None = Field(default=None, description="Up to 5 strings of at most 32 bytes.")
     prompt_cache_key: str | None = Field(default=None, description="Steers requests to the same cache.")
+    prompt_cache_ttl: str | None = Field(default=None, description="How long the cache keeps a request: 5m or 1h.")
     safety_identifier: str | None = Field(default=None, description="A stable, hashed id of the end user.")
     remote_images: str = Field(default="error", description="error or download.")
     upload_media_over: int | None = Field(default=None, description="Upload larger images and videos, in bytes.")
@@ -246,6 +254,8 @@ class Kimi(FunctionCallingLLM):
             for name in ("api_key", *SECRET):  # a traceback may be printed with its variables
                 if isinstance(kwargs.get(name), str):
                     kwargs[name] = SecretStr(kwargs[name])
+                elif callable(kwargs.get(name)):
+                    kwargs[name] = KeyFunction.of(kwargs[name])
             given = {} if model == DEFAULT_MODEL else {"model": model}
             kwargs = read_words({**given, **kwargs}, type(self).model_fields)
             model = kwargs.pop("model", model)
@@ -258,7 +268,7 @@ class Kimi(FunctionCallingLLM):
                 _check_single(kwargs.get("n"))
                 hint = "Give it with a call." if name in SETTINGS else suggest(name, fields)
                 raise KimiRequestError(f"{name!r} is not an argument of {type(self).__name__}. {hint}")
-            kwargs["api_key"] = SecretStr(resolve_api_key(plain_secret(kwargs.get("api_key"))))
+            kwargs["api_key"] = field_key(kwargs.get("api_key"), SecretStr)
             kwargs["api_base"] = resolve_base_url(kwargs.pop("api_base"))
             super().__init__(model=model, **kwargs)
             check_fields(self, self._settings(), self.api_base or "")
@@ -430,6 +440,8 @@ class Kimi(FunctionCallingLLM):
         _check_single(call.get("n"))
         rendered = render_messages(messages)
         own, base_url = self._settings(), self.api_base or ""
+        if own["prompt_cache_key"] is None:
+            own["prompt_cache_key"] = current_session()
         return prepare(own, call, rendered, stream=stream, base_url=base_url, warned=self._warned)
 
     def _settings(self) -> dict[str, Any]:

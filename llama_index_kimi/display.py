@@ -62,7 +62,7 @@ class _Viewer:
         elif isinstance(item, (ChatResponse, CompletionResponse)):
             self._last = item
             self._transcript.add("thinking", item.additional_kwargs.get("thinking_delta") or "")
-            self._transcript.add("text", item.delta or "")
+            self._transcript.add("text", item.delta or item.additional_kwargs.get("refusal") or "")
         elif isinstance(item, AgentStream):
             self._last = item
             self._transcript.add("thinking", item.thinking_delta or "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias
 
@@ -14,9 +14,9 @@ from llama_index.core.schema import Document
 
 from kimi_wire.endpoints import DEFAULT_CONCURRENCY, KimiFiles
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.model_object import fill_state, plain_secret, without_secrets
+from kimi_wire.model_object import field_key, fill_state, without_secrets
 from kimi_wire.settings import suggest
-from kimi_wire.transport import DEFAULT_MAX_RETRIES, hiding_secrets, resolve_api_key, resolve_base_url, resolve_headers
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, ApiKey, hiding_secrets, resolve_base_url, resolve_headers
 
 Files: TypeAlias = "str | PurePath | Sequence[str | PurePath]"
 
@@ -30,7 +30,8 @@ class KimiFileReader(BasePydanticReader):
     The key is in no repr, dict, JSON or pickle; what is made of those takes it from the environment.
 
     Args:
-        api_key: The API key. Defaults to `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        api_key: The API key, or a function that gives it. Defaults to `MOONSHOT_API_KEY`, else
+            `KIMI_API_KEY`.
         api_base: The API's root; `base_url` is taken too. Defaults as that of `Kimi`.
         max_concurrency: How many files are extracted at a time. Defaults to 4.
         timeout: Seconds to wait for the server. Defaults to None: 60 to connect and 900 for the next byte.
@@ -55,7 +56,9 @@ class KimiFileReader(BasePydanticReader):
         ```
     """
 
-    api_key: SecretStr | None = Field(default=None, description="The API key.", exclude=True, repr=False)
+    api_key: SecretStr | Callable[[], str | Awaitable[str]] | None = Field(
+        default=None, description="The API key, or a function that gives it.", exclude=True, repr=False
+    )
     api_base: str | None = Field(default=None, description="The API's root.")
     max_concurrency: int = Field(default=DEFAULT_CONCURRENCY, description="Files at a time.", ge=1)
     timeout: float | None = Field(default=None, description="Seconds; None is 60 to connect and 900 to read.")
@@ -71,7 +74,7 @@ class KimiFileReader(BasePydanticReader):
     _files: KimiFiles | None = PrivateAttr(default=None)
 
     @hiding_secrets
-    def __init__(self, api_key: str | SecretStr | None = None, api_base: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, api_key: ApiKey | None = None, api_base: str | None = None, **kwargs: Any) -> None:
         """Set the reader up; nothing is sent. See the class for the arguments."""
         api_base = api_base or kwargs.pop("base_url", None)
         fields = type(self).model_fields
@@ -79,8 +82,7 @@ class KimiFileReader(BasePydanticReader):
             raise KimiRequestError(f"{name!r} is not an argument of {type(self).__name__}. {suggest(name, fields)}")
         if kwargs.get("default_headers") is not None:
             kwargs["default_headers"] = resolve_headers(kwargs.pop("default_headers"))
-        key = SecretStr(resolve_api_key(plain_secret(api_key)))
-        super().__init__(**{**kwargs, "api_key": key, "api_base": resolve_base_url(api_base)})
+        super().__init__(**{**kwargs, "api_key": field_key(api_key, SecretStr), "api_base": resolve_base_url(api_base)})
 
     @classmethod
     def class_name(cls) -> str:
@@ -132,7 +134,7 @@ class KimiFileReader(BasePydanticReader):
     def _connected(self) -> KimiFiles:
         if self._files is None:
             self._files = KimiFiles(
-                plain_secret(self.api_key),
+                self.api_key,
                 self.api_base,
                 max_concurrency=self.max_concurrency,
                 timeout=self.timeout,

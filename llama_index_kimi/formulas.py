@@ -10,7 +10,7 @@ from llama_index.core.tools.tool_spec.base import BaseToolSpec
 
 from kimi_wire import KimiFormulaError
 from kimi_wire.endpoints import FormulaTool, KimiFormulas
-from kimi_wire.transport import hiding_secrets
+from kimi_wire.transport import ApiKey, hiding_secrets
 from llama_index_kimi.tools import SchemaMetadata
 
 
@@ -84,7 +84,8 @@ class KimiFormulaToolSpec(BaseToolSpec):
 
     Args:
         uris: The formulas, such as `moonshot/web-search:latest`, `moonshot/date:latest`, `moonshot/fetch:latest`.
-        api_key: The API key. Defaults to `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        api_key: The API key, or a function that gives it. Defaults to `MOONSHOT_API_KEY`, else
+            `KIMI_API_KEY`.
         base_url: The API's root. Defaults as `Kimi`'s.
         api_base: The same, by its other name.
         **options: `timeout`, `max_retries`, `default_headers`, `http_client`, `http_async_client`, as `Kimi`'s.
@@ -108,7 +109,7 @@ class KimiFormulaToolSpec(BaseToolSpec):
     def __init__(
         self,
         uris: Sequence[str] | str,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         base_url: str | None = None,
         api_base: str | None = None,
         **options: Any,

@@ -37,6 +37,9 @@ from llama_index_kimi.tools import WRITTEN, render_tool
 
 logger = logging.getLogger("llama_index_kimi")
 
+REFUSAL = "refusal"
+"""Key in `additional_kwargs`: why the model declined. It goes back in the text: Kimi's API has no field for it."""
+
 _ROLES: Mapping[MessageRole, str] = {
     MessageRole.SYSTEM: "system",
     MessageRole.DEVELOPER: "system",
@@ -74,7 +77,7 @@ def render_message(message: ChatMessage) -> JSON:
     Args:
         message: The message. Of its `additional_kwargs`, `tool_call_id` is sent with a tool's answer, `name` with a
             user or assistant message, and `partial` with an assistant message; the `tools` of a system message are
-            loaded into the conversation (kimi-k3 family). Others' keys are not Kimi's.
+            loaded into the conversation (kimi-k3 and newer). Others' keys are not Kimi's.
 
     Returns:
         The message for `kimi_wire`, which checks it further.
@@ -86,7 +89,15 @@ def render_message(message: ChatMessage) -> JSON:
     role = _ROLES[message.role]
     extra = message.additional_kwargs
     rendered: JSON = {"role": role}
-    parts = [part for block in message_blocks(message) for part in _render_block(block, role)]
+    blocks = message_blocks(message)
+    parts: list[JSON] = []
+    for block in blocks:
+        if isinstance(block, CachePoint):  # at the end of what stands before it, as every vendor has it
+            parts[-1:] = [_end_cache_at(part, block.cache_control.model_dump()) for part in parts[-1:]]
+        else:
+            parts += _render_block(block, role)
+    if role == "assistant" and isinstance(refusal := extra.get(REFUSAL), str) and refusal:
+        parts.append({"type": "text", "text": refusal})
     if parts or role != "assistant":
         rendered["content"] = _render_content(parts)
     if role == "assistant":
@@ -111,10 +122,19 @@ def _render_dynamic_tools(tools: Any, content: str | list[JSON]) -> JSON:
     return {"content": content or None, "tools": [render_tool(tool) for tool in tools]}
 
 
+def _end_cache_at(part: JSON, control: JSON) -> JSON:
+    """A part with a cache point; of several, the one that is kept longer."""
+    points = [point for point in (part.get("cache_control"), control) if point]
+    return {**part, "cache_control": max(points, key=lambda point: point["ttl"] == "1h")}
+
+
+_TEXT_KEYS = {"type", "text"}
+
+
 def _render_content(parts: list[JSON]) -> str | list[JSON]:
     if not parts:
         return ""
-    return str(parts[0]["text"]) if len(parts) == 1 and parts[0]["type"] == "text" else parts
+    return str(parts[0]["text"]) if len(parts) == 1 and parts[0].keys() == _TEXT_KEYS else parts
 
 
 def _render_block(block: ContentBlock, role: str) -> list[JSON]:
@@ -126,8 +146,6 @@ def _render_block(block: ContentBlock, role: str) -> list[JSON]:
         return [{"type": "text", "text": block.text}]
     if role == "assistant" and isinstance(block, (ThinkingBlock, ToolCallBlock)):
         return []
-    if isinstance(block, CachePoint):
-        return []  # Kimi caches prefixes on its own
     if role == "assistant" and isinstance(block, CitationBlock):
         logger.debug("left out a citation: the text that cites is a block of its own")
         return []

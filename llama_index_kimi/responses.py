@@ -26,6 +26,7 @@ from llama_index.core.llms.llm import ToolSelection
 from kimi_wire.answers import PROVIDER, Choice, Completion, Delta, ToolCall, ToolCallDelta, Usage
 from kimi_wire.arguments import parse_arguments
 from kimi_wire.json_values import JSON
+from llama_index_kimi.messages import REFUSAL
 from llama_index_kimi.tools import WRITTEN
 
 
@@ -60,7 +61,10 @@ def parse_message(choice: Choice, usage: Usage | None) -> ChatMessage:
     if choice.content:
         blocks.append(TextBlock(text=choice.content))
     blocks += [_call_block(call.id, call.name, call.arguments) for call in choice.tool_calls]
-    return _message(blocks, [_mark(call) for call in choice.tool_calls])
+    message = _message(blocks, [_mark(call) for call in choice.tool_calls])
+    if choice.refusal is not None:
+        message.additional_kwargs[REFUSAL] = choice.refusal
+    return message
 
 
 def _mark(call: ToolCall) -> JSON:
@@ -124,6 +128,7 @@ def _metadata(completion: Completion) -> JSON:
     known = {
         **counts,
         "finish_reason": completion.choice.finish_reason,
+        REFUSAL: completion.choice.refusal,
         "model": completion.model,
         "request_id": completion.request_id,
         "attempts": completion.attempts,

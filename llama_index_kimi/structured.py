@@ -21,6 +21,7 @@ from llama_index.core.prompts import BasePromptTemplate
 from llama_index.core.types import BasePydanticProgram, Model
 
 from kimi_wire import KimiToolChoiceError
+from kimi_wire.answers import check_refusal
 from kimi_wire.errors import KimiResponseError
 from kimi_wire.structured import (
     WRAPPER,
@@ -32,6 +33,7 @@ from kimi_wire.structured import (
     parse_beginning,
     quote_answer,
 )
+from llama_index_kimi.messages import REFUSAL
 
 # What core's `FunctionCallingProgram` takes out of the `llm_kwargs` as well: how the object is asked for is ours.
 _NOT_PASSED_ON = frozenset({"tool_required", "tool_choice", "allow_parallel_tool_calls"})
@@ -74,6 +76,7 @@ class Form:
 
         Raises:
             KimiStructuredOutputError: There is none.
+            KimiRefusalError: There is none, as the model declined.
         """
         check_whole(response)
         text = self.text(response)
@@ -106,11 +109,14 @@ class Form:
 
 
 def check_whole(response: ChatResponse) -> None:
-    """Refuse an answer that was cut at its token limit: what is left of it may look like another, smaller object.
+    """Refuse an answer that is none, or was cut at its token limit: its rest may look like another, smaller object.
 
     Raises:
-        KimiStructuredOutputError: It was.
+        KimiRefusalError: The model declined.
+        KimiStructuredOutputError: It was cut.
     """
+    said = response.additional_kwargs
+    check_refusal(said.get(REFUSAL), response, said.get("request_id"))
     if response.additional_kwargs.get("finish_reason") != "length":
         return
     begun = bool(response.message.content) or bool(_called(response))

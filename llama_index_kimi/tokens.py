@@ -8,6 +8,7 @@ from typing import Any, Literal
 from kimi_wire.endpoints import KimiPlatform, estimate_text
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.settings import DEFAULT_MODEL
+from kimi_wire.transport import ApiKey
 
 _REMEMBERED = 256
 
@@ -22,7 +23,8 @@ class KimiTokenizer:
             text that is new, and counts it as a user's message, with what surrounds that in a prompt. Defaults to
             "local".
         model: The model that counts at the server. Defaults to "kimi-k3".
-        api_key: The API key, for "server". Defaults to `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        api_key: The API key, or a function that gives it, for "server". Defaults to `MOONSHOT_API_KEY`, else
+            `KIMI_API_KEY`.
         api_base: The API's root, for "server". Defaults as that of `Kimi`.
         **options: `timeout`, `max_retries`, `default_headers`, `http_client`, for "server".
 
@@ -46,7 +48,7 @@ class KimiTokenizer:
         counting: Literal["local", "server"] = "local",
         *,
         model: str = DEFAULT_MODEL,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         api_base: str | None = None,
         **options: Any,
     ) -> None:

@@ -44,6 +44,9 @@ BESIDE = {
 FOLDERS = {"docs": "Guides", "docs/zh": "中文", "notebooks": "Notebooks"}
 """Folders with pages, with their titles; others have their own names."""
 
+# A line with a list right below it, which Python's Markdown takes for more of the paragraph.
+_LIST = re.compile(r"^((?![-*+] |\d+\. )\S.*)\n(?=[-*+] |\d+\. )", re.MULTILINE)
+
 
 # What mkdocs calls.
 
@@ -181,7 +184,8 @@ def _output(output: dict[str, Any]) -> Iterator[str]:
     elif "text/html" in data:
         yield _html(_joined(data["text/html"]))
     elif "text/markdown" in data:
-        yield re.sub(r"^", "> ", _joined(data["text/markdown"]), flags=re.MULTILINE)
+        text = _LIST.sub(r"\1\n\n", _joined(data["text/markdown"]))
+        yield re.sub(r"^", "> ", text, flags=re.MULTILINE)
     elif "image/png" in data:
         picture = _joined(data["image/png"]).replace("\n", "")
         yield f'<div class="output"><img alt="What the cell draws" src="data:image/png;base64,{picture}"></div>'

@@ -1,4 +1,4 @@
-"""The README's table of models, written from the profiles: `python -m tests.model_table`, or `make tables`."""
+"""The tables of models and of prices, written from the facts: `python -m tests.model_table`, or `make tables`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 from benchmarks.report import replace_between_markers
+from kimi_wire.prices import PRICES, PriceRow
 from kimi_wire.profiles import FAMILIES, ForcedChoice, Preserve, Profile, Source, Thinking
 
-README = Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- models: make tables -->", "<!-- end of models -->"
+ROOT = Path(__file__).parent.parent
 
 _THINKING = {
     Thinking.NONE: "never",
@@ -62,10 +62,35 @@ def render_table() -> str:
     return "\n".join([head, *(_row(profile) for profile in FAMILIES)])
 
 
-def insert(text: str) -> str:
-    """Put the table between its marks in a text."""
-    return replace_between_markers(text, render_table(), (BEGIN, END))
+def _price_row(row: PriceRow, currency: str) -> str:
+    price = row.prices[currency]
+    parts = (price.input, price.cached, price.write_5m, price.write_1h, price.output)
+    cells = (row.model, currency, *("?" if part is None else f"{part:.2f}" for part in parts), _link(row.source))
+    return f"| {' | '.join(cells)} |"
+
+
+def render_prices() -> str:
+    """Write the table: a row for each model and currency."""
+    head = (
+        "| model | | input | cached | written, 5 min | written, 1 h | output | source |\n"
+        "|---|---|---:|---:|---:|---:|---:|---|"
+    )
+    return "\n".join([head, *(_price_row(row, currency) for row in PRICES for currency in row.prices)])
+
+
+TABLES = {
+    ROOT / "README.md": (render_table, ("<!-- models: make tables -->", "<!-- end of models -->")),
+    ROOT / "docs" / "cost.md": (render_prices, ("<!-- prices: make tables -->", "<!-- end of prices -->")),
+}
+"""The pages that have one; what renders it, and the marks that it stands between."""
+
+
+def insert(page: Path) -> str:
+    """The text of a page with its table put between its marks anew."""
+    render, marks = TABLES[page]
+    return replace_between_markers(page.read_text("utf-8"), render(), marks)
 
 
 if __name__ == "__main__":
-    README.write_text(insert(README.read_text("utf-8")), encoding="utf-8")
+    for page in TABLES:
+        page.write_text(insert(page), encoding="utf-8")

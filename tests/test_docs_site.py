@@ -77,7 +77,7 @@ def test_outputs_of_every_kind() -> None:
         {"output_type": "stream", "text": ["one\n", "```\n"]},
         {"output_type": "error", "ename": "KimiError", "evalue": "no", "traceback": []},
         {"data": {"text/html": "<style scoped>\na {}\n</style><pre>a\n\nb</pre>", "text/plain": "x"}},
-        {"data": {"text/markdown": "**bold**\n\nmore"}},
+        {"data": {"text/markdown": "**bold**\n- one\n- two"}},
         {"data": {"text/plain": ["391"]}},
         {"data": {"application/json": {}}},
     ]
@@ -87,7 +87,7 @@ def test_outputs_of_every_kind() -> None:
     assert "```` { .text .output }\none\n```\n````" in page
     assert "KimiError: no" in page
     assert '<div class="output"><pre>a&#10;&#10;b</pre></div>' in page
-    assert "> **bold**\n> \n> more" in page
+    assert "> **bold**\n> \n> - one\n> - two" in page
     assert page.endswith("``` { .text .output }\n391\n```")
 
 

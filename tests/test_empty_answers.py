@@ -188,7 +188,8 @@ async def test_a_filtered_answer_is_said_and_never_asked_for_again(
         assert error.is_retryable is False
         refusal = getattr(exceptions, "ModelRefusalError", ModelError)
         assert isinstance(error, refusal)
-        assert getattr(error, "raw_message", None) is None
+        assert error.raw_message.content == reply.content
+        assert error.raw_message.additional_kwargs.get("reasoning_content") == reply.reasoning
 
 
 @everywhere

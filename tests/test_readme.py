@@ -19,7 +19,7 @@ from kimi_emulator import KimiEmulator
 from kimi_wire.settings import SETTINGS
 from tests import word_table
 from tests.examples import ROOT, fences, is_conftest, is_test, run, run_here, run_tests, unimported_modules
-from tests.model_table import insert
+from tests.model_table import TABLES, insert
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCES = {
@@ -146,9 +146,9 @@ def test_every_page_is_found_from_the_readme() -> None:
         assert f"({page.parent.name}/{page.name})" in readme
 
 
-def test_the_table_of_models_is_what_the_profiles_say() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    assert insert(readme) == readme, "make tables"
+@pytest.mark.parametrize("page", TABLES, ids=lambda page: page.name)
+def test_the_tables_are_what_the_facts_say(page: Path) -> None:
+    assert insert(page) == page.read_text("utf-8"), "make tables"
 
 
 def test_the_words_of_other_classes_are_shown() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..request import ChatRequest, Rejected, Rule, by_role, illegal, kind, parts, tool_calls
+from ..tokens import CACHE_SECONDS
 
 _ROLES = ("system", "user", "assistant", "tool")
 
@@ -157,6 +158,20 @@ def partial_is_supported(request: ChatRequest) -> None:
         raise Rejected(f"partial is not supported by model {request.model}")
 
 
+def cache_options(request: ChatRequest) -> None:
+    """`prompt_cache_options` says how long: MoonshotAI/kimi-code#3942. Wording ours.
+
+    Other families pass it over, as they do every field that they do not know.
+    """
+    options = request.body.get("prompt_cache_options")
+    if options is None or not request.family.bills_writes:
+        return
+    if not isinstance(options, dict):
+        raise illegal("prompt_cache_options", "object", options)
+    if options.get("mode", "implicit") != "implicit" or options.get("ttl", "5m") not in CACHE_SECONDS:
+        raise Rejected("Invalid request: prompt_cache_options takes mode 'implicit' and ttl '5m' or '1h'")
+
+
 def no_cache_breakpoints(request: ChatRequest) -> None:
     """`prompt_cache_breakpoint` inside content is a 400: https://platform.kimi.com/docs/api/chat. Wording ours."""
     for message in request.messages:
@@ -177,4 +192,5 @@ RULES: tuple[Rule, ...] = (
     content_beside_tool_calls_is_not_blank,
     tool_messages_have_content,
     no_cache_breakpoints,
+    cache_options,
 )

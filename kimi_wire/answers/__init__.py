@@ -8,10 +8,21 @@ from __future__ import annotations
 
 from kimi_wire.answers.calls import ToolCall, ToolCallDelta
 from kimi_wire.answers.continuation import Answer
-from kimi_wire.answers.response import PROVIDER, Choice, Completion, Usage, explain_answer, parse_completion
+from kimi_wire.answers.response import (
+    FILTERED,
+    PROVIDER,
+    Choice,
+    Completion,
+    Usage,
+    check_refusal,
+    explain_answer,
+    parse_completion,
+    parse_usage,
+)
 from kimi_wire.answers.stream import Delta, StreamState
 
 __all__ = [
+    "FILTERED",
     "PROVIDER",
     "Answer",
     "Choice",
@@ -21,6 +32,8 @@ __all__ = [
     "ToolCall",
     "ToolCallDelta",
     "Usage",
+    "check_refusal",
     "explain_answer",
     "parse_completion",
+    "parse_usage",
 ]

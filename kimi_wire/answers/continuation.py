@@ -31,7 +31,7 @@ def continue_request(request: Request, choice: Choice) -> Request | None:
     if not is_begun(request.body):
         messages, last = [*messages, last], {"role": "assistant", "content": ""}
     written = choice.content.removeprefix(request.prefix)
-    if not (request.continuable and written) or choice.tool_calls:
+    if not (request.continuable and written) or choice.tool_calls or choice.refusal:
         return None
     beginning = {**last, "content": last["content"] + written, "partial": True}
     if choice.reasoning is not None:
@@ -247,7 +247,7 @@ _FILTERED_ERROR = {
 
 
 def _has_nothing(choice: Choice) -> bool:
-    return not (choice.content or choice.reasoning or choice.tool_calls)
+    return not (choice.content or choice.reasoning or choice.tool_calls or choice.refusal)
 
 
 def _has_ended(choice: Choice) -> bool:
@@ -276,6 +276,7 @@ def join_completions(earlier: Completion, later: Completion) -> Completion:
         tool_calls=[*first.tool_calls, *second.tool_calls],
         finish_reason=second.finish_reason,
         logprobs={"content": probabilities} if probabilities else None,
+        refusal=second.refusal,
     )
     return replace(
         later,

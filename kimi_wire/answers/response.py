@@ -9,7 +9,14 @@ from typing import Any
 from kimi_wire.answers.calls import ToolCall, new_tool_call_id, parse_tool_calls
 from kimi_wire.answers.nested import decode_arguments
 from kimi_wire.arguments import parse_arguments, render_arguments
-from kimi_wire.errors import KimiResponseError, KimiToolChoiceError, excerpt, excerpt_of_refusal, parse_request_id
+from kimi_wire.errors import (
+    KimiRefusalError,
+    KimiResponseError,
+    KimiToolChoiceError,
+    excerpt,
+    excerpt_of_refusal,
+    parse_request_id,
+)
 from kimi_wire.json_text import iter_json_texts, strip_fence
 from kimi_wire.json_values import count_or_none, is_whole, mapping, read_object, text_or_none
 from kimi_wire.requests import Known, ToolNames, ToolPlan
@@ -80,6 +87,7 @@ class Choice:
         finish_reason: `stop`, `length`, `tool_calls`, or whatever else the server says.
         logprobs: As sent.
         reasoning_details: The thinking as OpenRouter has it: an array that goes back as it came.
+        refusal: Why the model declined to answer, in its words; None where it did not. It is no part of the text.
     """
 
     content: str = ""
@@ -88,6 +96,7 @@ class Choice:
     finish_reason: str | None = None
     logprobs: Any = None
     reasoning_details: list[dict[str, Any]] = field(default_factory=list)
+    refusal: str | None = None
 
 
 @dataclass(slots=True)
@@ -212,6 +221,7 @@ def _parse_choice(choice: Mapping[str, Any], known: Known) -> Choice:
         finish_reason=text_or_none(choice.get("finish_reason")),
         logprobs=parse_logprobs(choice.get("logprobs")),
         reasoning_details=parse_details(message),
+        refusal=parse_refusal(message) or None,
     )
 
 
@@ -231,6 +241,18 @@ def read_text(content: Any) -> str:
     if isinstance(content, dict):
         return text_or_none(content.get("text")) or ""
     return "".join(map(read_text, content)) if isinstance(content, list) else ""
+
+
+def parse_refusal(message: Mapping[str, Any]) -> str:
+    """Why the model declined, in a message or delta: OpenAI's field, or a part of the content.
+
+    Some hosts pass it on (platform.openai.com/docs/api-reference/chat/object); Kimi's own models decline in the text.
+    """
+    if isinstance(said := message.get("refusal"), str):
+        return said
+    content = message.get("content")
+    parts = content if isinstance(content, list) else ()
+    return "".join(text_or_none(mapping(part).get("refusal")) or "" for part in parts)
 
 
 def parse_reasoning(message: Mapping[str, Any]) -> str | None:
@@ -263,6 +285,7 @@ def finish_choice(choice: Choice, plan: ToolPlan, request_id: str | None) -> Non
 
     Raises:
         KimiToolChoiceError: A forced tool call did not come.
+        KimiRefusalError: It did not, as the model declined.
     """
     if plan.response_format is not None and not choice.tool_calls:
         call = parse_constrained_call(choice.content, plan.expected, plan.known)
@@ -274,7 +297,24 @@ def finish_choice(choice: Choice, plan: ToolPlan, request_id: str | None) -> Non
     if choice.finish_reason == FILTERED:
         return
     if plan.expected and not any(call.name in plan.expected for call in choice.tool_calls):
+        check_refusal(choice.refusal, choice, request_id)
         raise KimiToolChoiceError(_missing_call_message(choice, plan.expected), request_id=request_id, partial=choice)
+
+
+def check_refusal(refusal: str | None, partial: Any, request_id: str | None) -> None:
+    """Raise where the model declined, so that what was asked for cannot come.
+
+    Args:
+        refusal: Its words; None where it did not.
+        partial: The answer, for the error.
+        request_id: The server's id of the request, for the error.
+
+    Raises:
+        KimiRefusalError: It did.
+    """
+    if refusal is not None:
+        said = excerpt(refusal.encode("utf-8", "replace"))
+        raise KimiRefusalError(f"The model declined to answer: {said}", request_id=request_id, partial=partial)
 
 
 def parse_constrained_call(content: str, expected: Sequence[str], known: Known) -> ToolCall | None:
@@ -355,8 +395,8 @@ def explain_markers(choice: Choice) -> str | None:
 
 
 def is_empty(choice: Choice) -> bool:
-    """Whether an answer has neither text nor a call; thinking alone is no answer."""
-    return not (choice.content.strip() or choice.tool_calls)
+    """Whether an answer has neither text nor a call, and no refusal; thinking alone is no answer."""
+    return not (choice.content.strip() or choice.tool_calls or choice.refusal)
 
 
 def explain_empty(choice: Choice) -> str | None:

@@ -18,6 +18,7 @@ from kimi_wire.answers.response import (
     parse_details,
     parse_logprobs,
     parse_reasoning,
+    parse_refusal,
     parse_usage,
     read_text,
 )
@@ -178,6 +179,7 @@ class _OpenChoice:
         self._reasoning: list[str] | None = None
         self._details: list[tuple[dict[str, Any], dict[str, list[str]]]] = []  # entries, and the pieces of their texts
         self._calls = OpenCalls(plan.known)
+        self._refusal: list[str] = []
         self._logprobs: list[Any] = []
         self._fence = FenceFilter() if plan.json_answer else None
 
@@ -192,6 +194,7 @@ class _OpenChoice:
             reasoning_details=[
                 {**entry, **{key: "".join(pieces) for key, pieces in texts.items()}} for entry, texts in self._details
             ],
+            refusal="".join(self._refusal) or None,
         )
 
     def end(self, request_id: str | None) -> tuple[Delta | None, Choice]:
@@ -199,6 +202,7 @@ class _OpenChoice:
 
         Raises:
             KimiToolChoiceError: A forced tool call did not come.
+            KimiRefusalError: It did not, as the model declined.
         """
         held = self._prefix + (self._fence.end() if self._fence is not None else "")
         self._content.append(held)
@@ -230,6 +234,8 @@ class _OpenChoice:
         if logprobs is not None:
             logprobs = parse_logprobs(logprobs)
         content = delta.get("content")
+        if delta.get("refusal") or (content and not isinstance(content, str)):
+            self._refusal.append(parse_refusal(delta))
         if not isinstance(content, str):
             content = read_text(content)
         if self._fence is not None:
@@ -372,6 +378,7 @@ class StreamState:
             KimiStreamError: The stream was not complete.
             KimiResponseError: It was none.
             KimiToolChoiceError: A forced tool call did not come.
+            KimiRefusalError: It did not, as the model declined.
         """
         last = list(self._decoder.flush())
         self.done = self.done or any(data.startswith(_DONE) for data in last)

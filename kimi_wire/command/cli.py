@@ -14,9 +14,11 @@ from typing import NoReturn
 
 from kimi_wire import __version__
 from kimi_wire.command.doctor import examine
-from kimi_wire.endpoints import KimiFiles, KimiPlatform, estimate_messages
+from kimi_wire.endpoints import KimiFiles, KimiPlatform, currency_of, estimate_messages
 from kimi_wire.errors import KimiError
+from kimi_wire.prices import describe_price
 from kimi_wire.settings import DEFAULT_MODEL
+from kimi_wire.transport import resolve_base_url
 
 FAILED, MISUSED = 1, 2
 
@@ -42,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    add("models", _models, "list the models that the key may use")
+    add("models", _models, "list the models that the key may use, with prices per million tokens")
     add("balance", _balance, "show the account's balance")
     count = add("count", _count, "count the tokens of a text")
     count.add_argument("text", nargs="?", default="-", help="the text; - reads the standard input (default)")
@@ -62,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _models(options: argparse.Namespace) -> int:
     models = KimiPlatform(base_url=options.base_url).models()
+    currency = currency_of(resolve_base_url(options.base_url)) or "USD"
     width = max((len(model.id) for model in models), default=0)
     for model in models:
         length = "?" if model.context_length is None else f"{model.context_length:,}"
@@ -71,7 +74,7 @@ def _models(options: argparse.Namespace) -> int:
             "thinks": model.supports_reasoning,
         }
         words = [word for word, flag in flags.items() if flag]
-        print(f"{model.id:{width}}  {length:>9}  {', '.join(words)}".rstrip())
+        print(f"{model.id:{width}}  {length:>9}  {describe_price(model.id, currency):38}  {', '.join(words)}".rstrip())
     return 0
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kimi_wire.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from kimi_wire.endpoints.account import Balance, KimiPlatform, ModelInfo, parse_models
+    from kimi_wire.endpoints.account import Balance, KimiPlatform, ModelInfo, currency_of, parse_models
     from kimi_wire.endpoints.chat import KimiClient
     from kimi_wire.endpoints.files import DEFAULT_CONCURRENCY, FileInfo, KimiFiles
     from kimi_wire.endpoints.formulas import FormulaTool, KimiFormulas
@@ -28,6 +28,7 @@ __all__ = [
     "KimiFormulas",
     "KimiPlatform",
     "ModelInfo",
+    "currency_of",
     "estimate_messages",
     "estimate_text",
     "estimate_tools",
@@ -38,7 +39,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "files": "DEFAULT_CONCURRENCY FileInfo KimiFiles",
-        "account": "Balance KimiPlatform ModelInfo parse_models",
+        "account": "Balance KimiPlatform ModelInfo currency_of parse_models",
         "tokens": "estimate_messages estimate_text estimate_tools",
         "formulas": "FormulaTool KimiFormulas",
         "chat": "KimiClient",

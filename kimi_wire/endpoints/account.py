@@ -14,7 +14,7 @@ from kimi_wire.kinds import check_messages
 from kimi_wire.profiles import profile_for
 from kimi_wire.requests import describe_unseen, render_each
 from kimi_wire.settings import DEFAULT_MODEL
-from kimi_wire.transport import KimiConnection, body_argument, hiding_secrets
+from kimi_wire.transport import ApiKey, KimiConnection, body_argument, hiding_secrets
 
 Messages: TypeAlias = "str | Sequence[Mapping[str, Any]]"
 
@@ -78,7 +78,8 @@ class KimiPlatform:
         ```
 
     Args:
-        api_key: Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        api_key: The key, or a function that gives it. Default: the environment's `MOONSHOT_API_KEY`, else
+            `KIMI_API_KEY`.
         base_url: Default: as everywhere, see `kimi_wire.transport.connection.resolve_base_url`.
         connection: One that there is already, with its key and host, in place of all else.
         options: `timeout`, `max_retries`, `default_headers`, `http_client`, `http_async_client`.
@@ -91,7 +92,7 @@ class KimiPlatform:
     @hiding_secrets
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         base_url: str | None = None,
         *,
         connection: KimiConnection | None = None,
@@ -223,6 +224,15 @@ def _model_info(entry: Mapping[str, Any]) -> ModelInfo:
     )
 
 
+def currency_of(url: str) -> str | None:
+    """The currency in which a host of Moonshot's bills; None for other hosts.
+
+    Args:
+        url: The API's root, or an address below it.
+    """
+    return _CURRENCIES.get(urlsplit(url).hostname or "")
+
+
 def parse_balance(response: Any) -> Balance:
     """Read the balance.
 
@@ -234,7 +244,7 @@ def parse_balance(response: Any) -> Balance:
     amounts = {name: data.get(f"{name}_balance") for name in ("available", "voucher", "cash")}
     if not all(isinstance(amount, (int, float)) for amount in amounts.values()):
         raise unusable(f"no balance (code {payload.get('code')!r})", response)
-    currency = _CURRENCIES.get(urlsplit(str(response.request.url)).hostname or "")
+    currency = currency_of(str(response.request.url))
     return Balance(**{name: float(amount or 0) for name, amount in amounts.items()}, currency=currency)
 
 

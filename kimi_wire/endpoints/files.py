@@ -15,7 +15,7 @@ from kimi_wire.endpoints.bodies import parse_object
 from kimi_wire.errors import KimiError, KimiRequestError, KimiResponseError, excerpt_of_refusal, parse_request_id
 from kimi_wire.json_values import count_or_none, shown
 from kimi_wire.media import Document, FileInput, aread_document, is_file_id, read_document
-from kimi_wire.transport import KimiConnection, hiding_secrets
+from kimi_wire.transport import ApiKey, KimiConnection, hiding_secrets
 from kimi_wire.warn import warn
 
 DEFAULT_CONCURRENCY = 4
@@ -68,7 +68,8 @@ class KimiFiles:
         ```
 
     Args:
-        api_key: Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        api_key: The key, or a function that gives it. Default: the environment's `MOONSHOT_API_KEY`, else
+            `KIMI_API_KEY`.
         base_url: Default: as everywhere, see `kimi_wire.transport.connection.resolve_base_url`.
         max_concurrency: How many files are extracted at a time, in all threads together and in each event loop.
         options: `timeout`, `max_retries`, `default_headers`, `http_client`, `http_async_client`.
@@ -81,7 +82,7 @@ class KimiFiles:
     @hiding_secrets
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         base_url: str | None = None,
         *,
         max_concurrency: int = DEFAULT_CONCURRENCY,

@@ -16,7 +16,7 @@ from typing import Any
 from kimi_wire.arguments import render_arguments
 from kimi_wire.errors import KimiFormulaError, KimiRequestError, excerpt, mask
 from kimi_wire.json_values import JSON, mapping, read_object, text_or_none
-from kimi_wire.transport import KimiConnection, body_argument, hiding_secrets
+from kimi_wire.transport import ApiKey, KimiConnection, body_argument, hiding_secrets
 
 KNOWN_FORMULAS = tuple(
     f"moonshot/{name}:latest"
@@ -185,7 +185,8 @@ class KimiFormulas:
 
     Args:
         uris: The formulas, such as `["moonshot/date:latest"]`; one given twice counts once.
-        api_key: The key; default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        api_key: The key, or a function that gives it; default: the environment's `MOONSHOT_API_KEY`, else
+            `KIMI_API_KEY`.
         base_url: The API's root; default: as in `kimi_wire.transport.connection.resolve_base_url`.
         options: The other arguments of `KimiConnection`: `timeout`, `max_retries`, `default_headers`, `http_client`,
             `http_async_client`.
@@ -197,7 +198,7 @@ class KimiFormulas:
 
     @hiding_secrets
     def __init__(
-        self, uris: Sequence[str] | str, api_key: str | None = None, base_url: str | None = None, **options: Any
+        self, uris: Sequence[str] | str, api_key: ApiKey | None = None, base_url: str | None = None, **options: Any
     ) -> None:
         given = [uris] if isinstance(uris, str) else list(uris or ())
         if not given:

@@ -79,7 +79,7 @@ def estimate_messages(
 
     Args:
         messages: Messages in the API's form. None at all are 0 tokens.
-        model: The model; the kimi-k3 family has a hidden system prompt.
+        model: The model; kimi-k3 has a hidden system prompt.
         tools: Tool declarations that go with them.
     """
     if not messages and not tools:

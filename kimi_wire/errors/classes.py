@@ -72,6 +72,13 @@ class KimiToolChoiceError(KimiResponseError, ValueError):
     """A tool call was forced and none came back; a `ValueError` too, as the frameworks' parsers raise there."""
 
 
+class KimiRefusalError(KimiResponseError, ValueError):
+    """The model declined to answer (`refusal`), where an object or a tool call had to come.
+
+    A `ValueError` too, as what is raised where neither comes for another reason. Asking again is no use.
+    """
+
+
 class KimiWarning(UserWarning):
     """A setting was left out of a request, or an answer is not what it looks like. `strict=True` raises instead."""
 

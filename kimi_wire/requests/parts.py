@@ -19,11 +19,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.json_values import JSON, write_json
+from kimi_wire.json_values import JSON, mapping, write_json
 from kimi_wire.media import KINDS, describe_file, render_media
-from kimi_wire.profiles import Profile
+from kimi_wire.profiles import CACHE_TTLS, Profile
 
 logger = logging.getLogger("kimi_wire")
+
+CACHE_CONTROL = "cache_control"
+"""The key of a message or a part at which the cache is to end, with how long it is to be kept."""
 
 _TEXTS = {"text": "text", "output_text": "text", "refusal": "refusal"}
 """Types of parts that are text, and where it stands in them."""
@@ -127,6 +130,27 @@ def describe_unseen(
     return described, places
 
 
+def longest_ttl(messages: Sequence[Mapping[str, Any]]) -> str | None:
+    """How long a conversation's cache points ask for its beginning to be kept.
+
+    Args:
+        messages: Messages in the API's form. A point is a `cache_control` of a message or of a part, as Anthropic and
+            LlamaIndex have it (`{"type": "ephemeral", "ttl": "1h"}`), or a `cachePoint` of Bedrock's.
+
+    Returns:
+        The longest time that there is a word of Kimi's for; None where no point says one.
+    """
+    asked = set()
+    for message in messages:
+        content = message.get("content")
+        marked = [message, *content] if isinstance(content, list) else [message]
+        for holder in marked:
+            if isinstance(holder, (dict, Mapping)) and (CACHE_CONTROL in holder or "cachePoint" in holder):
+                ttl = mapping(holder.get(CACHE_CONTROL) or holder.get("cachePoint")).get("ttl")
+                asked |= {ttl} if isinstance(ttl, str) else set()
+    return next((ttl for ttl in reversed(CACHE_TTLS) if ttl in asked), None)
+
+
 def _kind(part: Any) -> str | None:
     kind = part.get("type") if isinstance(part, (dict, Mapping)) else None  # a dict is told ten times faster
     return kind if isinstance(kind, str) else None
@@ -189,7 +213,8 @@ def _render_media(part: Any, index: int, role: str, profile: Profile, media_urls
         logger.warning("message %d: left out a part of type %r; Kimi takes those of users and tools", index, kind)
         return None
     try:
-        return render_media(part, f"Message {index}", role, profile, media_urls)
+        media = render_media(part, f"Message {index}", role, profile, media_urls)
+        return {key: value for key, value in media.items() if key != CACHE_CONTROL}
     except KimiRequestError as error:
         if role != "tool":
             raise

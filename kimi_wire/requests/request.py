@@ -11,22 +11,24 @@ from kimi_wire.hosts import MOONSHOT, Host, host_for, profile_at
 from kimi_wire.json_values import JSON, is_whole
 from kimi_wire.kinds import OBJECTS, TEXT, check_json, check_kind, check_messages
 from kimi_wire.media import REMOTE_IMAGES, MediaPlan, plan_media
-from kimi_wire.profiles import Profile, profile_for
+from kimi_wire.profiles import CACHE_TTLS, Profile, profile_for
 from kimi_wire.requests.foreign import render_foreign
 from kimi_wire.requests.host_form import place_beginning, render_for_host
 from kimi_wire.requests.known import NOTHING, Known
 from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED, fill_missing_reasoning, render_messages
 from kimi_wire.requests.names import ToolNames, is_builtin
-from kimi_wire.requests.parts import describe_unseen
+from kimi_wire.requests.parts import describe_unseen, longest_ttl
 from kimi_wire.requests.prefix import add_beginning, check_partial
 from kimi_wire.requests.sampling import check_stops, render_family_sampling, render_limits
 from kimi_wire.requests.thinking import render_thinking
 from kimi_wire.requests.tools import (
     ToolPlan,
     check_together,
+    declare_loaded_tools,
     loaded_tools,
     parse_tool_choice,
     plan_tools,
+    read_tool_blocks,
     render_schema,
     render_tools,
 )
@@ -39,6 +41,7 @@ _WORDS = {
     "missing_reasoning": MISSING_REASONING,
     "unanswered_tool_calls": UNANSWERED,
     "empty_answers": EMPTY_ANSWERS,
+    "prompt_cache_ttl": CACHE_TTLS,
 }
 """What a setting may be that says how a conversation, or its answer, is treated."""
 
@@ -104,12 +107,13 @@ def render_request(
             raise KimiRequestError(f"{name}={value!r} is not one of {', '.join(words)}.")
     known = NOTHING
     if profile.is_kimi:
+        settings, messages = declare_loaded_tools(settings, read_tool_blocks(messages), profile, found)
         known = Known.of([*(settings.tools or ()), *loaded_tools(messages)])
         body, plan = _render_kimi(settings, messages, profile, host, stream, known, found)
     else:
         body, plan = render_foreign(settings, messages, host, stream, found)
     continuable = profile.partial and "response_format" not in body
-    body |= _render_session(settings, host, found)
+    body |= _render_session(settings, host, found) | _render_cache(settings, messages, profile, found)
     if stream:
         body |= {"stream": True, **({"stream_options": {"include_usage": True}} if host.stream_options else {})}
     body = _lay_over(place_beginning(body, host), settings.extra_body or {})
@@ -231,6 +235,27 @@ def _render_session(settings: Settings, host: Host, notices: list[Notice]) -> JS
     refused = [name for name, value in asked.items() if value is not None and name in host.left_out]
     notices += [Notice(name, f"{host.name} refuses {name}; it is left out.") for name in refused]
     return {name: value for name, value in asked.items() if value is not None and name not in refused}
+
+
+def _render_cache(
+    settings: Settings, messages: Sequence[Mapping[str, Any]], profile: Profile, notices: list[Notice]
+) -> JSON:
+    """`prompt_cache_options`: how long the cache is to keep what the request writes to it.
+
+    https://platform.kimi.ai/docs/api/chat; MoonshotAI/kimi-code#3942: a hit within the time renews it at the price of a
+    read. What else the framework's cache points say has no form here ("`prompt_cache_breakpoint` inside `content`" is a
+    400): the server finds shared beginnings by itself.
+    """
+    asked = settings.prompt_cache_ttl
+    if asked is not None and not profile.cache_ttls:
+        message = (
+            f"{settings.model} takes no prompt_cache_ttl here; it is left out. Shared beginnings are cached anyway."
+        )
+        notices.append(Notice("prompt_cache_ttl", message))
+    if not profile.cache_ttls:
+        return {}
+    ttl = asked or longest_ttl(messages)
+    return {"prompt_cache_options": {"mode": "implicit", "ttl": ttl}} if ttl else {}
 
 
 def _plan_media(body: JSON, settings: Settings, host: Host, notices: list[Notice]) -> MediaPlan | None:

@@ -92,7 +92,7 @@ def _check_effort(settings: Settings, profile: Profile, notices: list[Notice]) -
         return effort if profile.efforts else None
     if not profile.efforts:
         raise KimiRequestError(
-            f"reasoning_effort is for the kimi-k3 family; {settings.model} has "
+            f"reasoning_effort is for kimi-k3 and newer models; {settings.model} has "
             + ("thinking=True or False." if profile.thinking is Thinking.SWITCHABLE else "no such setting.")
         )
     if effort not in profile.efforts:

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from kimi_wire import errors  # some of its names need the SDK, and import it when they are asked for
-from kimi_wire.errors import KimiMissingKeyError, KimiRequestError, mask, public_url
+from kimi_wire.errors import KimiRequestError, mask, public_url
 from kimi_wire.kinds import check_options
 from kimi_wire.transport import aiohttp as aiohttp_client
 from kimi_wire.transport.bodies import PACKINGS, whole
 from kimi_wire.transport.courier import with_courier
+from kimi_wire.transport.keys import KeyFunction, asking, resolve_api_key, sdk_key
 from kimi_wire.transport.library import http_library, response_class
 from kimi_wire.transport.secrets import HiddenText, resolve_headers
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     import openai
     from typing_extensions import Self
 
-KEY_VARIABLES = ("MOONSHOT_API_KEY", "KIMI_API_KEY")
 BASE_URL_VARIABLES = ("MOONSHOT_BASE_URL", "MOONSHOT_API_BASE", "KIMI_BASE_URL")
 DEFAULT_BASE_URL = "https://api.moonshot.ai/v1"
 
@@ -40,28 +40,6 @@ DEFAULT_BASE_URL = "https://api.moonshot.ai/v1"
 # of 90 to 180 s killed it (NousResearch/hermes-agent#73337).
 READ_TIMEOUT, CONNECT_TIMEOUT = 900.0, 60.0
 DEFAULT_MAX_RETRIES = 2
-
-
-def resolve_api_key(api_key: str | None) -> str:
-    """Find the API key: the argument, else `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
-
-    Raises:
-        KimiMissingKeyError: There is none.
-    """
-    if not isinstance(api_key, (str, type(None))):
-        kind, api_key = type(api_key).__name__, None  # a traceback may be printed with its variables
-        raise KimiMissingKeyError(f"api_key is a {kind}, and not text.")
-    key = api_key or next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), "")
-    key = key.strip()  # keys read from files end in a line feed, which no header takes
-    if not key:
-        raise KimiMissingKeyError(
-            "No API key: pass api_key=..., or set the environment variable MOONSHOT_API_KEY (or KIMI_API_KEY). "
-            "Keys are made at https://platform.kimi.ai (international) or https://platform.kimi.com (China)."
-        )
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        api_key = key = ""  # a traceback may be printed with its variables
-        raise KimiMissingKeyError("The API key has characters that no key has (spaces or non-ASCII); copy it again.")
-    return HiddenText(key)
 
 
 def resolve_base_url(base_url: str | None) -> str:
@@ -106,14 +84,14 @@ def _is_root(url: str) -> bool:
 
 
 class KimiConnection:
-    """Sends requests to one host with one key, through the openai SDK.
+    """Sends requests to one host, through the openai SDK.
 
     Connections are opened on first use. One SDK client serves all threads; asynchronous calls have one per event loop,
     since connections of one loop are dead in the next (run-llama/llama_index#20433: "Event loop is closed"), and it is
     closed with its loop.
 
     Args:
-        api_key: The key.
+        api_key: The key, or a `KeyFunction`.
         base_url: The API's root.
         timeout: Seconds, or an `openai.Timeout`; None is `READ_TIMEOUT` with `CONNECT_TIMEOUT`.
         stream_idle_timeout: Seconds a stream may be silent before it counts as broken; None is as `timeout`.
@@ -127,7 +105,7 @@ class KimiConnection:
     def __init__(
         self,
         *,
-        api_key: str,
+        api_key: str | KeyFunction,
         base_url: str,
         timeout: Any = None,
         stream_idle_timeout: float | None = None,
@@ -136,9 +114,10 @@ class KimiConnection:
         http_client: Any = None,
         http_async_client: Any = None,
     ) -> None:
-        api_key = HiddenText(api_key)
+        api_key = api_key if isinstance(api_key, KeyFunction) else HiddenText(api_key)
         check_options({"timeout": timeout, "stream_idle_timeout": stream_idle_timeout, "max_retries": max_retries})
-        self._options: dict[str, Any] = {"api_key": api_key, "base_url": base_url, "max_retries": max_retries}
+        self._options: dict[str, Any] = {"api_key": sdk_key(api_key), "base_url": base_url, "max_retries": max_retries}
+        self._key = api_key
         self._timeout = timeout
         self._idle = stream_idle_timeout
         self._default_headers = resolve_headers(default_headers)
@@ -161,7 +140,7 @@ class KimiConnection:
         self._async: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
 
     @classmethod
-    def resolved(cls, api_key: str | None = None, base_url: str | None = None, **options: Any) -> Self:
+    def resolved(cls, api_key: Any = None, base_url: str | None = None, **options: Any) -> Self:
         """Make a connection with whatever was not given taken from the environment.
 
         Args:
@@ -226,7 +205,7 @@ class KimiConnection:
                 import openai
 
                 http_client = default_client() if self._http_client is None else self._http_client
-                self._sync = _made(openai.OpenAI, self._sdk_options(), with_courier(http_client))
+                self._sync = _made(asking(openai.OpenAI, self._key), self._sdk_options(), with_courier(http_client))
                 if self._http_client is None:
                     # Runs before the garbage collector finds the open sockets, also where this is part of a cycle.
                     self._close_sync = weakref.finalize(self, self._sync.close)
@@ -243,7 +222,9 @@ class KimiConnection:
                 if (stale := self._async.pop(finished, None)) is not None:
                     stale.detach()
             http_client = default_async_client() if self._http_async_client is None else self._http_async_client
-            client = _made(openai.AsyncOpenAI, self._sdk_options(), with_courier(http_client, asynchronous=True))
+            client = _made(
+                asking(openai.AsyncOpenAI, self._key), self._sdk_options(), with_courier(http_client, asynchronous=True)
+            )
             keeper = _LoopClient(client, closes=self._http_async_client is None)
             self._async[loop] = keeper
             await keeper.start(self)

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping
 
 from kimi_wire.errors import KimiRequestError
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2
 _WHITE = " \t\r\n\f\v"
-_SECRET = ("api_key", "base_url", "api_base", "default_headers")
-
-_Constructor = TypeVar("_Constructor", bound=Callable[..., None])
 
 
 class HiddenText(str):
@@ -31,30 +25,6 @@ class HiddenHeaders(dict[str, str]):
 
     def __repr__(self) -> str:
         return repr(dict.fromkeys(self, "***"))
-
-
-def hiding_secrets(constructor: _Constructor) -> _Constructor:
-    """Have a constructor see keys, addresses and headers without their reprs.
-
-    What goes wrong in it is told with its variables by some printers of tracebacks.
-    """
-    names = list(inspect.signature(constructor).parameters)
-
-    @functools.wraps(constructor)
-    def construct(*args: Any, **kwargs: Any) -> None:
-        args = (*map(_hidden, names, args), *args[len(names) :])
-        kwargs = {name: _hidden(name, value) for name, value in kwargs.items()}
-        constructor(*args, **kwargs)
-
-    return cast(_Constructor, construct)
-
-
-def _hidden(name: str, value: Any) -> Any:
-    if name in _SECRET and isinstance(value, str):
-        return HiddenText(value)
-    if name in _SECRET and isinstance(value, Mapping):
-        return HiddenHeaders(value)
-    return value
 
 
 def resolve_headers(headers: Mapping[str, str] | None, argument: str = "default_headers") -> HiddenHeaders:

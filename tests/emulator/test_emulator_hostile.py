@@ -126,7 +126,9 @@ def test_the_cache_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "_MOST_KNOWN", 3)
     cache = tokens.PromptCache()
     bodies = [{"messages": [{"role": "user", "content": str(number)}]} for number in range(5)]
-    assert [bool(cache.remember(body, FAMILIES["k3"])) for body in (*bodies, bodies[4], bodies[0])] == [False] * 5 + [
+    assert [bool(cache.remember(body, FAMILIES["k3"])[0]) for body in (*bodies, bodies[4], bodies[0])] == [
+        False
+    ] * 5 + [
         True,
         False,
     ]

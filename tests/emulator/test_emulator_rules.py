@@ -203,6 +203,11 @@ CASES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
         "Invalid request: prompt_cache_breakpoint is not supported",
         parts(text("Hello")),
     ),
+    (
+        body(prompt_cache_options={"mode": "implicit", "ttl": "2h"}),
+        "Invalid request: prompt_cache_options takes mode 'implicit' and ttl '5m' or '1h'",
+        body(prompt_cache_options={"mode": "implicit", "ttl": "1h"}),
+    ),
     # media
     (
         parts(VIDEO, model="moonshot-v1-8k-vision-preview"),

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.conversations import Message, ask, call
+from tests.families import facts, with_every_row
 from tests.media_samples import PNG_URL
 
-MODELS = (
+_IDS = (
     "kimi-k3.1-pro",
     "k3-256k",
     "kimi-k3",
@@ -27,6 +28,8 @@ MODELS = (
     "kimi-k9",
     "glm-5",
 )
+
+MODELS = with_every_row(_IDS, facts)
 """One model for all families whose facts are the same but for names, sizes and dates, which are not sent."""
 
 UNLISTED, FOREIGN = "kimi-k9", "glm-5"
@@ -160,7 +163,7 @@ PAGES = {
         (
             settings("Thinking switched off", "Only some families have a switch.", "thinking=False"),
             settings("Thinking switched on", "Families that think anyway need no word.", "thinking=True"),
-            settings("Effort", "For the kimi-k3 family, which has it in place of a switch.", 'reasoning_effort="low"'),
+            settings("Effort", "For kimi-k3 and newer models, which have it in place of a switch.", 'reasoning_effort="low"'),
             settings("An effort that there is not", "Refused before anything is sent.", 'reasoning_effort="xhigh"'),
             settings("An effort without documentation", "The server takes it; a warning says so.", 'reasoning_effort="medium"'),
             settings("Thinking of earlier turns preserved", "A switch of kimi-k2.6 alone.", "preserve_thinking=True"),
@@ -366,7 +369,7 @@ PAGES = {
         (
             Case(
                 "Loaded by a message",
-                "The kimi-k3 family takes tools in a system message without text.",
+                "kimi-k3 and newer models take tools in a system message without text.",
                 LANGCHAIN_LOADS,
                 LLAMA_INDEX_LOADS,
             ),

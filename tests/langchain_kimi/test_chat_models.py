@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import re
 import warnings
+from datetime import date
 from typing import Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField
@@ -19,7 +21,10 @@ from pydantic import ValidationError
 
 from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall
 from kimi_wire.errors import KimiMissingKeyError, KimiWarning
+from kimi_wire.profiles import FAMILIES as ROWS
+from kimi_wire.profiles import Profile, profile_for
 from langchain_kimi import ChatKimi
+from langchain_kimi.profiles import model_profile
 from tests.families import FAMILIES
 from tests.langchain_kimi.conftest import SECRET
 
@@ -285,7 +290,7 @@ def test_an_answer_used_up_by_thinking_warns(kimi: KimiEmulator, make: Any) -> N
 def test_bad_arguments_are_named(make: Any) -> None:
     with pytest.raises(ValidationError, match="Did you mean 'temperature'"):
         make(temprature=1)
-    with pytest.raises(ValidationError, match="reasoning_effort is for the kimi-k3 family"):
+    with pytest.raises(ValidationError, match="reasoning_effort is for kimi-k3 and newer"):
         make("kimi-k2.6", reasoning_effort="low")
     with pytest.raises(ValidationError, match="low, high, max"):
         make(reasoning_effort="xhigh")
@@ -431,6 +436,42 @@ def test_profiles_tell_agents_the_truth(make: Any) -> None:
     assert make("kimi-k2.5").profile["structured_output"] is False
     assert make("moonshot-v1-8k").profile["reasoning_output"] is False
     assert make("gpt-5").profile is None
+
+
+UNANSWERED = {"last_updated": "no source says when a model last changed"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.family)
+def test_profiles_answer_what_core_asks(row: Profile) -> None:
+    said = model_profile(row.family, row, date(2026, 11, 26))
+    assert said is not None
+    known = {"release_date": row.released, "open_weights": row.open_weights}
+    efforts = {"reasoning_effort_levels", "reasoning_effort_default"} if not row.efforts else set()
+    missing = set(ModelProfile.__annotations__) - set(said)
+    assert missing == set(UNANSWERED) & set(ModelProfile.__annotations__) | efforts | {
+        name for name, fact in known.items() if fact is None and name in ModelProfile.__annotations__
+    }
+    assert said["status"] == ("deprecated" if row.is_retired(date(2026, 11, 26)) else "active")
+    assert said.get("mid_conversation_tools", row.dynamic_tools) is row.dynamic_tools
+    if row.released is not None:
+        assert re.fullmatch(r"20\d\d-\d\d(-\d\d)?", row.released)
+
+
+def test_a_model_is_deprecated_from_the_day_it_goes_and_at_moonshots_alone(make: Any) -> None:
+    k26 = profile_for("kimi-k2.6")
+    days = [date(2026, 12, 30), date(2026, 12, 31)]
+    assert [model_profile("kimi-k2.6", k26, day)["status"] for day in days] == ["active", "deprecated"]  # type: ignore[index]
+    elsewhere = ChatKimi(model="kimi-k2-thinking", api_key="sk-x", base_url="http://10.0.0.1/v1", dialect="vllm")
+    assert elsewhere.profile is not None
+    assert elsewhere.profile["status"] == "active"
+
+
+def test_older_cores_are_told_what_they_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    fewer = {name: kind for name, kind in ModelProfile.__annotations__.items() if name not in ("status", "attachment")}
+    monkeypatch.setattr(ModelProfile, "__annotations__", fewer)
+    said = model_profile("kimi-k3", profile_for("kimi-k3"))
+    assert said is not None
+    assert set(said) <= set(fewer)
 
 
 def test_tracing_parameters(make: Any) -> None:

@@ -1,4 +1,4 @@
-"""Tools that are loaded by a message in the middle of a conversation (kimi-k3 family)."""
+"""Tools that are loaded by a message in the middle of a conversation (kimi-k3 and newer)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from kimi_emulator import KimiEmulator, Reply
 from kimi_wire import profile_for
-from langchain_kimi import KimiRequestError, KimiToolChoiceError
+from langchain_kimi import KimiRequestError, KimiToolChoiceError, KimiWarning
 from tests.families import FAMILIES
 
 K3 = ["kimi-k3", "kimi-k3.1-pro"]
@@ -104,10 +104,14 @@ def test_any_place_and_any_number(kimi: KimiEmulator, make: Any) -> None:
 
 
 @pytest.mark.parametrize("model", [family for family in FAMILIES if not profile_for(family.values[0]).dynamic_tools])
-def test_other_families_are_refused_here(kimi: KimiEmulator, make: Any, model: str) -> None:
-    with pytest.raises(KimiRequestError, match=r"Message 0 brings tools along, .*-.* does not; give the tools to"):
+def test_other_families_have_them_declared(kimi: KimiEmulator, make: Any, model: str) -> None:
+    with pytest.warns(KimiWarning, match="takes no tools on the way here"):
         make(model).invoke([load(WEATHER), HumanMessage("Hi")])
-    assert kimi.requests == []
+    body = kimi.requests[-1].body
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["get_weather"]
+    assert [message["role"] for message in body["messages"]] == ["user"]
+    with pytest.raises(KimiRequestError, match="takes no tools on the way here"):
+        make(model).invoke([load(WEATHER), HumanMessage("Hi")], strict=True)
 
 
 @pytest.mark.parametrize(

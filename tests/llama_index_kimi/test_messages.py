@@ -77,9 +77,11 @@ def test_several_texts_stay_parts() -> None:
     assert render_message(message)["content"] == [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
 
 
-def test_a_cache_point_is_skipped_since_caching_is_automatic() -> None:
-    point = CachePoint(cache_control=CacheControl(type="ephemeral"))
-    assert render_message(ChatMessage(role="user", blocks=[TextBlock(text="a"), point]))["content"] == "a"
+def test_a_cache_point_is_at_the_end_of_what_stands_before_it() -> None:
+    points = [CachePoint(cache_control=CacheControl(type="ephemeral", ttl=ttl)) for ttl in ("1h", "5m")]
+    content = render_message(ChatMessage(role="user", blocks=[TextBlock(text="a"), *points]))["content"]
+    assert content == [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]
+    assert render_message(ChatMessage(role="user", blocks=[*points, TextBlock(text="a")]))["content"] == "a"
 
 
 @pytest.mark.parametrize("source", ["bytes", "path", "base64", "path without suffix"])

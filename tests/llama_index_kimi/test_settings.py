@@ -19,7 +19,9 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 
 import llama_index_kimi
 from kimi_emulator import KimiEmulator
+from kimi_wire import profile_for
 from llama_index_kimi import Kimi, KimiError, KimiMissingKeyError, KimiRequestError, KimiWarning
+from tests.families import UNSEEN
 
 SECRET = "sk-secret-abcdefgh"
 HEADERS = {"X-Gateway-Token": "token-secret-abcdefgh"}
@@ -204,7 +206,7 @@ def test_the_payload_has_model_and_settings(llm: Make) -> None:
         ("kimi-k2.6", 262_144, True),
         ("moonshot-v1-8k", 8_192, True),
         ("kimi-thinking-preview", 131_072, False),
-        ("kimi-k9-never-heard-of", 1_048_576, True),
+        (f"{UNSEEN}-never-heard-of", profile_for(UNSEEN).context_window, True),
         ("somebody/else-7b", 131_072, True),
         ("", 131_072, True),
     ],

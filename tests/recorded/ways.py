@@ -14,6 +14,7 @@ from typing import Any
 import openai
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import ToolMessage
+from langchain_core.tracers._streaming import _V2StreamingCallbackHandler
 from llama_index.core.base.llms.types import ChatMessage, ThinkingBlock
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
@@ -140,6 +141,27 @@ def chat_ends() -> Iterator[list[Any]]:
         handlers.remove(handler)
 
 
+class _Listens(BaseCallbackHandler, _V2StreamingCallbackHandler):
+    """Wants events, as LangGraph does where somebody streams them."""
+
+
+class LangChainEventsWay(LangChainWay):
+    """`ChatKimi`, by `invoke` of somebody who listens to its events: the message is put together of those."""
+
+    @staticmethod
+    def why_not(scenario: Scenario, mode: str) -> str | None:
+        return None if mode == "stream" else "events are those of a stream"
+
+    async def _run(self, chain: Any, asked: Any, stream: bool, asynchronous: bool, **options: Any) -> Any:
+        config = {"callbacks": [_Listens(), *options.pop("config", {}).get("callbacks", ())]}
+        if asynchronous:
+            return await chain.ainvoke(asked, config=config, **options)
+        return chain.invoke(asked, config=config, **options)
+
+    def hear(self, answer: Any) -> Heard:
+        return replace(super().hear(answer), text=str(answer.text))
+
+
 class LlamaIndexWay:
     """`Kimi`, by `chat` and `stream_chat`."""
 
@@ -258,6 +280,7 @@ class LlamaIndexCompleteWay(LlamaIndexWay):
 ADAPTERS: Mapping[str, Any] = {
     "langchain": LangChainWay,
     "langchain-batch": LangChainBatchWay,
+    "langchain-events": LangChainEventsWay,
     "llama_index": LlamaIndexWay,
     "llama_index-complete": LlamaIndexCompleteWay,
 }

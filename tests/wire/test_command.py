@@ -48,8 +48,10 @@ def test_models(run: Run) -> None:
     status, out, _ = run("models")
     assert status == 0
     lines = {line.split()[0]: line for line in out.splitlines()}
-    assert lines["kimi-k3"].split(maxsplit=2)[1:] == ["1,048,576", "images, video, thinks"]
-    assert lines["moonshot-v1-8k"].split()[1:] == ["8,192"]
+    price = "$3.00 in, $0.30 cached, $15.00 out"
+    assert lines["kimi-k3"].split(maxsplit=2)[1:] == ["1,048,576", f"{price:38}  images, video, thinks"]
+    assert lines["moonshot-v1-8k"].split(maxsplit=2)[1:] == ["8,192", "$0.20 in, ? cached, $2.00 out"]
+    assert "price unknown" in lines["kimi-latest"]
 
 
 def test_balance(run: Run) -> None:

@@ -128,7 +128,7 @@ def test_thinking_per_family(model: str, settings: dict[str, Any], fields: dict[
     "model", ["moonshot-v1-32k", "kimi-k2", "kimi-k2-thinking", "kimi-k2.5", "kimi-k2.6", "kimi-k2.7-code"]
 )
 def test_reasoning_effort_is_for_k3_only(model: str) -> None:
-    with pytest.raises(KimiRequestError, match="reasoning_effort is for the kimi-k3 family"):
+    with pytest.raises(KimiRequestError, match="reasoning_effort is for kimi-k3 and newer"):
         render(model, reasoning_effort="low")
 
 
