@@ -7,6 +7,8 @@ read them in the source; a test compares them instead.
 from __future__ import annotations
 
 import difflib
+import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -16,6 +18,8 @@ from kimi_wire.errors import KimiRequestError
 from kimi_wire.kinds import COUNT, NUMBER, OBJECT, OBJECTS, SWITCH, TEXT, TEXTS, Kind, check_kind, check_options
 
 DEFAULT_MODEL = "kimi-k3"
+
+_PLAIN_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 # What callers know from OpenAI and Kimi has no word for. Moonshot's server ignores most of them, stricter hosts refuse
 # the whole request ("Extra inputs are not permitted, field: '...'"), logit_bias is a 400 everywhere.
@@ -230,3 +234,18 @@ def suggest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"Did you mean {close[0]!r}?"
     return f"To send it to the server as it is: extra_body={{{name!r}: ...}}."
+
+
+def cache_key_of(session: str) -> str:
+    """The `prompt_cache_key` of a session or a thread, whatever its id looks like.
+
+    Args:
+        session: The id.
+
+    Returns:
+        The id, or 32 digits of its hash where it is long or has other characters than letters, digits and ".:_-", such
+        as an address.
+    """
+    if _PLAIN_ID.fullmatch(session):
+        return session
+    return hashlib.sha256(session.encode("utf-8", "surrogatepass")).hexdigest()[:32]

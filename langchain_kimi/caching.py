@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
@@ -14,14 +12,14 @@ from kimi_wire.lazy import require
 require("langchain", package="KimiPromptCachingMiddleware", title="LangChain's agents", extra="agents")
 
 from langchain.agents.middleware.types import AgentMiddleware, ModelCallResult, ModelRequest, ModelResponse
+from langchain_core.runnables import RunnableBinding
 from langchain_core.runnables.config import var_child_runnable_config
 
 from kimi_wire.profiles import CACHE_TTLS
+from kimi_wire.settings import cache_key_of
 from kimi_wire.warn import warn
 from langchain_kimi.chat_models import ChatKimi
 from langchain_kimi.errors import KimiRequestError
-
-_PLAIN = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 
 class KimiPromptCachingMiddleware(AgentMiddleware[Any, Any]):
@@ -31,8 +29,8 @@ class KimiPromptCachingMiddleware(AgentMiddleware[Any, Any]):
     is the thread id of the run's configuration, so it is the same when the thread is resumed; ids that are long or have
     other characters than letters, digits and ".:_-" are sent as their hash. Without a thread id there is no key.
 
-    What the model or the request has as `prompt_cache_key` and `prompt_cache_ttl` comes first. Models that are not
-    Kimi's get the request as it is, as after a fallback.
+    What the model, `bind` or the request has as `prompt_cache_key` and `prompt_cache_ttl` comes first. Models that are
+    not Kimi's get the request as it is, as after a fallback.
 
     Args:
         ttl: How long the cache is to keep what is written to it: "5m" or "1h" (kimi-k3 and newer). None is the
@@ -94,17 +92,17 @@ class KimiPromptCachingMiddleware(AgentMiddleware[Any, Any]):
         return await handler(self._steered(request))
 
     def _steered(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
-        model = request.model
+        model, bound = _unwrapped(request.model)
         if not isinstance(model, ChatKimi) or model.profile is None:
             self._stand_aside(model)
             return request
         asked = {"prompt_cache_key": thread_key(request.runtime), "prompt_cache_ttl": self.ttl}
-        missing = {
-            name: value
-            for name, value in asked.items()
-            if value is not None and getattr(model, name) is None and request.model_settings.get(name) is None
-        }
-        return request.override(model_settings={**request.model_settings, **missing}) if missing else request
+        own = {name: getattr(model, name) for name in asked}
+        steered: dict[str, Any] = {}
+        # What is bound is said again: an agent that binds its tools to the model loses it.
+        for source in (asked, own, bound, request.model_settings):
+            steered |= {name: source[name] for name in asked if source.get(name) is not None}
+        return request.override(model_settings={**request.model_settings, **steered}) if steered else request
 
     def _stand_aside(self, model: Any) -> None:
         message = (
@@ -130,5 +128,12 @@ def thread_key(runtime: Any) -> str | None:
         thread = ((var_child_runnable_config.get() or {}).get("configurable") or {}).get("thread_id")
     if thread is None:
         return None
-    text = str(thread)
-    return text if _PLAIN.fullmatch(text) else hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
+    return cache_key_of(str(thread))
+
+
+def _unwrapped(model: Any) -> tuple[Any, dict[str, Any]]:
+    """The model within `bind` and `with_config`, and what was bound."""
+    bound: dict[str, Any] = {}
+    while isinstance(model, RunnableBinding):
+        model, bound = model.bound, {**model.kwargs, **bound}
+    return model, bound

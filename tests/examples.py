@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 
 _FENCE = re.compile(
-    r"^(?P<mark><!-- compiled only: [^\n]+ -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```",
+    r"^(?P<mark><!-- compiled only: [^\n]+ -->\n)?(?:<!-- needs (?P<needs>\w+) -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```",
     re.M | re.S,
 )
 
@@ -32,17 +32,24 @@ class Fence:
         language: Its language; empty where it has none.
         code: What it holds.
         compiled_only: Whether the page says that it cannot run in the tests.
+        needs: A package that is no dependency of the tests: where it is absent, the fence does not run.
     """
 
     language: str
     code: str
     compiled_only: bool
+    needs: str | None = None
 
 
 def fences(text: str) -> list[Fence]:
     """The fences of a text, in order; each is as a reader would copy it."""
     return [
-        Fence(found["language"], textwrap.dedent(found["code"]), compiled_only=found["mark"] is not None)
+        Fence(
+            found["language"],
+            textwrap.dedent(found["code"]),
+            compiled_only=found["mark"] is not None,
+            needs=found["needs"],
+        )
         for found in _FENCE.finditer(text)
     ]
 

@@ -58,6 +58,13 @@ from langchain_kimi import ChatKimi
 assert ChatKimi().invoke("Hello!").text
 """
 
+WITH_AGENTS = """
+from langchain.agents import create_agent
+from langchain_kimi import ChatKimi, KimiPromptCachingMiddleware
+agent = create_agent(ChatKimi(), [], middleware=[KimiPromptCachingMiddleware()])
+assert agent.invoke({"messages": [("user", "Hello!")]})["messages"][-1].text
+"""
+
 WITH_LLAMA_INDEX = """
 from llama_index_kimi import Kimi
 assert Kimi().complete("Hello!").text
@@ -158,12 +165,14 @@ ENVIRONMENTS = (
     # LlamaIndex's own class for such servers holds openai below 3, so it is compared with ours here.
     Environment("openai-2", "dev", pins=("openai<3", "llama-index-llms-openai-like"), holds=("openai<3",)),
     Environment("langchain-alone", "test-langchain", LANGCHAIN),
+    Environment("deepagents", "test-deepagents", ("tests/langchain_kimi",)),
     Environment("llama-index-alone", "test-llama-index", (*SHARED, "tests/llama_index_kimi")),
     Environment("wheel", "", archive="wheel", script=PLAIN),
     Environment("wheel-langchain", "langchain", archive="wheel", script=f'absent("llama_index")\n{WITH_LANGCHAIN}'),
     Environment(
         "wheel-llama-index", "llama-index", archive="wheel", script=f'absent("langchain_core")\n{WITH_LLAMA_INDEX}'
     ),
+    Environment("wheel-agents", "agents", archive="wheel", script=f'absent("llama_index")\n{WITH_AGENTS}'),
     Environment("wheel-aiohttp", "aiohttp", archive="wheel", script=WITH_AIOHTTP),
     Environment("wheel-all", "all", archive="wheel", script=WITH_LANGCHAIN + WITH_LLAMA_INDEX),
     # At pytest's floor, which `lowest` cannot have: langchain-tests asks for a newer one.
@@ -181,7 +190,7 @@ def read_requirements(pyproject: str) -> list[Requirement]:
         pyproject: The text of pyproject.toml.
     """
     requirements = []
-    for table in ("dependencies", "langchain", "llama-index", "aiohttp", "conformance", "demo"):
+    for table in ("dependencies", "langchain", "llama-index", "agents", "aiohttp", "conformance", "demo"):
         found = re.search(rf"^{table} = \[(.*?)^\]", pyproject, re.MULTILINE | re.DOTALL)
         assert found, table
         requirements += [Requirement(line) for line in re.findall(r'^\s*"([^"]+)"', found[1], re.MULTILINE)]

@@ -48,7 +48,7 @@ def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-AGENTS = {"langchain_kimi.caching", "langchain_kimi.tool_search"}
+AGENTS = {"langchain_kimi.caching", "langchain_kimi.harness", "langchain_kimi.tool_search"}
 """What is for LangChain's agents, a package of their own: imported when it is asked for."""
 
 

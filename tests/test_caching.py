@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
+import re
+import uuid
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import ModelFallbackMiddleware
+from langchain.agents.middleware import AgentMiddleware, ModelFallbackMiddleware
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.tools import StructuredTool
 from langgraph.checkpoint.memory import InMemorySaver
-from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
+from llama_index.core.agent.workflow import AgentOutput, AgentWorkflow, FunctionAgent, ReActAgent, ToolCallResult
 from llama_index.core.base.llms.types import CacheControl, CachePoint, TextBlock
 from llama_index.core.chat_engine import SimpleChatEngine
 from llama_index.core.llms import ChatMessage
@@ -22,9 +26,10 @@ from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.tools import FunctionTool
 from llama_index.core.workflow import Context
 
-from kimi_emulator import KimiEmulator, Reply, ToolCall
+from kimi_emulator import KimiEmulator, RecordedRequest, Reply, ToolCall
 from kimi_wire import KimiRequestError, KimiWarning
-from langchain_kimi import ChatKimi, KimiPromptCachingMiddleware
+from kimi_wire.requests.names import alias_of
+from langchain_kimi import ChatKimi, KimiPromptCachingMiddleware, KimiToolSearchMiddleware
 from llama_index_kimi import Kimi, prompt_cache_session
 
 pytestmark = [
@@ -204,6 +209,15 @@ def test_what_the_caller_set_comes_first(kimi: KimiEmulator) -> None:
     assert options(kimi)["ttl"] == "5m"
 
 
+def test_a_bound_model_is_still_kimis(kimi: KimiEmulator, chat: ChatKimi) -> None:
+    strict = KimiPromptCachingMiddleware(ttl="1h", unsupported_model_behavior="raise")
+    for bound in (chat.bind(max_tokens=100), chat.with_config(tags=["a"]), chat.bind(prompt_cache_key="mine")):
+        for tools in ([], [look_up]):
+            agent_of(bound.with_config(tags=["b"]), strict, tools=tools).invoke(ASK, thread("ada"))
+    assert keys(kimi) == ["ada", "ada", "ada", "ada", "mine", "mine"]
+    assert options(kimi)["ttl"] == "1h"
+
+
 @pytest.mark.parametrize("behaviour", ["ignore", "warn", "raise"])
 def test_other_models_are_left_alone(kimi: KimiEmulator, chat: ChatKimi, behaviour: Any) -> None:
     other = GenericFakeChatModel(messages=iter([AIMessage("Hi.")]))
@@ -268,6 +282,40 @@ async def test_every_kind_of_agent_and_engine_is_in_the_session(kimi: KimiEmulat
         pass
 
 
+async def test_a_session_may_be_entered_again_and_by_tasks(kimi: KimiEmulator, llm: Kimi) -> None:
+    session, all_are_in = prompt_cache_session("s1"), asyncio.Event()
+
+    async def ask(number: int) -> None:
+        async with session:
+            if number == 2:
+                all_are_in.set()
+            await all_are_in.wait()
+            await llm.acomplete("Hello")
+
+    await asyncio.gather(*map(ask, range(3)))
+    with session:
+        with session:
+            pass
+        llm.complete("Hello")
+    llm.complete("Hello")
+    assert keys(kimi) == [*["s1"] * 4, None]
+
+
+def test_ids_of_sessions_are_what_they_are_of_threads(kimi: KimiEmulator, chat: ChatKimi, llm: Kimi) -> None:
+    agent = agent_of(chat, KimiPromptCachingMiddleware())
+    ids: list[Any] = [7, uuid.UUID(int=1), "ada", "ada@example.org", "x" * 65, "a\n", "\ud800"]
+    for id in ids:
+        agent.invoke(ASK, thread(id))
+        with prompt_cache_session(id) as key:
+            llm.complete("Hello")
+        assert keys(kimi)[-2:] == [key, key]
+    assert keys(kimi)[1:6:2] == ["7", str(ids[1]), "ada"]
+    assert len(set(keys(kimi))) == len(ids)
+    assert all(re.fullmatch("[0-9a-f]{32}", key) for key in keys(kimi)[6:])
+    with pytest.raises(TypeError, match="not NoneType"):
+        prompt_cache_session(None)  # type: ignore[arg-type]
+
+
 # Nothing before a new turn changes.
 
 
@@ -276,81 +324,158 @@ def look_up(page: int) -> str:
     return f"Page {page}: {'the pump has to be bled before the valve is opened. ' * 8}"
 
 
-def scripted(turns: int, name: str) -> list[Reply]:
-    """Each turn thinks, calls the tool, and answers."""
-    steps = []
-    for turn in range(turns):
-        steps.append(Reply("", reasoning=f"Page {turn}?", tool_calls=[ToolCall(name, {"page": turn})]))
-        steps.append(Reply(f"Bleed the pump first (page {turn}).", reasoning="So it says."))
-    return steps
+def weather(city: str) -> str:
+    """Tell the weather."""
+    return f"Calm in {city}."
 
 
-def assert_nothing_before_changes(kimi: KimiEmulator) -> None:
-    assert not kimi.rejections
-    bodies = [request.body for request in kimi.requests]
-    for before, after in itertools.pairwise(bodies):
-        old, new = ([json.dumps(one) for one in body["messages"]] for body in (before, after))
-        assert new[: len(old)] == old
-        assert len(new) > len(old)
-        assert {**before, "messages": 0} == {**after, "messages": 0}
-        assert json.dumps(before.get("tools")) == json.dumps(after.get("tools"))
+def load_tools(query: str) -> str:
+    """Load tools."""
+    return f"Loaded what is about {query}."
 
 
-ODD = "github/search.pages"  # a name as MCP servers have them, which the server refuses
+# Names as MCP servers have them, which the server refuses.
+PAGES, LOADER, WEATHER = "manual/search.pages", "tools/load", "weather/now"
 LOADED = {
     "type": "function",
     "function": {
-        "name": "weather/now",
-        "description": "The weather.",
+        "name": WEATHER,
+        "description": "Tell the weather.",
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
     },
 }
+TURNS, LOADS = 10, 4
 
 
-async def test_a_long_agent_run_of_langchains_is_read_from_the_cache(kimi: KimiEmulator, chat: ChatKimi) -> None:
-    tool = StructuredTool.from_function(look_up, name=ODD)
-    agent = agent_of(chat, KimiPromptCachingMiddleware(ttl="1h"), tools=[tool])
-    start = [SystemMessage(LONG), SystemMessage("", additional_kwargs={"tools": [LOADED]})]
-    used: list[Any] = []
-    for turn in range(10):
-        name = kimi.requests[-1].body["tools"][0]["function"]["name"] if turn else ODD
-        kimi.script(*scripted(1, name if turn else _alias(chat, tool)))
-        asked = {"messages": [*(start if not turn else []), HumanMessage(f"Question {turn}?")]}
+def script(kimi: KimiEmulator, turn: int) -> None:
+    """The model thinks, calls tools, and answers; in one turn it loads the weather, and calls that from then on."""
+    calls = [ToolCall(alias_of(PAGES), {"page": turn})]
+    if turn == LOADS:
+        calls.append(ToolCall(alias_of(LOADER), {"query": "weather"}))
+    if turn > LOADS:
+        calls.append(ToolCall(alias_of(WEATHER), {"city": "Oslo – 奥斯陆"}))
+    kimi.script(
+        Reply("", reasoning=f"Page {turn}?", tool_calls=calls), Reply(f"Bleed it first ({turn}).", reasoning="It says.")
+    )
+
+
+def around_messages(request: RecordedRequest) -> tuple[bytes, bytes, bytes]:
+    """The bytes of a request before its messages, of its messages, and after them."""
+    messages = json.dumps(request.body["messages"], ensure_ascii=False, separators=(",", ":")).encode()
+    front, found, rest = request.raw.partition(messages)
+    assert found
+    return front, found, rest
+
+
+def assert_nothing_before_changes(kimi: KimiEmulator) -> None:
+    """To the byte: what was sent is the beginning of what is sent next, and settings and tools are the same."""
+    assert not kimi.rejections
+    for before, after in itertools.pairwise(map(around_messages, kimi.requests)):
+        assert (before[0], before[2]) == (after[0], after[2])
+        assert after[1].startswith(before[1].removesuffix(b"]") + b",")
+
+
+def assert_all_but_the_new_is_read(used: list[tuple[int, int]]) -> None:
+    """Of (input, cached) tokens: what the request before sent is read, but for what fills no block of 256."""
+    assert len(used) == 2 * TURNS
+    for (before, _), (sent, cached) in itertools.pairwise(used):
+        assert before - 256 < cached <= before < sent
+    assert sum(cached for _, cached in used) > 0.85 * sum(sent for sent, _ in used)
+
+
+def assert_tools_were_loaded(kimi: KimiEmulator) -> None:
+    """Declared are two tools from the first request to the last; the third came in a message, and was called."""
+    declared = {tool["function"]["name"] for tool in kimi.requests[-1].body["tools"]}
+    assert declared == {alias_of(PAGES), alias_of(LOADER)}
+    messages = kimi.requests[-1].body["messages"]
+    loaded = [tool["function"]["name"] for message in messages for tool in message.get("tools", [])]
+    assert loaded == [alias_of(WEATHER)]
+    assert sum(message.get("content") == "Calm in Oslo – 奥斯陆." for message in messages) == TURNS - LOADS - 1
+
+
+async def run_langchain(kimi: KimiEmulator, chat: ChatKimi, *middleware: Any) -> list[tuple[int, int]]:
+    """A long run of an agent, in turns synchronous and not; the (input, cached) tokens of each request."""
+    search = KimiToolSearchMiddleware([StructuredTool.from_function(weather, name=WEATHER)], name=LOADER)
+    agent = create_agent(
+        chat,
+        [StructuredTool.from_function(look_up, name=PAGES)],
+        system_prompt=LONG,
+        middleware=[KimiPromptCachingMiddleware(ttl="1h"), search, *middleware],
+        checkpointer=InMemorySaver(),
+    )
+    said: Any = {}
+    for turn in range(TURNS):
+        script(kimi, turn)
+        asked: Any = {"messages": [HumanMessage(f"Question {turn}?")]}
         said = await agent.ainvoke(asked, thread("ada")) if turn % 2 else agent.invoke(asked, thread("ada"))
-        used += [message.usage_metadata for message in said["messages"][-3:] if message.type == "ai"]
-        assert [message.type for message in said["messages"][-4:]] == ["human", "ai", "tool", "ai"]
+    usages = [message.usage_metadata for message in said["messages"] if message.type == "ai"]
+    return [(usage["input_tokens"], usage["input_token_details"].get("cache_read", 0)) for usage in usages]
+
+
+async def test_a_long_run_of_langchains_agent_is_read_from_the_cache(kimi: KimiEmulator, chat: ChatKimi) -> None:
+    used = await run_langchain(kimi, chat)
     assert_nothing_before_changes(kimi)
-    assert len(kimi.requests) == 20
+    assert_all_but_the_new_is_read(used)
+    assert_tools_were_loaded(kimi)
     assert set(keys(kimi)) == {"ada"}
-    for usage in used[1:]:
-        read = usage["input_token_details"]["cache_read"]
-        assert usage["input_tokens"] - read < 256 + 300, "all but the last block and the new turn"
+    assert options(kimi) == {"mode": "implicit", "ttl": "1h"}
 
 
-def _alias(chat: ChatKimi, tool: Any) -> str:
-    """What a tool is called on the wire."""
-    with KimiEmulator() as other:
-        ChatKimi(api_key=KEY, base_url=other.base_url).bind_tools([tool]).invoke("Hello")
-        name: str = other.requests[-1].body["tools"][0]["function"]["name"]
-        return name
+class Clock(AgentMiddleware[Any, Any]):
+    """A time of day in the system message: what loses the cache."""
+
+    def told(self, request: Any) -> Any:
+        return request.override(system_message=SystemMessage(f"{len(request.messages)} past nine. {LONG}"))
+
+    def wrap_model_call(self, request: Any, handler: Any) -> Any:
+        return handler(self.told(request))
+
+    async def awrap_model_call(self, request: Any, handler: Any) -> Any:
+        return await handler(self.told(request))
 
 
-async def test_a_long_agent_run_of_llama_indexs_is_read_from_the_cache(kimi: KimiEmulator, llm: Kimi) -> None:
-    tool = FunctionTool.from_defaults(look_up, name=ODD)
-    with KimiEmulator() as other:
-        Kimi(api_key=KEY, api_base=other.base_url).chat_with_tools([tool], "Hello")
-        alias = other.requests[-1].body["tools"][0]["function"]["name"]
-    agent = FunctionAgent(llm=llm, tools=[tool], system_prompt=LONG)
+async def test_a_clock_in_front_is_found(kimi: KimiEmulator, chat: ChatKimi) -> None:
+    used = await run_langchain(kimi, chat, Clock())
+    assert {cached for _, cached in used} == {0}
+    with pytest.raises(AssertionError):
+        assert_nothing_before_changes(kimi)
+
+
+class LoadingAgent(FunctionAgent):
+    """Runs all of its tools, and declares those that no message loads: docs/web-search-and-tools.md."""
+
+    async def take_step(self, ctx: Any, llm_input: Any, tools: Sequence[Any], memory: Any) -> Any:
+        declared = [tool for tool in tools if tool.metadata.name != WEATHER]
+        return await super().take_step(ctx, llm_input, declared, memory)
+
+    async def handle_tool_call_results(self, ctx: Any, results: list[ToolCallResult], memory: Any) -> None:
+        await super().handle_tool_call_results(ctx, results, memory)
+        if any(result.tool_name == LOADER for result in results):
+            loaded = ChatMessage(role="system", content=None, additional_kwargs={"tools": [LOADED]})
+            steps = await ctx.store.get(self.scratchpad_key)
+            await ctx.store.set(self.scratchpad_key, [*steps, loaded])
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_a_long_run_of_llama_indexs_agent_is_read_from_the_cache(kimi: KimiEmulator, streaming: bool) -> None:
+    functions = {PAGES: look_up, LOADER: load_tools, WEATHER: weather}
+    agent = LoadingAgent(
+        llm=Kimi(api_key=KEY, api_base=kimi.base_url, prompt_cache_ttl="1h"),
+        tools=[FunctionTool.from_defaults(function, name=name) for name, function in functions.items()],
+        system_prompt=LONG,
+        streaming=streaming,
+    )
     context, memory = Context(agent), ChatMemoryBuffer.from_defaults(token_limit=1_000_000)
-    used: list[Any] = []
-    for turn in range(10):
-        kimi.script(*scripted(1, alias))
-        async with prompt_cache_session(context):
-            output = await agent.run(f"Question {turn}?", ctx=context, memory=memory)
-        assert "Bleed the pump" in str(output)
-        used.append(output.raw["usage"])
+    used: list[tuple[int, int]] = []
+    for turn in range(TURNS):
+        script(kimi, turn)
+        async with prompt_cache_session(context) as key:
+            handler = agent.run(f"Question {turn}?", ctx=context, memory=memory)
+            usages = [event.raw["usage"] async for event in handler.stream_events() if isinstance(event, AgentOutput)]
+            assert str(await handler) == f"Bleed it first ({turn})."
+        used += [(usage["prompt_tokens"], usage.get("cached_tokens", 0)) for usage in usages]
     assert_nothing_before_changes(kimi)
-    assert len(kimi.requests) == 20
-    assert len(set(keys(kimi))) == 1
-    for usage in used[1:]:
-        assert usage["prompt_tokens"] - usage["cached_tokens"] < 256 + 300
+    assert_all_but_the_new_is_read(used)
+    assert_tools_were_loaded(kimi)
+    assert set(keys(kimi)) == {key}
+    assert options(kimi) == {"mode": "implicit", "ttl": "1h"}

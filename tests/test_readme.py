@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import runpy
 import shlex
@@ -18,7 +19,7 @@ import llama_index_kimi
 from kimi_emulator import KimiEmulator
 from kimi_wire.settings import SETTINGS
 from tests import word_table
-from tests.examples import ROOT, fences, is_conftest, is_test, run, run_here, run_tests, unimported_modules
+from tests.examples import ROOT, Fence, fences, is_conftest, is_test, run, run_here, run_tests, unimported_modules
 from tests.model_table import TABLES, insert
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -27,8 +28,16 @@ FENCES = {
 }
 LANGUAGES = {"python", "bash", "yaml", "text"}  # the one text is the map, which tests/test_architecture.py reads
 PYTHON = {where: fence for where, fence in FENCES.items() if fence.language == "python"}
+
+
+def needed(fence: Fence) -> list[pytest.MarkDecorator]:
+    """Leave a fence out where the package that it needs is not there."""
+    is_there = fence.needs is None or importlib.util.find_spec(fence.needs) is not None
+    return [] if is_there else [pytest.mark.skip(reason=f"{fence.needs} is not installed")]
+
+
 PROGRAMS = [
-    (where, fence.code)
+    pytest.param(where, fence.code, id=where, marks=needed(fence))
     for where, fence in PYTHON.items()
     if not fence.compiled_only and not is_test(fence.code) and not is_conftest(fence.code)
 ]
@@ -69,7 +78,7 @@ def test_fences_that_are_tests_pass(tmp_path: Path, page: str) -> None:
 
 # llama-index-workflows 2.26 inspects every attribute of an agent, pydantic's deprecated ones included.
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
-@pytest.mark.parametrize(("where", "code"), PROGRAMS, ids=[where for where, _ in PROGRAMS])
+@pytest.mark.parametrize(("where", "code"), PROGRAMS)
 def test_python_fences_run(
     kimi: KimiEmulator,
     monkeypatch: pytest.MonkeyPatch,
@@ -89,7 +98,7 @@ def test_python_fences_run(
 
 @pytest.mark.slow
 @pytest.mark.deep
-@pytest.mark.parametrize(("where", "code"), PROGRAMS, ids=[where for where, _ in PROGRAMS])
+@pytest.mark.parametrize(("where", "code"), PROGRAMS)
 def test_python_fences_run_as_programs(
     kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str, code: str
 ) -> None:

@@ -31,6 +31,7 @@ SHIPPED = {"kimi_wire", "langchain_kimi", "llama_index_kimi", "kimi_emulator", "
 EXTRAS = {
     "langchain": {"langchain-core"},
     "llama-index": {"llama-index-core"},
+    "agents": {"langchain", "langchain-core"},
     "aiohttp": {"httpx-aiohttp", "openai"},
     "all": {"langchain-core", "llama-index-core"},
     "conformance": {"llama-index-core", "pytest"},
@@ -41,7 +42,7 @@ EXTRAS = {
     },
 }
 TYPED = ROOT / "tests" / "typed"
-OWN_EXTRAS = {"dev", "docs", "test", "test-langchain", "test-llama-index"}
+OWN_EXTRAS = {"dev", "docs", "test", "test-deepagents", "test-langchain", "test-llama-index"}
 
 
 @pytest.fixture(scope="module")

@@ -155,6 +155,11 @@ PAGES = {
             ),
             settings("Log probabilities", "Not of families with fixed parameters.", "logprobs=True, top_logprobs=2"),
             settings("Cache and user", "Passed through.", 'prompt_cache_key="session-1", safety_identifier="user-1"'),
+            settings(
+                "How long the cache keeps",
+                "For kimi-k3 and newer models; elsewhere it is left out, and a warning says so.",
+                'prompt_cache_ttl="1h"',
+            ),
             settings("Fields of one's own", "Laid over the body as they are.", 'extra_body={"prompt_cache_options": {"ttl": "1h"}}'),
         ),
     ),

@@ -93,20 +93,3 @@ async def test_an_agent_goes_on_after_broken_arguments(kimi: KimiEmulator, make:
     sent = kimi.requests[-1].body["messages"]
     assert [message["tool_call_id"] for message in sent if message["role"] == "tool"] == ["add:0", "add:1"]
     assert messages[-1].content == "Sorry."
-
-
-@pytest.mark.parametrize("way", WAYS)
-async def test_deepagents_keeps_every_large_result(kimi: KimiEmulator, make: Any, way: str) -> None:
-    deepagents = pytest.importorskip("deepagents")
-
-    @tool
-    def big(letter: str) -> str:
-        """Give a large result."""
-        return letter * 100_000
-
-    agent = deepagents.create_deep_agent(make("kimi-k3"), tools=[big], checkpointer=InMemorySaver())
-    calls = [Reply(tool_calls=[ToolCall("big", {"letter": letter}, id="big:0")]) for letter in "xy"]
-    kimi.script(*calls, Reply("Done."))
-    await run(agent, way, "Both!", THREAD)
-    files = agent.get_state(THREAD).values["files"]
-    assert sorted(str(file["content"])[:1000].strip("['")[0] for file in files.values()) == ["x", "y"]
