@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         KimiToolChoiceError,
         KimiUnprocessableEntityError,
     )
+    from langchain_kimi.tool_search import KimiToolSearchMiddleware, tool_documents
 
 __all__ = [
     "ChatKimi",
@@ -76,6 +77,7 @@ __all__ = [
     "KimiStreamError",
     "KimiTimeoutError",
     "KimiToolChoiceError",
+    "KimiToolSearchMiddleware",
     "KimiUnprocessableEntityError",
     "KimiWarning",
     "KimiWebSearch",
@@ -83,8 +85,16 @@ __all__ = [
     "ashow",
     "get_kimi_cost_callback",
     "show",
+    "tool_documents",
 ]
 
 
 # The error classes, and with them the openai SDK; what needs LangChain's agents, which are a package of their own.
-__getattr__ = lazy_names(__name__, {"errors": " ".join(__all__), "caching": "KimiPromptCachingMiddleware"})
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "errors": " ".join(__all__),
+        "caching": "KimiPromptCachingMiddleware",
+        "tool_search": "KimiToolSearchMiddleware tool_documents",
+    },
+)

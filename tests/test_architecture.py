@@ -48,7 +48,7 @@ def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-AGENTS = {"langchain_kimi.caching"}
+AGENTS = {"langchain_kimi.caching", "langchain_kimi.tool_search"}
 """What is for LangChain's agents, a package of their own: imported when it is asked for."""
 
 
@@ -194,6 +194,15 @@ TWINS = [
         "langchain_kimi/chat_models.py",
         "ChatKimi",
         [("_generate", "_agenerate"), ("_stream", "_astream"), ("_read", "_aread")],
+    ),
+    (
+        "langchain_kimi/tool_search.py",
+        "KimiToolSearchMiddleware",
+        [
+            ("before_model", "abefore_model"),
+            ("wrap_model_call", "awrap_model_call"),
+            ("wrap_tool_call", "awrap_tool_call"),
+        ],
     ),
     ("llama_index_kimi/formulas.py", "KimiFormulaTool", [("call", "acall")]),
     ("llama_index_kimi/formulas.py", "KimiFormulaToolSpec", [("to_tool_list", "to_tool_list_async")]),

@@ -31,9 +31,10 @@ from kimi_wire.requests.messages import render_each
 from kimi_wire.requests.names import ToolNames
 from kimi_wire.requests.parts import describe_unseen, read_parts
 from kimi_wire.requests.request import Request, check_settings, render_request
-from kimi_wire.requests.tools import WEB_SEARCH, WEB_SEARCH_DESCRIPTION, ToolPlan, web_search_tool
+from kimi_wire.requests.tools import MAX_TOOLS, WEB_SEARCH, WEB_SEARCH_DESCRIPTION, ToolPlan, web_search_tool
 
 __all__ = [
+    "MAX_TOOLS",
     "WEB_SEARCH",
     "WEB_SEARCH_DESCRIPTION",
     "CallIds",
