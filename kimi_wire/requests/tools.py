@@ -11,7 +11,7 @@ from typing import Any
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import JSON, shown
 from kimi_wire.kinds import OBJECT, SWITCH, TEXT, check_kind
-from kimi_wire.profiles import ForcedChoice, Profile, Thinking
+from kimi_wire.profiles import ForcedChoice, Profile
 from kimi_wire.requests.known import NOTHING, Known
 from kimi_wire.requests.names import ToolNames, is_builtin, is_legible
 from kimi_wire.schema import normalise_schema
@@ -120,28 +120,18 @@ def render_dynamic_tools(
         The full definitions, as they are sent; none for a message without `tools`.
 
     Raises:
-        KimiRequestError: The server would refuse the message: another family than kimi-k3's ("tokenization failed",
-            pydantic/pydantic-ai#6977), another role than `system`, text beside the tools ("cannot be used with
-            content"), or a tool it would refuse anywhere.
+        KimiRequestError: The server would refuse the message: another role than `system`, text beside the tools
+            ("cannot be used with content"), or a tool it would refuse anywhere. (Other families refuse them all,
+            "tokenization failed", pydantic/pydantic-ai#6977; they are not sent any, see `loaded`.)
     """
     tools = message_tools(message, index)
     if not tools:
         return []
-    if not profile.dynamic_tools and profile.thinking is Thinking.EFFORT:
-        raise KimiRequestError(
-            f"Message {index} brings tools along, which this host does not carry; Moonshot's platform, vLLM and SGLang "
-            "do. Give the tools to the request instead (bind_tools, chat_with_tools)."
-        )
-    if not profile.dynamic_tools:
-        raise KimiRequestError(
-            f"Message {index} brings tools along, which kimi-k3 and newer models take, and {profile.family} does "
-            "not; give the tools to the request instead (bind_tools, chat_with_tools)."
-        )
     if message.get("role") not in ("system", "developer"):
         raise KimiRequestError(
             f"Message {index} brings tools along and has the role {message.get('role')!r}; only system messages can."
         )
-    if _says_something(message.get("content")):
+    if says_something(message.get("content")):
         raise KimiRequestError(
             f"Message {index} has both text and tools; Kimi takes a system message with either. Make two of it."
         )
@@ -151,8 +141,12 @@ def render_dynamic_tools(
     return rendered
 
 
-def _says_something(content: Any) -> bool:
-    """Whether there is anything in a content but empty text parts."""
+def says_something(content: Any) -> bool:
+    """Whether there is anything in a content but empty text parts.
+
+    Args:
+        content: The content of a message.
+    """
     if not isinstance(content, list):
         return bool(content)
     return any(part and not (isinstance(part, Mapping) and part.get("text") == "") for part in content)

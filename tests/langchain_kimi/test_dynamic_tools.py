@@ -16,7 +16,7 @@ from langgraph.types import Command
 from pydantic import BaseModel
 
 from kimi_emulator import KimiEmulator, Reply
-from kimi_wire import profile_for
+from kimi_wire import KimiWarning, profile_for
 from langchain_kimi import KimiRequestError, KimiToolChoiceError
 from tests.families import FAMILIES
 
@@ -104,10 +104,12 @@ def test_any_place_and_any_number(kimi: KimiEmulator, make: Any) -> None:
 
 
 @pytest.mark.parametrize("model", [family for family in FAMILIES if not profile_for(family.values[0]).dynamic_tools])
-def test_other_families_are_refused_here(kimi: KimiEmulator, make: Any, model: str) -> None:
-    with pytest.raises(KimiRequestError, match=r"Message 0 brings tools along, .*-.* does not; give the tools to"):
+def test_other_families_get_them_with_the_request(kimi: KimiEmulator, make: Any, model: str) -> None:
+    with pytest.warns(KimiWarning, match="takes no tools in messages here; they are declared with the request"):
         make(model).invoke([load(WEATHER), HumanMessage("Hi")])
-    assert kimi.requests == []
+    body = kimi.requests[-1].body
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["get_weather"]
+    assert [message["role"] for message in body["messages"]] == ["user"]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +125,43 @@ def test_other_families_are_refused_here(kimi: KimiEmulator, make: Any, model: s
 def test_messages_that_are_refused_here(kimi: KimiEmulator, make: Any, message: Any, words: str) -> None:
     with pytest.raises(KimiRequestError, match=words):
         make().invoke([message, HumanMessage("Hi")])
+    assert kimi.requests == []
+
+
+RESPONSES_WEATHER = {"type": "function", **WEATHER["function"], "strict": None}  # type: ignore[dict-item]
+BLOCK: dict[str, Any] = {"type": "additional_tools", "role": "developer", "tools": [RESPONSES_WEATHER]}
+
+
+@pytest.mark.parametrize("block", [BLOCK, {**BLOCK, "tools": [WEATHER]}, {"type": "non_standard", "value": BLOCK}])
+def test_openais_block_of_tools(kimi: KimiEmulator, make: Any, block: Any) -> None:
+    message = SystemMessage([{"type": "text", "text": "New tools."}, block])
+    before = message.model_dump()
+    history = [HumanMessage("What is the weather in Oslo?"), message]
+    assert make().invoke(history).tool_calls[0]["name"] == "get_weather"
+    loading = [{"role": "system", "content": "New tools."}, {"role": "system", "tools": [WEATHER]}]
+    assert kimi.requests[-1].body["messages"][1:] == loading
+    with pytest.warns(KimiWarning, match="declared with the request"):
+        make("kimi-k2.6").bind_tools([get_population]).invoke([*history, SystemMessage([block])])
+    body = kimi.requests[-1].body
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["get_population", "get_weather"]
+    assert body["messages"][1:] == loading[:1]
+    assert message.model_dump() == before
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        ({**BLOCK, "tools": "get_weather"}, "must be a list of tools"),
+        ({**BLOCK, "tools": [7]}, "must be a declaration, not 7"),
+        ({**BLOCK, "tools": [{"type": "web_search"}]}, "must look like"),
+        ({**BLOCK, "tools": [RESPONSES_WEATHER, WEATHER]}, "Two tools are called"),
+    ],
+)
+def test_blocks_of_tools_that_are_refused(kimi: KimiEmulator, make: Any, block: Any, words: str) -> None:
+    with pytest.raises(KimiRequestError, match=words):
+        make().invoke([SystemMessage([block]), HumanMessage("Hi")])
+    with pytest.raises(KimiRequestError):
+        make().invoke([HumanMessage([block])])
     assert kimi.requests == []
 
 

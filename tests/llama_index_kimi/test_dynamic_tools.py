@@ -13,7 +13,7 @@ from llama_index.core.tools import FunctionTool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from kimi_emulator import KimiEmulator, Reply
-from kimi_wire import profile_for
+from kimi_wire import KimiWarning, profile_for
 from llama_index_kimi import Kimi, KimiRequestError, KimiToolChoiceError
 from tests.families import FAMILIES
 
@@ -91,10 +91,12 @@ def test_tools_in_any_form(kimi: KimiEmulator, llm: Make, given: Any) -> None:
 
 
 @pytest.mark.parametrize("model", [family for family in FAMILIES if not profile_for(family.values[0]).dynamic_tools])
-def test_other_families_are_refused_here(kimi: KimiEmulator, llm: Make, model: str) -> None:
-    with pytest.raises(KimiRequestError, match=r"Message 0 brings tools along, .*-.* does not; give the tools to"):
+def test_other_families_get_them_with_the_request(kimi: KimiEmulator, llm: Make, model: str) -> None:
+    with pytest.warns(KimiWarning, match="takes no tools in messages here; they are declared with the request"):
         llm(model).chat([load(WEATHER), user()])
-    assert kimi.requests == []
+    body = kimi.requests[-1].body
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["get_weather"]
+    assert [message["role"] for message in body["messages"]] == ["user"]
 
 
 @pytest.mark.parametrize(

@@ -212,8 +212,6 @@ def test_other_models_messages_bring_along_what_they_like() -> None:
 @pytest.mark.parametrize(
     ("message", "model", "words"),
     [
-        (load(ADD), "kimi-k2.6", "Message 3 brings tools along, .* and kimi-k2.6 does not; give the tools to the request"),
-        (load(ADD), "kimi-k2.7-code", "kimi-k2.7-code does not"),
         (load(ADD, role="user"), "kimi-k3", "has the role 'user'; only system messages can"),
         ({"tools": [ADD]}, "kimi-k3", "has the role None"),
         (load(ADD, content="Hi"), "kimi-k3", "Message 3 has both text and tools"),
