@@ -37,7 +37,8 @@ def place_loaded_tools(
     Raises:
         KimiRequestError: What a message brings along is no list of tools.
     """
-    if not [True for message in messages if "tools" in message or _has_block(message)]:  # as good as always
+    bringing = [message for message in messages if "tools" in message or message.get("role") in _ROLES]
+    if not [True for message in bringing if "tools" in message or _has_block(message)]:  # as good as always
         return settings, messages
     apart = [part for index, message in enumerate(messages) for part in _take_apart(message, index)]
     if profile.dynamic_tools:
