@@ -30,7 +30,8 @@ from langgraph.prebuilt import ToolRuntime
 from langgraph.types import Command
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.requests import MAX_TOOLS
+from kimi_wire.profiles import profile_for
+from kimi_wire.requests import MAX_TOOLS, render_tools
 from kimi_wire.warn import warn
 from langchain_kimi.chat_models import ChatKimi
 from langchain_kimi.tools import render_tool
@@ -67,7 +68,8 @@ class KimiToolSearchMiddleware(AgentMiddleware[Any, Any]):
             Kimi takes 128 in one request, the agent's own included.
 
     Raises:
-        KimiRequestError: Two tools have the same name, or a number is out of range.
+        KimiRequestError: Two tools have the same name, one cannot be sent or runs in Kimi's server, or a number is out
+            of range.
 
     Examples:
         ```python
@@ -104,6 +106,7 @@ class KimiToolSearchMiddleware(AgentMiddleware[Any, Any]):
                 f"limit={limit} must be at least 1, and max_tools={max_tools} between 1 and {MAX_TOOLS - 1}."
             )
         self.catalogue = {one.name: one for one in given}
+        self.definitions = {one.name: _define(one) for one in given}
         self.retriever: Retriever = rank_by_words(given) if retriever is None else retriever
         self.limit = limit
         self.max_tools = max_tools
@@ -139,9 +142,9 @@ class KimiToolSearchMiddleware(AgentMiddleware[Any, Any]):
     def _ask(self, query: str) -> Any:
         return self.retriever.invoke(query) if isinstance(self.retriever, BaseRetriever) else self.retriever(query)
 
-    def _report(self, query: str, found: Found, messages: Sequence[BaseMessage]) -> tuple[str, list[str]]:
+    def _report(self, query: str, found: Found | None, messages: Sequence[BaseMessage]) -> tuple[str, list[str]]:
         """What the model is told of a search, and the names that are to be loaded for it."""
-        names = list(dict.fromkeys(map(_name_of, found)))
+        names = list(dict.fromkeys(map(_name_of, [found] if isinstance(found, str) else found or ())))
         if unknown := [name for name in names if name not in self.catalogue]:
             warn(f"The retriever found {unknown}, which are no tools of KimiToolSearchMiddleware; they are left out.")
         names = [name for name in names if name in self.catalogue][: self.limit]
@@ -233,7 +236,7 @@ class KimiToolSearchMiddleware(AgentMiddleware[Any, Any]):
         room = max(self.max_tools - len(loaded), 0)
         added = []
         if now := new[:room]:
-            definitions = [render_tool(self.catalogue[name]) for name in now]
+            definitions = [self.definitions[name] for name in now]
             added.append(SystemMessage("", additional_kwargs={"tools": definitions, _LOADED: True}))
         if left := new[room:]:  # each of several searches had room, all together had not
             added.append(SystemMessage(_full(left), additional_kwargs={_LOADED: True}))
@@ -241,7 +244,7 @@ class KimiToolSearchMiddleware(AgentMiddleware[Any, Any]):
 
     def _narrowed(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
         own = [one for one in request.tools if not self._is_in_set(one)]
-        messages = fitting(request.messages, MAX_TOOLS - len(own))
+        messages = fitting(request.messages, MAX_TOOLS - len(own) - _count_answer_tools(request.response_format))
         if _takes_tools_on_the_way(request.model):
             return request.override(tools=own, messages=messages)
         loaded = [self.catalogue.get(_declared_name(one), one) for one in loaded_definitions(messages)]
@@ -264,8 +267,23 @@ class KimiToolSearchMiddleware(AgentMiddleware[Any, Any]):
         return ToolMessage(words, name=name, tool_call_id=request.tool_call["id"], status="error")
 
 
+def _define(one: BaseTool) -> dict[str, Any]:
+    """A tool as it is loaded; what Kimi would refuse is refused now, and not when a search finds it."""
+    definition = render_tool(one)
+    render_tools([definition], profile_for("kimi-k3"))
+    if definition["type"] != "function":
+        raise KimiRequestError(f"{one.name} runs in Kimi's server and cannot be loaded; give it to the agent itself.")
+    return definition
+
+
 def _takes_tools_on_the_way(model: Any) -> bool:
     return isinstance(model, ChatKimi) and bool((model.profile or {}).get("mid_conversation_tools"))
+
+
+def _count_answer_tools(response_format: Any) -> int:
+    """How many tools LangChain adds to a request for an answer of a given form."""
+    specs = getattr(response_format, "schema_specs", None)
+    return len(specs) if specs is not None else int(response_format is not None)
 
 
 def _full(left: Sequence[str]) -> str:

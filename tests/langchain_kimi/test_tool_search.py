@@ -8,16 +8,19 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.middleware import ModelFallbackMiddleware
+from langchain.agents.structured_output import ToolStrategy
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import StructuredTool
 from langgraph.checkpoint.memory import InMemorySaver
+from pydantic import BaseModel
 
-from kimi_emulator import KimiEmulator, Reply, ToolCall
+from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall
 from kimi_wire import KimiRequestError, KimiWarning
-from langchain_kimi import KimiToolSearchMiddleware, tool_documents
+from langchain_kimi import KimiPromptCachingMiddleware, KimiToolSearchMiddleware, KimiWebSearch, tool_documents
 
 THINGS = ["invoice", "weather", "issue", "flight", "recipe", "ticket", "contract", "parcel", "photo", "song"]
 DEEDS = ["create", "find", "delete", "update", "list", "archive", "share", "count", "rename", "export"]
@@ -250,3 +253,70 @@ def test_answers_without_a_search_change_nothing(kimi: KimiEmulator, make: Any) 
     agent = create_agent(make(), [], middleware=[KimiToolSearchMiddleware([])])
     messages = agent.invoke(GO)["messages"]
     assert [type(message) for message in messages] == [HumanMessage, AIMessage]
+
+
+@pytest.mark.parametrize("found", [None, []])
+def test_a_retriever_that_finds_nothing(kimi: KimiEmulator, make: Any, found: Any) -> None:
+    kimi.script(calls(search("anything")), Reply("Done."))
+    middleware = KimiToolSearchMiddleware(TOOLS, lambda query: found)
+    assert "No tool fits" in create_agent(make(), [], middleware=[middleware]).invoke(GO)["messages"][2].content
+
+
+def test_a_retriever_that_finds_one_name(kimi: KimiEmulator, make: Any) -> None:
+    kimi.script(calls(search("anything")), Reply("Done."))
+    middleware = KimiToolSearchMiddleware(TOOLS, lambda query: "beta_list_song")
+    agent = create_agent(make(), [], middleware=[middleware])
+    assert agent.invoke(GO)["messages"][2].content == "You can call from now on: beta_list_song."
+
+
+def test_what_kimi_would_refuse_is_refused_at_once() -> None:
+    with pytest.raises(KimiRequestError, match="runs in Kimi's server"):
+        KimiToolSearchMiddleware([KimiWebSearch()])
+
+
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.filterwarnings("ignore:.*they are declared with the request")
+def test_another_model_goes_on_and_the_first_one_after_it(kimi: KimiEmulator, make: Any, outside: bool) -> None:
+    kimi.script(calls(search("create invoice")), Failure(400, "no"), Reply("Done."))
+    chain = [ModelFallbackMiddleware(make("kimi-k2.6")), KimiToolSearchMiddleware(TOOLS)]
+    agent = create_agent(make(), [], middleware=chain[::-1] if outside else chain)
+    messages = agent.invoke(GO)["messages"]
+    assert len(kimi.requests[-1].body["tools"]) == 6
+    assert "tools" not in kimi.requests[-1].body["messages"][-1]
+    kimi.script(Reply("Back."))
+    agent.invoke({"messages": [*messages, HumanMessage("Again.")]})
+    first, last = kimi.requests[1].body, kimi.requests[-1].body
+    assert last["tools"] == first["tools"]
+    assert last["messages"][: len(first["messages"])] == first["messages"]
+    kimi.rejections.clear()
+
+
+def test_an_answer_of_a_form_has_its_place_among_128(kimi: KimiEmulator, make: Any) -> None:
+    class Done(BaseModel):
+        """What was done."""
+
+        text: str
+
+    own = [StructuredTool.from_function(lambda target: target, name=f"own_{n}", description="Own.") for n in range(122)]
+    kimi.script(calls(search("song")), calls(ToolCall("Done", {"text": "It."})))
+    middleware = [KimiToolSearchMiddleware(TOOLS), KimiPromptCachingMiddleware("1h")]
+    agent = create_agent(make(), own, middleware=middleware, response_format=ToolStrategy(Done))
+    with pytest.warns(KimiWarning, match="newest 1 loaded tools"):
+        assert agent.invoke(GO)["structured_response"] == Done(text="It.")
+    assert_append_only(kimi)
+
+
+def test_an_agent_under_another_has_a_search_of_its_own(kimi: KimiEmulator, make: Any) -> None:
+    under = create_agent(make(), [], middleware=[KimiToolSearchMiddleware(TOOLS)])
+
+    def ask(question: str) -> str:
+        """Ask the expert."""
+        return str(under.invoke({"messages": [HumanMessage(question)]})["messages"][-1].content)
+
+    kimi.script(
+        calls(search("expert")), calls(ToolCall("ask", {"question": "?"})), calls(search("invoice")), Reply("In."),
+        Reply("Out."),
+    )  # fmt: skip
+    messages = create_agent(make(), [], middleware=[KimiToolSearchMiddleware([ask])]).invoke(GO)["messages"]
+    assert [message.content for message in messages][-2:] == ["In.", "Out."]
+    assert sum(bool(message.additional_kwargs.get("tools")) for message in messages) == 1
