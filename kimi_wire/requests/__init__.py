@@ -1,8 +1,8 @@
 """What goes out: tools, messages and settings become the body of one request. Pure.
 
 `request.render_request` is the one place where a body is put together; `foreign` does the same for other vendors'
-models, in a few lines. The tools that a conversation brings along first go where the model takes them (`loaded`). Then it
-goes through it in this order:
+models, in a few lines. The tools that a conversation brings along first go where the model takes them (`loaded`).
+Then it goes through it in this order:
 
 1. `parts.describe_unseen`: words stand for old pictures that the model has no eyes for. `messages.render_each`: each
    message is copied into the API's form, its `parts` and the tools it brings along too.
