@@ -195,6 +195,15 @@ TWINS = [
         "ChatKimi",
         [("_generate", "_agenerate"), ("_stream", "_astream"), ("_read", "_aread")],
     ),
+    (
+        "langchain_kimi/tool_search.py",
+        "KimiToolSearchMiddleware",
+        [
+            ("before_model", "abefore_model"),
+            ("wrap_model_call", "awrap_model_call"),
+            ("wrap_tool_call", "awrap_tool_call"),
+        ],
+    ),
     ("llama_index_kimi/formulas.py", "KimiFormulaTool", [("call", "acall")]),
     ("llama_index_kimi/formulas.py", "KimiFormulaToolSpec", [("to_tool_list", "to_tool_list_async")]),
     (

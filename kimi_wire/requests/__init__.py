@@ -1,7 +1,8 @@
 """What goes out: tools, messages and settings become the body of one request. Pure.
 
 `request.render_request` is the one place where a body is put together; `foreign` does the same for other vendors'
-models, in a few lines. A conversation goes through it in this order:
+models, in a few lines. The tools that a conversation brings along first go where the model takes them (`loaded`).
+Then it goes through it in this order:
 
 1. `parts.describe_unseen`: words stand for old pictures that the model has no eyes for. `messages.render_each`: each
    message is copied into the API's form, its `parts` and the tools it brings along too.
@@ -31,9 +32,17 @@ from kimi_wire.requests.messages import render_each
 from kimi_wire.requests.names import ToolNames
 from kimi_wire.requests.parts import describe_unseen, read_parts
 from kimi_wire.requests.request import Request, check_settings, render_request
-from kimi_wire.requests.tools import WEB_SEARCH, WEB_SEARCH_DESCRIPTION, ToolPlan, web_search_tool
+from kimi_wire.requests.tools import (
+    MAX_TOOLS,
+    WEB_SEARCH,
+    WEB_SEARCH_DESCRIPTION,
+    ToolPlan,
+    render_tools,
+    web_search_tool,
+)
 
 __all__ = [
+    "MAX_TOOLS",
     "WEB_SEARCH",
     "WEB_SEARCH_DESCRIPTION",
     "CallIds",
@@ -49,5 +58,6 @@ __all__ = [
     "render_each",
     "render_reasoning",
     "render_request",
+    "render_tools",
     "web_search_tool",
 ]

@@ -15,6 +15,7 @@ from kimi_wire.profiles import CACHE_TTLS, Profile, profile_for, spell_id
 from kimi_wire.requests.foreign import render_foreign
 from kimi_wire.requests.host_form import place_beginning, render_for_host
 from kimi_wire.requests.known import NOTHING, Known
+from kimi_wire.requests.loaded import place_loaded_tools
 from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED, fill_missing_reasoning, render_messages
 from kimi_wire.requests.names import ToolNames, is_builtin
 from kimi_wire.requests.parts import describe_unseen, longest_ttl
@@ -24,11 +25,9 @@ from kimi_wire.requests.thinking import render_thinking
 from kimi_wire.requests.tools import (
     ToolPlan,
     check_together,
-    declare_loaded_tools,
     loaded_tools,
     parse_tool_choice,
     plan_tools,
-    read_tool_blocks,
     render_schema,
     render_tools,
 )
@@ -107,7 +106,7 @@ def render_request(
             raise KimiRequestError(f"{name}={value!r} is not one of {', '.join(words)}.")
     known = NOTHING
     if profile.is_kimi:
-        settings, messages = declare_loaded_tools(settings, read_tool_blocks(messages), profile, found)
+        settings, messages = place_loaded_tools(settings, messages, profile, found)
         known = Known.of([*(settings.tools or ()), *loaded_tools(messages)])
         body, plan = _render_kimi(settings, messages, profile, host, stream, known, found)
     else:

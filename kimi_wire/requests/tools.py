@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.json_values import JSON, mapping, shown
+from kimi_wire.json_values import JSON, shown
 from kimi_wire.kinds import OBJECT, SWITCH, TEXT, check_kind
 from kimi_wire.profiles import ForcedChoice, Profile
 from kimi_wire.requests.known import NOTHING, Known
 from kimi_wire.requests.names import ToolNames, is_builtin, is_legible
 from kimi_wire.schema import normalise_schema
-from kimi_wire.settings import Notice, Settings
 
 _LEGAL_NAMES = ToolNames()
 
@@ -104,89 +103,6 @@ def loaded_tools(messages: Sequence[Mapping[str, Any]]) -> list[Any]:
     return [tool for index, message in enumerate(messages) for tool in message_tools(message, index)]
 
 
-def read_tool_blocks(messages: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
-    """Conversations in which blocks of system messages bring tools along, as Kimi has it: a message of their own.
-
-    OpenAI's Responses API has `{"type": "additional_tools", "tools": [...]}`, Anthropic's `{"type": "tool_addition",
-    "tool": {"definition": {...}}}`; frameworks put what they do not know themselves into `non_standard` blocks.
-
-    Args:
-        messages: Messages in the API's form; not changed.
-
-    Returns:
-        The very messages where no block brings tools. Else what a message says stands before the tools it brings.
-    """
-    if not any(isinstance(message.get("content"), list) and _brings(message) for message in messages):
-        return messages
-    read: list[Mapping[str, Any]] = []
-    for message in messages:
-        tools = _brings(message) if isinstance(message.get("content"), list) else []
-        said = [part for part in message["content"] if not _block_tools(part)] if tools else []
-        if said or not tools:
-            read.append({**message, "content": said} if tools else message)
-        if tools:
-            read.append({"role": message["role"], "tools": [*message_tools(message, len(read)), *tools]})
-    return read
-
-
-def _brings(message: Mapping[str, Any]) -> list[Any]:
-    if message.get("role") not in ("system", "developer"):
-        return []
-    return [tool for part in message["content"] for tool in _block_tools(part)]
-
-
-def _block_tools(part: Any) -> list[Any]:
-    """The tools that a block of a system message brings along, as the API declares them."""
-    part = mapping(part)
-    block = mapping(part.get("value")) if part.get("type") == "non_standard" else part
-    if block.get("type") == "additional_tools":
-        given = block.get("tools")
-        return [_as_function(tool) for tool in given] if isinstance(given, list) else []
-    if block.get("type") == "tool_addition":
-        return [_as_function(mapping(block.get("tool")).get("definition"))]
-    return []
-
-
-def _as_function(tool: Any) -> Any:
-    """A declaration of OpenAI's Responses API or of Anthropic's, as the chat API has it; anything else as it is."""
-    given = mapping(tool)
-    if "function" in given or "name" not in given or given.get("type", "function") not in ("function", "custom"):
-        return tool
-    function = {name: given[name] for name in ("name", "description", "strict") if given.get(name) is not None}
-    parameters = given.get("parameters", given.get("input_schema"))
-    return {"type": "function", "function": {**function, **({} if parameters is None else {"parameters": parameters})}}
-
-
-def declare_loaded_tools(
-    settings: Settings, messages: Sequence[Mapping[str, Any]], profile: Profile, notices: list[Notice]
-) -> tuple[Settings, Sequence[Mapping[str, Any]]]:
-    """Declare with the request what messages load on the way, for a model or a host that takes none there.
-
-    The model can call the same; what is lost is the prefix cache, as the request's tools are at its very beginning.
-
-    Args:
-        settings: What is asked; not changed.
-        messages: Messages in the API's form; not changed.
-        profile: The family they go to.
-        notices: Gets one where something is declared so.
-
-    Returns:
-        The settings and the messages to render.
-    """
-    if profile.dynamic_tools or not (loaded := loaded_tools(messages)):
-        return settings, messages
-    message = f"{settings.model} takes no tools on the way here; what messages load is declared with the request."
-    notices.append(Notice("tools", message))
-    kept = [
-        {key: value for key, value in message.items() if key != "tools"} if message.get("tools") else message
-        for message in messages
-        if not message.get("tools") or _says_something(message.get("content"))
-    ]
-    declared = list(settings.tools or ())
-    declared += [tool for tool in loaded if tool not in declared]
-    return replace(settings, tools=declared), kept
-
-
 def render_dynamic_tools(
     message: Mapping[str, Any], index: int, profile: Profile, names: ToolNames | None = None
 ) -> list[JSON]:
@@ -205,8 +121,8 @@ def render_dynamic_tools(
 
     Raises:
         KimiRequestError: The server would refuse the message: another role than `system`, text beside the tools
-            ("cannot be used with content"), or a tool it would refuse anywhere. (Another family than kimi-k3's refuses
-            all of them, "tokenization failed", pydantic/pydantic-ai#6977; see `declare_loaded_tools`.)
+            ("cannot be used with content"), or a tool it would refuse anywhere. (Other families refuse them all,
+            "tokenization failed", pydantic/pydantic-ai#6977; they are not sent any, see `loaded`.)
     """
     tools = message_tools(message, index)
     if not tools:
@@ -215,7 +131,7 @@ def render_dynamic_tools(
         raise KimiRequestError(
             f"Message {index} brings tools along and has the role {message.get('role')!r}; only system messages can."
         )
-    if _says_something(message.get("content")):
+    if says_something(message.get("content")):
         raise KimiRequestError(
             f"Message {index} has both text and tools; Kimi takes a system message with either. Make two of it."
         )
@@ -225,8 +141,12 @@ def render_dynamic_tools(
     return rendered
 
 
-def _says_something(content: Any) -> bool:
-    """Whether there is anything in a content but empty text parts."""
+def says_something(content: Any) -> bool:
+    """Whether there is anything in a content but empty text parts.
+
+    Args:
+        content: The content of a message.
+    """
     if not isinstance(content, list):
         return bool(content)
     return any(part and not (isinstance(part, Mapping) and part.get("text") == "") for part in content)

@@ -16,8 +16,8 @@ from langgraph.types import Command
 from pydantic import BaseModel
 
 from kimi_emulator import KimiEmulator, Reply
-from kimi_wire import profile_for
-from langchain_kimi import KimiRequestError, KimiToolChoiceError, KimiWarning
+from kimi_wire import KimiWarning, profile_for
+from langchain_kimi import KimiRequestError, KimiToolChoiceError
 from tests.families import FAMILIES
 
 K3 = ["kimi-k3", "kimi-k3.1-pro"]
@@ -104,14 +104,12 @@ def test_any_place_and_any_number(kimi: KimiEmulator, make: Any) -> None:
 
 
 @pytest.mark.parametrize("model", [family for family in FAMILIES if not profile_for(family.values[0]).dynamic_tools])
-def test_other_families_have_them_declared(kimi: KimiEmulator, make: Any, model: str) -> None:
-    with pytest.warns(KimiWarning, match="takes no tools on the way here"):
+def test_other_families_get_them_with_the_request(kimi: KimiEmulator, make: Any, model: str) -> None:
+    with pytest.warns(KimiWarning, match="takes no tools in messages here; they are declared with the request"):
         make(model).invoke([load(WEATHER), HumanMessage("Hi")])
     body = kimi.requests[-1].body
     assert [tool["function"]["name"] for tool in body["tools"]] == ["get_weather"]
     assert [message["role"] for message in body["messages"]] == ["user"]
-    with pytest.raises(KimiRequestError, match="takes no tools on the way here"):
-        make(model).invoke([load(WEATHER), HumanMessage("Hi")], strict=True)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +125,43 @@ def test_other_families_have_them_declared(kimi: KimiEmulator, make: Any, model:
 def test_messages_that_are_refused_here(kimi: KimiEmulator, make: Any, message: Any, words: str) -> None:
     with pytest.raises(KimiRequestError, match=words):
         make().invoke([message, HumanMessage("Hi")])
+    assert kimi.requests == []
+
+
+RESPONSES_WEATHER = {"type": "function", **WEATHER["function"], "strict": None}  # type: ignore[dict-item]
+BLOCK: dict[str, Any] = {"type": "additional_tools", "role": "developer", "tools": [RESPONSES_WEATHER]}
+
+
+@pytest.mark.parametrize("block", [BLOCK, {**BLOCK, "tools": [WEATHER]}, {"type": "non_standard", "value": BLOCK}])
+def test_openais_block_of_tools(kimi: KimiEmulator, make: Any, block: Any) -> None:
+    message = SystemMessage([{"type": "text", "text": "New tools."}, block])
+    before = message.model_dump()
+    history = [HumanMessage("What is the weather in Oslo?"), message]
+    assert make().invoke(history).tool_calls[0]["name"] == "get_weather"
+    loading = [{"role": "system", "content": "New tools."}, {"role": "system", "tools": [WEATHER]}]
+    assert kimi.requests[-1].body["messages"][1:] == loading
+    with pytest.warns(KimiWarning, match="declared with the request"):
+        make("kimi-k2.6").bind_tools([get_population]).invoke([*history, SystemMessage([block])])
+    body = kimi.requests[-1].body
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["get_population", "get_weather"]
+    assert body["messages"][1:] == loading[:1]
+    assert message.model_dump() == before
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        ({**BLOCK, "tools": "get_weather"}, "must be a list of tools"),
+        ({**BLOCK, "tools": [7]}, "must be a declaration, not 7"),
+        ({**BLOCK, "tools": [{"type": "web_search"}]}, "must look like"),
+        ({**BLOCK, "tools": [RESPONSES_WEATHER, WEATHER]}, "Two tools are called"),
+    ],
+)
+def test_blocks_of_tools_that_are_refused(kimi: KimiEmulator, make: Any, block: Any, words: str) -> None:
+    with pytest.raises(KimiRequestError, match=words):
+        make().invoke([SystemMessage([block]), HumanMessage("Hi")])
+    with pytest.raises(KimiRequestError):
+        make().invoke([HumanMessage([block])])
     assert kimi.requests == []
 
 
@@ -209,3 +244,26 @@ async def test_an_agent_loads_a_tool_in_the_middle_of_a_run(
     body = kimi.requests[-1].body
     assert [tool["function"]["name"] for tool in body["tools"]] == ["load_city_tools", "get_population"]
     assert {"role": "system", "tools": [WEATHER]} in body["messages"]
+
+
+WEATHER_SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
+FLAT = {"type": "function", "name": "get_weather", "description": "The weather.", "parameters": WEATHER_SCHEMA}
+CLAUDES = {"name": "get_weather", "description": "The weather.", "input_schema": WEATHER_SCHEMA}
+BLOCKS: dict[str, Any] = {
+    "OpenAI's": {"type": "additional_tools", "role": "developer", "tools": [FLAT]},
+    "in no standard's": {"type": "non_standard", "value": {"type": "additional_tools", "tools": [FLAT]}},
+    "Anthropic's": {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": CLAUDES}},
+}
+
+
+@pytest.mark.parametrize("form", BLOCKS)
+@pytest.mark.parametrize("model", ["kimi-k3", "kimi-k2.6"])
+@pytest.mark.filterwarnings("ignore::kimi_wire.errors.KimiWarning")
+def test_blocks_of_other_providers_load_tools(kimi: KimiEmulator, make: Any, form: str, model: str) -> None:
+    make(model).invoke([HumanMessage("Hello"), SystemMessage([BLOCKS[form]]), SystemMessage("Be brief.")])
+    body = kimi.requests[-1].body
+    (tool,) = [tool for message in body["messages"] for tool in message.get("tools", ())] or body["tools"]
+    function = tool["function"]
+    assert (function["name"], function["description"]) == ("get_weather", "The weather.")
+    assert function["parameters"]["properties"] == {"city": {"type": "string"}}
+    assert not kimi.rejections

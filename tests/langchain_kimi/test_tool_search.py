@@ -1,4 +1,4 @@
-"""Agents with hundreds of tools: what a search finds is loaded on the way, and nothing that was sent changes."""
+"""An agent over hundreds of tools, which it searches and loads on the way."""
 
 from __future__ import annotations
 
@@ -8,287 +8,315 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.middleware import ModelFallbackMiddleware
+from langchain.agents.structured_output import ToolStrategy
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
-from langchain_core.embeddings import DeterministicFakeEmbedding
-from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.tools import StructuredTool, tool
-from langchain_core.vectorstores import InMemoryVectorStore
-from langgraph.checkpoint.sqlite import SqliteSaver
+from langchain_core.tools import StructuredTool
+from langgraph.checkpoint.memory import InMemorySaver
+from pydantic import BaseModel
 
-from kimi_emulator import KimiEmulator, Reply, ToolCall
-from langchain_kimi import ChatKimi, KimiRequestError, KimiToolSearchMiddleware, tool_documents
+from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall
+from kimi_wire import KimiRequestError, KimiWarning
+from langchain_kimi import KimiPromptCachingMiddleware, KimiToolSearchMiddleware, KimiWebSearch, tool_documents
 
-SERVERS = ("github", "jira", "calendar")
+THINGS = ["invoice", "weather", "issue", "flight", "recipe", "ticket", "contract", "parcel", "photo", "song"]
+DEEDS = ["create", "find", "delete", "update", "list", "archive", "share", "count", "rename", "export"]
+
+GO: Any = {"messages": [("user", "Go.")]}
 
 
-def make(server: str, number: int) -> StructuredTool:
-    def run(subject: str) -> str:
-        return f"{server} {number} did {subject}."
+def make_tool(server: str, deed: str, thing: str) -> StructuredTool:
+    def act(target: str) -> str:
+        return f"{server} did {deed} {thing} for {target}."
 
     return StructuredTool.from_function(
-        run, name=f"{server}/tool.{number}", description=f"Do the {server} task number {number}."
+        act, name=f"{server}_{deed}_{thing}", description=f"{deed.title()} one {thing} on the server {server}."
     )
 
 
-CATALOGUE = [make(server, number) for server in SERVERS for number in range(100)]
+TOOLS = [make_tool(server, deed, thing) for server in ("alpha", "beta", "gamma") for deed in DEEDS for thing in THINGS]
 
 
-@tool
-def get_time() -> str:
-    """Get the time."""
-    return "noon"
+def search(query: str, name: str = "search_tools", id: str | None = None) -> ToolCall:
+    return ToolCall(name, {"query": query}, id=id)
 
 
-@pytest.fixture
-def chat(kimi: KimiEmulator) -> ChatKimi:
-    return ChatKimi(api_key="sk-test", base_url=kimi.base_url)
+def calls(*made: ToolCall) -> Reply:
+    return Reply(tool_calls=list(made))
 
 
-def wire_name(kimi: KimiEmulator, name: str) -> str:
-    """What a loaded tool is called on the wire: the server refuses names of MCP servers."""
-    declared = [tool["function"] for tool in loaded(kimi.requests[-1].body)]
-    number = name.rpartition(".")[2]
-    (found,) = [
-        one["name"]
-        for one in declared
-        if one["description"].endswith(f"{name.partition('/')[0]} task number {number}.")
-    ]
-    return str(found)
+async def run(agent: Any, question: str, asynchronous: bool = False, thread: str | None = None) -> list[Any]:
+    given: Any = {"messages": [("user", question)]}
+    config: Any = {"configurable": {"thread_id": thread}} if thread else None
+    state = await agent.ainvoke(given, config) if asynchronous else agent.invoke(given, config)
+    return state["messages"]  # type: ignore[no-any-return]
 
 
-def loaded(body: Any) -> list[Any]:
-    """The tools that a request's messages load, or that it declares beside the usual ones."""
-    brought = [tool for message in body["messages"] for tool in message.get("tools", ())]
-    return brought or [tool for tool in body["tools"] if tool["function"]["name"] not in ("get_time", "search_tools")]
+def sent(body: Any) -> tuple[str, list[str]]:
+    return json.dumps(body.get("tools")), [json.dumps(message) for message in body["messages"]]
 
 
-def search(*queries: str) -> Reply:
-    return Reply("", tool_calls=[ToolCall("search_tools", {"query": query}) for query in queries])
+def assert_append_only(kimi: KimiEmulator) -> None:
+    """Nothing was refused, no request has too many tools, and each begins with the very bytes of the one before."""
+    assert [request.error for request in kimi.rejections] == []
+    bodies = [request.body for request in kimi.requests]
+    for body in bodies:
+        loaded = [tool for message in body["messages"] for tool in message.get("tools", ())]
+        assert len(body.get("tools", ())) + len(loaded) <= 128
+    for earlier, later in itertools.pairwise(bodies):
+        (tools, messages), (same_tools, more) = sent(earlier), sent(later)
+        assert same_tools == tools
+        assert more[: len(messages)] == messages
 
 
-def assert_prefixes_stay(kimi: KimiEmulator) -> None:
-    assert not kimi.rejections
-    for before, after in itertools.pairwise([request.body for request in kimi.requests]):
-        old, new = ([json.dumps(one) for one in body["messages"]] for body in (before, after))
-        assert new[: len(old)] == old
-        assert json.dumps(before["tools"]) == json.dumps(after["tools"])
-        assert len(after["tools"]) + len(loaded(after)) <= 128
-
-
-class Mode:
-    """A run of an agent, synchronous or not."""
-
-    def __init__(self, asynchronous: bool) -> None:
-        self.asynchronous = asynchronous
-
-    async def __call__(self, agent: Any, text: str, config: Any = None) -> list[Any]:
-        asked = {"messages": [HumanMessage(text)]}
-        said = await agent.ainvoke(asked, config) if self.asynchronous else agent.invoke(asked, config)
-        messages: list[Any] = said["messages"]
-        return messages
-
-
-@pytest.fixture(params=[False, True], ids=["sync", "async"])
-def ask(request: pytest.FixtureRequest) -> Mode:
-    return Mode(request.param)
-
-
-async def test_three_hundred_tools_are_searched_loaded_and_called(
-    kimi: KimiEmulator, chat: ChatKimi, ask: Mode
-) -> None:
-    agent = create_agent(chat, [get_time], middleware=[KimiToolSearchMiddleware(CATALOGUE, k=3)])
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_an_agent_over_300_tools(kimi: KimiEmulator, make: Any, asynchronous: bool) -> None:
     kimi.script(
-        search("jira task number 42"),
-        lambda body: Reply("", tool_calls=[ToolCall(wire_name(kimi, "jira/tool.42"), {"subject": "tickets"})]),
-        search("github task number 7"),
-        Reply("Done."),
+        calls(search("create an invoice")), calls(ToolCall("beta_create_invoice", {"target": "Ada"})), Reply("Done.")
     )
-    said = await ask(agent, "Do it.")
-    kinds = [message.type for message in said]
-    assert kinds == ["human", "ai", "tool", "system", "ai", "tool", "ai", "tool", "system", "ai"]
-    assert said[5].content == "jira 42 did tickets."
-    assert "jira/tool.42" in said[2].content
-    assert_prefixes_stay(kimi)
-    declared = [tool["function"]["name"] for tool in kimi.requests[0].body["tools"]]
-    assert sorted(declared) == ["get_time", "search_tools"]
-    assert len(loaded(kimi.requests[-1].body)) == 6
+    agent = create_agent(make(), [], middleware=[KimiToolSearchMiddleware(TOOLS)])
+    messages = await run(agent, "Send Ada an invoice.", asynchronous)
+    assert [message.type for message in messages] == ["human", "ai", "tool", "system", "ai", "tool", "ai"]
+    assert messages[5].content == "beta did create invoice for Ada."
+    assert messages[-1].content == "Done."
+    assert [tool["function"]["name"] for tool in kimi.requests[-1].body["tools"]] == ["search_tools"]
+    assert len(kimi.requests[1].body["messages"][3]["tools"]) == 5
+    assert_append_only(kimi)
 
 
-async def test_parallel_searches_load_once_behind_all_results(kimi: KimiEmulator, chat: ChatKimi, ask: Mode) -> None:
-    agent = create_agent(chat, [], middleware=[KimiToolSearchMiddleware(CATALOGUE, k=2)])
-    kimi.script(search("jira task number 42", "jira task number 42", "calendar task number 9", "zzz"), Reply("Done."))
-    said = await ask(agent, "Do it.")
-    assert [message.type for message in said] == ["human", "ai", "tool", "tool", "tool", "tool", "system", "ai"]
-    assert said[5].content == "No tool was found for 'zzz'; try other words."
-    names = [tool["function"]["name"] for tool in said[6].additional_kwargs["tools"]]
-    assert len(names) == len(set(names))
-    assert {"jira/tool.42", "calendar/tool.9"} <= set(names)
-    assert_prefixes_stay(kimi)
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_thread_goes_on_with_what_it_has_loaded(kimi: KimiEmulator, make: Any, asynchronous: bool) -> None:
+    saver = InMemorySaver()
+    kimi.script(calls(search("find weather")), Reply("Found."))
+    agent = create_agent(make(), [], middleware=[KimiToolSearchMiddleware(TOOLS)], checkpointer=saver)
+    await run(agent, "Which tools?", asynchronous, "1")
+    kimi.script(calls(ToolCall("alpha_find_weather", {"target": "Oslo"})), Reply("Sunny."))
+    again = create_agent(make(), [], middleware=[KimiToolSearchMiddleware(TOOLS)], checkpointer=saver)
+    messages = await run(again, "And now?", asynchronous, "1")
+    assert "alpha did find weather for Oslo." in [message.content for message in messages]
+    assert_append_only(kimi)
 
 
-async def test_what_was_found_before_is_not_loaded_again(kimi: KimiEmulator, chat: ChatKimi, ask: Mode) -> None:
-    agent = create_agent(chat, [], middleware=[KimiToolSearchMiddleware(CATALOGUE, k=1)])
-    kimi.script(search("jira task number 42"), search("jira task number 42"), Reply("Done."))
-    said = await ask(agent, "Do it.")
-    assert [message.type for message in said].count("system") == 1
-    assert_prefixes_stay(kimi)
-
-
-def test_a_thread_that_is_resumed_has_what_was_loaded(kimi: KimiEmulator, chat: ChatKimi, tmp_path: Any) -> None:
-    thread: Any = {"configurable": {"thread_id": "ada"}}
-    kimi.script(search("jira task number 42"), Reply("Loaded."))
-    with SqliteSaver.from_conn_string(str(tmp_path / "a.db")) as saver:
-        middleware = KimiToolSearchMiddleware(CATALOGUE, k=1)
-        create_agent(chat, [], middleware=[middleware], checkpointer=saver).invoke(
-            {"messages": [("user", "Hi")]}, thread
-        )
+def test_other_families_get_them_with_the_request(kimi: KimiEmulator, make: Any) -> None:
     kimi.script(
-        lambda body: Reply("", tool_calls=[ToolCall(wire_name(kimi, "jira/tool.42"), {"subject": "tickets"})]),
-        Reply("Done."),
-    )
-    with SqliteSaver.from_conn_string(str(tmp_path / "a.db")) as saver:
-        again = create_agent(chat, [], middleware=[KimiToolSearchMiddleware(CATALOGUE, k=1)], checkpointer=saver)
-        said = again.invoke({"messages": [("user", "Go on")]}, thread)["messages"]
-    assert said[-2].content == "jira 42 did tickets."
-    assert_prefixes_stay(kimi)
+        calls(search("create invoice")), calls(search("count parcel")),
+        calls(ToolCall("beta_create_invoice", {"target": "Ada"})), Reply("Done."),
+    )  # fmt: skip
+    agent = create_agent(make("kimi-k2.6"), [], middleware=[KimiToolSearchMiddleware(TOOLS, limit=3)])
+    messages = agent.invoke(GO)["messages"]
+    assert "beta did create invoice for Ada." in [message.content for message in messages]
+    declared = [json.dumps(request.body["tools"])[:-1] for request in kimi.requests]
+    assert [len(request.body["tools"]) for request in kimi.requests] == [1, 4, 7, 7]
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(declared))
+    assert not [message for message in kimi.requests[-1].body["messages"] if message["role"] == "system"]
 
 
-@pytest.mark.parametrize("model", ["kimi-k2.6", "kimi-k2.7-code"])
-async def test_models_that_take_none_on_the_way_get_them_declared(kimi: KimiEmulator, model: str, ask: Mode) -> None:
-    chat = ChatKimi(model=model, api_key="sk-test", base_url=kimi.base_url)
-    agent = create_agent(chat, [get_time], middleware=[KimiToolSearchMiddleware(CATALOGUE, k=2)])
-    kimi.script(
-        search("jira task number 42"),
-        lambda body: Reply("", tool_calls=[ToolCall(wire_name(kimi, "jira/tool.42"), {"subject": "tickets"})]),
-        Reply("Done."),
-    )
-    said = await ask(agent, "Do it.")
-    assert said[-2].content == "jira 42 did tickets."
-    assert not kimi.rejections
-    sizes = [len(request.body["tools"]) for request in kimi.requests]
-    assert sizes == [2, 4, 4]
-    assert not any("tools" in message for request in kimi.requests for message in request.body["messages"])
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_searches_in_one_round(kimi: KimiEmulator, make: Any, asynchronous: bool) -> None:
+    kimi.script(calls(search("invoice"), search("create invoice"), search("songs")), Reply("Done."))
+    agent = create_agent(make(), [], middleware=[KimiToolSearchMiddleware(TOOLS)])
+    messages = await run(agent, "Go.", asynchronous)
+    assert [message.type for message in messages] == ["human", "ai", "tool", "tool", "tool", "system", "ai"]
+    names = [tool["function"]["name"] for tool in kimi.requests[-1].body["messages"][-1]["tools"]]
+    assert len(names) == len(set(names)) > 5
+    assert_append_only(kimi)
 
 
-def test_another_vendors_model_is_asked_alike() -> None:
-    bound: list[Any] = []
-
-    class Fake(GenericFakeChatModel):
-        def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
-            bound.append([one.name for one in tools])
-            return self
-
-    call = {"name": "search_tools", "args": {"query": "jira task number 42"}, "id": "1"}
-    fake = Fake(messages=iter([AIMessage("", tool_calls=[call]), AIMessage("Done.")]))  # type: ignore[list-item]
-    create_agent(fake, [], middleware=[KimiToolSearchMiddleware(CATALOGUE, k=1)]).invoke({"messages": [("user", "Hi")]})
-    assert bound == [["search_tools"], ["search_tools", "jira/tool.42"]]
+def test_nothing_is_found(kimi: KimiEmulator, make: Any) -> None:
+    kimi.script(calls(search("zeppelin")), Reply("Sorry."))
+    messages = create_agent(make(), [], middleware=[KimiToolSearchMiddleware(TOOLS)]).invoke(GO)["messages"]
+    assert "No tool fits 'zeppelin'" in messages[2].content
+    assert not [message for message in messages if isinstance(message, SystemMessage)]
+    assert_append_only(kimi)
 
 
-async def test_where_there_is_no_room_the_model_is_told(kimi: KimiEmulator, chat: ChatKimi, ask: Mode) -> None:
-    agent = create_agent(chat, [], middleware=[KimiToolSearchMiddleware(CATALOGUE, k=3, max_loaded=4)])
-    kimi.script(search("jira task number 42"), search("calendar task number 9"), Reply("Done."))
-    said = await ask(agent, "Do it.")
-    results = [message for message in said if isinstance(message, ToolMessage)]
-    assert "No room for" in results[1].content
-    assert len(loaded(kimi.requests[-1].body)) == 4
-    assert_prefixes_stay(kimi)
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_tool_that_was_never_loaded_is_not_run(kimi: KimiEmulator, make: Any, asynchronous: bool) -> None:
+    kimi.script(calls(ToolCall("beta_create_invoice", {"target": "Ada"})), Reply("Sorry."))
+    agent = create_agent(make(), [], middleware=[KimiToolSearchMiddleware(TOOLS, name="find")])
+    messages = await run(agent, "Go.", asynchronous)
+    assert messages[2].status == "error"
+    assert "is not loaded, so it was not called. Search for it with find first" in messages[2].content
+
+
+def test_the_oldest_stay_when_it_is_full(kimi: KimiEmulator, make: Any) -> None:
+    kimi.script(*(calls(search(str(first))) for first in range(0, 300, 30)), Reply("Done."))
+    pages = KimiToolSearchMiddleware(TOOLS, lambda query: TOOLS[int(query) :], limit=15)
+    messages = create_agent(make(), [], middleware=[pages]).invoke(GO)["messages"]
+    said = [message.content for message in messages if isinstance(message, ToolMessage)]
+    assert any("more tools can be loaded in this conversation" in text for text in said)
+    assert "Not loaded, as this conversation has as many tools as it can have" in said[-1]
+    assert_append_only(kimi)
+
+
+def test_searches_that_are_too_much_together(kimi: KimiEmulator, make: Any) -> None:
+    kimi.script(calls(search("song"), search("photo")), Reply("Done."))
+    agent = create_agent(make(), [], middleware=[KimiToolSearchMiddleware(TOOLS, max_tools=7)])
+    messages = agent.invoke(GO)["messages"]
+    assert [message.type for message in messages] == ["human", "ai", "tool", "tool", "system", "system", "ai"]
+    assert len(messages[4].additional_kwargs["tools"]) == 7
+    assert "Not loaded" in messages[5].content
+    assert_append_only(kimi)
+
+
+def test_many_tools_of_the_agents_own(kimi: KimiEmulator, make: Any) -> None:
+    own = [StructuredTool.from_function(lambda target: target, name=f"own_{n}", description="Own.") for n in range(124)]
+    kimi.script(calls(search("song")), Reply("Done."))
+    agent = create_agent(make(), own, middleware=[KimiToolSearchMiddleware(TOOLS)])
+    with pytest.warns(KimiWarning, match="newest 2 loaded tools are left out"):
+        agent.invoke(GO)
+    assert_append_only(kimi)
 
 
 class Fixed(BaseRetriever):
-    """Finds what it was told."""
-
-    found: list[str]
-
-    def _get_relevant_documents(self, query: str, **_: Any) -> list[Document]:
-        return [document for document in tool_documents(CATALOGUE) if document.metadata["name"] in self.found]
+    def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
+        return [one for one in tool_documents(TOOLS) if one.metadata["name"] == "gamma_share_photo"]
 
 
-SEARCHES: dict[str, Any] = {
-    "retriever": Fixed(found=["jira/tool.42", "github/tool.7"]),
-    "names": lambda query: ["github/tool.7", "jira/tool.42", "not there"],
-    "tools": lambda query: [CATALOGUE[7], CATALOGUE[142]],
-}
+async def later(query: str) -> list[Any]:
+    return [TOOLS[-1]]
 
 
-@pytest.mark.parametrize("kind", SEARCHES)
-async def test_the_search_is_the_users(kimi: KimiEmulator, chat: ChatKimi, ask: Mode, kind: str) -> None:
-    agent = create_agent(chat, [], middleware=[KimiToolSearchMiddleware(CATALOGUE, SEARCHES[kind])])
-    kimi.script(search("anything"), Reply("Done."))
-    said = await ask(agent, "Do it.")
-    names = {tool["function"]["name"] for tool in said[3].additional_kwargs["tools"]}
-    assert names == {"jira/tool.42", "github/tool.7"}
+@pytest.mark.parametrize(
+    ("retriever", "name", "asynchronous"),
+    [
+        (Fixed(), "gamma_share_photo", False),
+        (Fixed(), "gamma_share_photo", True),
+        (lambda query: ["beta_list_song", "beta_list_song"], "beta_list_song", False),
+        (lambda query: TOOLS[:1], "alpha_create_invoice", True),
+        (lambda query: [Document("alpha_create_issue")], "alpha_create_issue", False),
+        (later, "gamma_export_song", True),
+    ],
+)
+async def test_retrievers(kimi: KimiEmulator, make: Any, retriever: Any, name: str, asynchronous: bool) -> None:
+    kimi.script(calls(search("anything")), Reply("Done."))
+    await run(create_agent(make(), [], middleware=[KimiToolSearchMiddleware(TOOLS, retriever)]), "Go.", asynchronous)
+    (loaded,) = kimi.requests[-1].body["messages"][-1]["tools"]
+    assert loaded["function"]["name"] == name
 
 
-async def test_a_search_by_embeddings(kimi: KimiEmulator, chat: ChatKimi, ask: Mode) -> None:
-    store = InMemoryVectorStore.from_documents(tool_documents(CATALOGUE), DeterministicFakeEmbedding(size=16))
-    retriever = store.as_retriever(search_kwargs={"k": 4})
-    agent = create_agent(chat, [], middleware=[KimiToolSearchMiddleware(CATALOGUE, retriever)])
-    kimi.script(search("jira"), Reply("Done."))
-    await ask(agent, "Do it.")
-    assert len(loaded(kimi.requests[-1].body)) == 4
+def test_an_asynchronous_retriever_needs_an_asynchronous_run(kimi: KimiEmulator, make: Any) -> None:
+    kimi.script(calls(search("anything")))
+    agent = create_agent(make(), [], middleware=[KimiToolSearchMiddleware(TOOLS, later)])
+    with pytest.raises(KimiRequestError, match="ainvoke"):
+        agent.invoke(GO)
 
 
-def test_words_find_what_they_are_about() -> None:
-    def weather_by_city(city: str) -> str:
-        """How warm it is, and whether it rains."""
-        return city
-
-    tools = [*CATALOGUE, StructuredTool.from_function(weather_by_city, name="getWeatherByCity")]
-    middleware = KimiToolSearchMiddleware(tools, k=1)
-    assert middleware._find("the weather in a city")[1] == ["getWeatherByCity"]
-    assert middleware._find("github 7")[1] == ["github/tool.7"]
-    assert middleware._find("")[1] == []
+def test_a_retriever_that_finds_what_is_not_there(kimi: KimiEmulator, make: Any) -> None:
+    kimi.script(calls(search("anything")), Reply("Done."))
+    agent = create_agent(make(), [], middleware=[KimiToolSearchMiddleware(TOOLS, lambda query: ["gone"])])
+    with pytest.warns(KimiWarning, match=r"found \['gone'\], which are no tools"):
+        agent.invoke(GO)
 
 
-def test_wrong_catalogues_are_named() -> None:
-    with pytest.raises(KimiRequestError, match="two tools are called 'get_time'"):
-        KimiToolSearchMiddleware([get_time, get_time])
-    with pytest.raises(KimiRequestError, match="no tools to search"):
-        KimiToolSearchMiddleware([])
-    with pytest.raises(KimiRequestError, match="two tools are called 'get_time'"):
-        KimiToolSearchMiddleware([get_time], name="get_time")
+def test_names_that_kimi_does_not_take(kimi: KimiEmulator, make: Any) -> None:
+    odd = StructuredTool.from_function(lambda target: f"Dug {target}.", name="github.查询 issues", description="Dig.")
+    agent = create_agent(make(), [], middleware=[KimiToolSearchMiddleware([*TOOLS, odd], lambda query: [odd])])
+    kimi.script(calls(search("dig")), Reply("Wait."))
+    messages = agent.invoke(GO)["messages"]
+    alias = kimi.requests[-1].body["messages"][-1]["tools"][0]["function"]["name"]
+    kimi.script(calls(ToolCall(alias, {"target": "it"})), Reply("Done."))
+    messages = agent.invoke({"messages": [*messages, HumanMessage("Go on.")]})["messages"]
+    assert "Dug it." in [message.content for message in messages]
+    assert_append_only(kimi)
 
 
-# Blocks that other providers bring tools along with.
-
-FLAT = {"type": "function", "name": "get_weather", "description": "The weather.", "strict": True,
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}  # fmt: skip
-CLAUDES = {"name": "get_weather", "description": "The weather.", "input_schema": FLAT["parameters"]}
-BLOCKS: dict[str, Any] = {
-    "OpenAI's": {"type": "additional_tools", "role": "developer", "tools": [FLAT]},
-    "in no standard's": {"type": "non_standard", "value": {"type": "additional_tools", "tools": [FLAT]}},
-    "Anthropic's": {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": CLAUDES}},
-    "the chat API's": {"type": "additional_tools", "tools": [{"type": "function", "function": {
-        key: value for key, value in FLAT.items() if key != "type"}}]},
-}  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments", [{"tools": TOOLS[:1] * 2}, {"name": TOOLS[0].name}, {"limit": 0}, {"max_tools": 128}, {"max_tools": 0}]
+)
+def test_what_cannot_be_is_refused(arguments: Any) -> None:
+    with pytest.raises(KimiRequestError):
+        KimiToolSearchMiddleware(**{"tools": TOOLS, **arguments})
 
 
-@pytest.mark.parametrize("form", BLOCKS)
-def test_blocks_of_other_providers_load_tools(kimi: KimiEmulator, chat: ChatKimi, form: str) -> None:
-    chat.invoke([HumanMessage("Hello"), SystemMessage([BLOCKS[form]]), SystemMessage("Be brief.")])
-    _, tools, _ = kimi.requests[-1].body["messages"]
-    assert set(tools) == {"role", "tools"}
-    (function,) = [tool["function"] for tool in tools["tools"]]
-    assert (function["name"], function["description"]) == ("get_weather", "The weather.")
-    assert function["parameters"]["properties"] == {"city": {"type": "string"}}
-    assert not kimi.rejections
+def test_a_name_that_the_agent_has_too(kimi: KimiEmulator, make: Any) -> None:
+    own = StructuredTool.from_function(lambda target: target, name=TOOLS[0].name, description="Own.")
+    agent = create_agent(make(), [own], middleware=[KimiToolSearchMiddleware(TOOLS)])
+    with pytest.raises(KimiRequestError, match="one of the agent's, and one of"):
+        agent.invoke(GO)
+    assert kimi.requests == []
 
 
-def test_text_beside_such_a_block_stands_before_it(kimi: KimiEmulator, chat: ChatKimi) -> None:
-    said = [{"type": "text", "text": "Be brief."}, BLOCKS["OpenAI's"]]
-    chat.invoke([SystemMessage(said), HumanMessage("Hello")])  # type: ignore[arg-type]
-    assert [sorted(message) for message in kimi.requests[-1].body["messages"]] == [
-        ["content", "role"], ["role", "tools"], ["content", "role"]
-    ]  # fmt: skip
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [("export songs from gamma", "gamma_export_song"), ("betaArchiveContract", "beta_archive_contract"), ("?", None)],
+)
+def test_the_ranking(query: str, first: str | None) -> None:
+    found = list(KimiToolSearchMiddleware(TOOLS).retriever(query))  # type: ignore[operator, arg-type]
+    assert (found[0] if found else None) == first
 
 
-@pytest.mark.parametrize("form", BLOCKS)
-def test_models_without_them_have_them_declared(kimi: KimiEmulator, form: str) -> None:
-    chat = ChatKimi(model="kimi-k2.6", api_key="sk-test", base_url=kimi.base_url)
-    with pytest.warns(UserWarning, match="is declared with the request"):
-        chat.invoke([SystemMessage([BLOCKS[form]]), HumanMessage("Hello")])
-    body = kimi.requests[-1].body
-    assert [tool["function"]["name"] for tool in body["tools"]] == ["get_weather"]
-    assert [message["role"] for message in body["messages"]] == ["user"]
+def test_answers_without_a_search_change_nothing(kimi: KimiEmulator, make: Any) -> None:
+    agent = create_agent(make(), [], middleware=[KimiToolSearchMiddleware([])])
+    messages = agent.invoke(GO)["messages"]
+    assert [type(message) for message in messages] == [HumanMessage, AIMessage]
+
+
+@pytest.mark.parametrize("found", [None, []])
+def test_a_retriever_that_finds_nothing(kimi: KimiEmulator, make: Any, found: Any) -> None:
+    kimi.script(calls(search("anything")), Reply("Done."))
+    middleware = KimiToolSearchMiddleware(TOOLS, lambda query: found)
+    assert "No tool fits" in create_agent(make(), [], middleware=[middleware]).invoke(GO)["messages"][2].content
+
+
+def test_a_retriever_that_finds_one_name(kimi: KimiEmulator, make: Any) -> None:
+    kimi.script(calls(search("anything")), Reply("Done."))
+    middleware = KimiToolSearchMiddleware(TOOLS, lambda query: "beta_list_song")
+    agent = create_agent(make(), [], middleware=[middleware])
+    assert agent.invoke(GO)["messages"][2].content == "You can call from now on: beta_list_song."
+
+
+def test_what_kimi_would_refuse_is_refused_at_once() -> None:
+    with pytest.raises(KimiRequestError, match="runs in Kimi's server"):
+        KimiToolSearchMiddleware([KimiWebSearch()])
+
+
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.filterwarnings("ignore:.*they are declared with the request")
+def test_another_model_goes_on_and_the_first_one_after_it(kimi: KimiEmulator, make: Any, outside: bool) -> None:
+    kimi.script(calls(search("create invoice")), Failure(400, "no"), Reply("Done."))
+    chain = [ModelFallbackMiddleware(make("kimi-k2.6")), KimiToolSearchMiddleware(TOOLS)]
+    agent = create_agent(make(), [], middleware=chain[::-1] if outside else chain)
+    messages = agent.invoke(GO)["messages"]
+    assert len(kimi.requests[-1].body["tools"]) == 6
+    assert "tools" not in kimi.requests[-1].body["messages"][-1]
+    kimi.script(Reply("Back."))
+    agent.invoke({"messages": [*messages, HumanMessage("Again.")]})
+    first, last = kimi.requests[1].body, kimi.requests[-1].body
+    assert last["tools"] == first["tools"]
+    assert last["messages"][: len(first["messages"])] == first["messages"]
+    kimi.rejections.clear()
+
+
+def test_an_answer_of_a_form_has_its_place_among_128(kimi: KimiEmulator, make: Any) -> None:
+    class Done(BaseModel):
+        """What was done."""
+
+        text: str
+
+    own = [StructuredTool.from_function(lambda target: target, name=f"own_{n}", description="Own.") for n in range(122)]
+    kimi.script(calls(search("song")), calls(ToolCall("Done", {"text": "It."})))
+    middleware = [KimiToolSearchMiddleware(TOOLS), KimiPromptCachingMiddleware("1h")]
+    agent = create_agent(make(), own, middleware=middleware, response_format=ToolStrategy(Done))
+    with pytest.warns(KimiWarning, match="newest 1 loaded tools"):
+        assert agent.invoke(GO)["structured_response"] == Done(text="It.")
+    assert_append_only(kimi)
+
+
+def test_an_agent_under_another_has_a_search_of_its_own(kimi: KimiEmulator, make: Any) -> None:
+    under = create_agent(make(), [], middleware=[KimiToolSearchMiddleware(TOOLS)])
+
+    def ask(question: str) -> str:
+        """Ask the expert."""
+        return str(under.invoke({"messages": [HumanMessage(question)]})["messages"][-1].content)
+
+    kimi.script(
+        calls(search("expert")), calls(ToolCall("ask", {"question": "?"})), calls(search("invoice")), Reply("In."),
+        Reply("Out."),
+    )  # fmt: skip
+    messages = create_agent(make(), [], middleware=[KimiToolSearchMiddleware([ask])]).invoke(GO)["messages"]
+    assert [message.content for message in messages][-2:] == ["In.", "Out."]
+    assert sum(bool(message.additional_kwargs.get("tools")) for message in messages) == 1

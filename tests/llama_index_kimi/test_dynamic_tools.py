@@ -9,14 +9,12 @@ import pytest
 from llama_index.core.agent.workflow import FunctionAgent, ToolCallResult
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.memory import Memory
-from llama_index.core.objects import ObjectRetriever, SimpleToolNodeMapping
 from llama_index.core.tools import FunctionTool
-from llama_index.retrievers.bm25 import BM25Retriever
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from kimi_emulator import KimiEmulator, Reply, ToolCall
-from kimi_wire import profile_for
-from llama_index_kimi import Kimi, KimiRequestError, KimiToolChoiceError, KimiWarning
+from kimi_emulator import KimiEmulator, Reply
+from kimi_wire import KimiWarning, profile_for
+from llama_index_kimi import Kimi, KimiRequestError, KimiToolChoiceError
 from tests.families import FAMILIES
 
 Make = Callable[..., Kimi]
@@ -93,14 +91,12 @@ def test_tools_in_any_form(kimi: KimiEmulator, llm: Make, given: Any) -> None:
 
 
 @pytest.mark.parametrize("model", [family for family in FAMILIES if not profile_for(family.values[0]).dynamic_tools])
-def test_other_families_have_them_declared(kimi: KimiEmulator, llm: Make, model: str) -> None:
-    with pytest.warns(KimiWarning, match="takes no tools on the way here"):
+def test_other_families_get_them_with_the_request(kimi: KimiEmulator, llm: Make, model: str) -> None:
+    with pytest.warns(KimiWarning, match="takes no tools in messages here; they are declared with the request"):
         llm(model).chat([load(WEATHER), user()])
     body = kimi.requests[-1].body
     assert [tool["function"]["name"] for tool in body["tools"]] == ["get_weather"]
     assert [message["role"] for message in body["messages"]] == ["user"]
-    with pytest.raises(KimiRequestError, match="takes no tools on the way here"):
-        llm(model).chat([load(WEATHER), user()], strict=True)
 
 
 @pytest.mark.parametrize(
@@ -194,31 +190,3 @@ async def test_an_agent_loads_a_tool_in_the_middle_of_a_run(kimi: KimiEmulator, 
     assert "Sunny in Rome" in str(output)
     assert kimi.requests[-1].body["messages"][: len(body["messages"])] == body["messages"]
     await engine.dispose()
-
-
-async def test_an_agent_with_a_tool_retriever_has_hundreds_of_tools(kimi: KimiEmulator, llm: Make) -> None:
-    def make(number: int) -> FunctionTool:
-        def run(subject: str) -> str:
-            return f"{number} did {subject}"
-
-        return FunctionTool.from_defaults(run, name=f"jira/task.{number}", description=f"Do the task number {number}.")
-
-    tools = [make(number) for number in range(300)]
-    mapping = SimpleToolNodeMapping.from_objects(tools)
-    retriever = BM25Retriever.from_defaults(nodes=mapping.to_nodes(tools), similarity_top_k=5)
-    agent = FunctionAgent(llm=llm(), tool_retriever=ObjectRetriever(retriever, mapping))
-
-    def call(body: dict[str, Any]) -> Reply:
-        (name,) = [
-            tool["function"]["name"] for tool in body["tools"] if "number 42." in tool["function"]["description"]
-        ]
-        return Reply("", tool_calls=[ToolCall(name, {"subject": "tickets"})])
-
-    kimi.script(call, Reply("Done."), Reply("Hello."))
-    output = await agent.run("Please do the task number 42.")
-    assert [call.tool_output.content for call in output.tool_calls] == ["42 did tickets"]
-    await agent.run("And the task number 7?")
-    assert not kimi.rejections
-    sets = [[tool["function"]["name"] for tool in request.body["tools"]] for request in kimi.requests]
-    assert [len(names) for names in sets] == [5, 5, 5]
-    assert sets[0] == sets[1] != sets[2]
