@@ -74,7 +74,7 @@ notebooks: $(DEV)
 	$(BIN)/python -m tests.notebooks
 
 docs: $(DOCS)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "site/index.html is its first page; with its search: $(BIN)/python -m http.server -d site"
 
 record: $(DEV)
