@@ -5,8 +5,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   := $(VENV)/.demo
 DEV    := $(VENV)/.dev
+DOCS   := $(VENV)/.docs
 
-.PHONY: help demo test test-fast test-all test-matrix lint types format tables golden family notebooks record bench clean
+.PHONY: help demo test test-fast test-all test-matrix lint types format tables golden family notebooks record bench docs clean
 
 help:
 	@echo "make demo         a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
@@ -22,6 +23,7 @@ help:
 	@echo "make family       what is to be done after a family is added or changed: tables, golden, record its list, test"
 	@echo "make record       record all cassettes anew (real API with MOONSHOT_API_KEY, else the emulator)"
 	@echo "make bench        what it costs beside the openai SDK; writes the README's table"
+	@echo "make docs         the documentation site, into site/; a link that leads nowhere fails it"
 	@echo "make notebooks    run the notebooks and keep what they put out"
 
 demo: $(DEMO)
@@ -71,6 +73,10 @@ family: tables golden
 notebooks: $(DEV)
 	$(BIN)/python -m tests.notebooks
 
+docs: $(DOCS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "site/index.html is its first page; with its search: $(BIN)/python -m http.server -d site"
+
 record: $(DEV)
 	$(BIN)/python -m tests.record $(SCENARIOS)
 
@@ -78,7 +84,7 @@ bench: $(DEV)
 	$(BIN)/python -m benchmarks --readme $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) .matrix
+	rm -rf $(VENV) .matrix site
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed; \
@@ -98,3 +104,7 @@ $(DEMO): pyproject.toml | $(BIN)/python
 $(DEV): pyproject.toml | $(BIN)/python
 	$(INSTALL) ".[dev]"
 	@touch $@ $(DEMO)
+
+$(DOCS): pyproject.toml | $(BIN)/python
+	$(INSTALL) ".[docs]"
+	@touch $@

@@ -95,6 +95,9 @@ def read_words(given: Mapping[str, Any], known: Collection[str]) -> dict[str, An
         KimiRequestError: A word means nothing here, and the message says what to write; or one thing is given twice.
     """
     read = {name: value for name, value in given.items() if name in known or name not in WORDS}
+    if isinstance(read.get("thinking"), Mapping):
+        for here, value in _read_thinking(read.pop("thinking")).items():
+            _put(read, here, value, "thinking")
     for name in given:
         if name not in read and given[name] is not None:
             for here, value in _read_word(name, given[name], known).items():
@@ -119,6 +122,17 @@ def _read_word(name: str, value: Any, known: Collection[str]) -> dict[str, Any]:
     if value is not word.only:
         raise KimiRequestError(f"{name}={shown(value)} means nothing here. {word.advice}")
     return {}
+
+
+def _read_thinking(thinking: Mapping[str, Any]) -> dict[str, Any]:
+    """The API's own `thinking` object (https://platform.kimi.ai/docs/guide/use-thinking-models), as settings."""
+    kind, keep = thinking.get("type"), thinking.get("keep")
+    if kind not in ("enabled", "disabled") or keep not in (None, "all") or set(thinking) - {"type", "keep"}:
+        raise KimiRequestError(
+            f"thinking={shown(thinking)} is no switch. Write thinking=True or False, and preserve_thinking=True for "
+            "keep='all'; other fields go into extra_body."
+        )
+    return {"thinking": kind == "enabled", **({"preserve_thinking": True} if keep else {})}
 
 
 def _spread(name: str, value: Any, known: Collection[str]) -> dict[str, Any]:

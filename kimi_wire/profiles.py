@@ -462,6 +462,12 @@ _START = r"(?:^|[/.:])"
 _COMPILED = tuple((re.compile(_START + profile.pattern), profile) for profile in FAMILIES)
 
 
+def spell_id(model: str) -> str:
+    """A model's id without white space, which no host has in one: "Kimi K3" is `kimi-k3`; others stay as they are."""
+    words = model.split()
+    return words[0] if len(words) == 1 else "-".join(words).lower()
+
+
 @lru_cache(maxsize=256)
 def profile_for(model: str) -> Profile:
     """Find the family of a model id. Total: every string has an answer.
@@ -473,5 +479,5 @@ def profile_for(model: str) -> Profile:
     Returns:
         The row of the family; the newest family's rules for a Kimi id that no row knows; `FOREIGN` otherwise.
     """
-    name = model.strip().lower()
+    name = spell_id(model).lower()
     return next((profile for pattern, profile in _COMPILED if pattern.search(name)), FOREIGN)

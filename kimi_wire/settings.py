@@ -229,7 +229,11 @@ def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Se
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """A hint for a mistyped name."""
+    """What to do about a name that is no argument of a constructor: it may be of a call, of others, or mistyped."""
+    if name in SETTINGS:
+        return "Give it with a call."
+    if name in _NOT_KIMI:
+        return f"Kimi has no such setting. {_NOT_KIMI[name]}".rstrip()
     close = difflib.get_close_matches(name, list(known), n=1)
     if close:
         return f"Did you mean {close[0]!r}?"

@@ -45,7 +45,7 @@ from kimi_wire.model_object import (
 )
 from kimi_wire.profiles import Profile
 from kimi_wire.requests import Request
-from kimi_wire.settings import DEFAULT_MODEL, SETTINGS, suggest
+from kimi_wire.settings import DEFAULT_MODEL, suggest
 from kimi_wire.structured import can_think_while_forced
 from kimi_wire.transport import DEFAULT_MAX_RETRIES, KeyFunction, plain_secret, resolve_base_url, resolve_headers
 from llama_index_kimi.caching import current_session
@@ -266,8 +266,7 @@ class Kimi(FunctionCallingLLM):
             fields = type(self).model_fields
             for name in sorted(kwargs.keys() - fields.keys()):
                 _check_single(kwargs.get("n"))
-                hint = "Give it with a call." if name in SETTINGS else suggest(name, fields)
-                raise KimiRequestError(f"{name!r} is not an argument of {type(self).__name__}. {hint}")
+                raise KimiRequestError(f"{name!r} is not an argument of {type(self).__name__}. {suggest(name, fields)}")
             kwargs["api_key"] = field_key(kwargs.get("api_key"), SecretStr)
             kwargs["api_base"] = resolve_base_url(kwargs.pop("api_base"))
             super().__init__(model=model, **kwargs)

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import openai
 
@@ -251,7 +252,17 @@ def _connection_error(error: openai.APIError) -> KimiConnectionError:
     )
     reason = str(cause or error) or type(cause).__name__
     failure = "failed in the middle of a request" if reached else "was not reached"
-    return KimiConnectionError(message=f"{url} {failure}: {reason[:500]}", request=error.request)
+    return KimiConnectionError(message=f"{url} {failure}{_through(url)}: {reason[:500]}", request=error.request)
+
+
+def _through(url: str) -> str:
+    """Which proxy of the environment a request to a URL goes through; "" for none."""
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or not parts.hostname or proxy_bypass(parts.hostname):
+        return ""
+    return f" through the proxy {public_url(proxy)} of the environment ({parts.scheme.upper()}_PROXY, NO_PROXY)"
 
 
 def _status_error(response: Any, refusal: Refusal, body: object) -> KimiStatusError:

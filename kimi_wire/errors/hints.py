@@ -6,11 +6,14 @@ Deliberately absent: asking the other region's host by itself after a 401. The k
 
 from __future__ import annotations
 
+import difflib
 import re
+from datetime import date
 from urllib.parse import urlsplit
 
 from kimi_wire.errors.exchange import public_url
 from kimi_wire.errors.refusals import MAX_WAIT, Refusal
+from kimi_wire.profiles import FAMILIES
 
 REGIONS = {"api.moonshot.ai": "api.moonshot.cn", "api.moonshot.cn": "api.moonshot.ai"}
 """The platform's two hosts. Accounts, balances and keys of one are unknown to the other."""
@@ -116,8 +119,10 @@ def _by_kind(refusal: Refusal, url: str, location: str | None) -> str:
         return "The account has no credit here: top it up, or check its plan."
     if status == 404:
         root = public_url(url).partition("/chat/")[0]
-        # The table of families is above this room; tests/test_errors.py holds the names to its dates.
-        return (
+        if not re.search(r"/v\d", root) and "model" not in refusal.text.lower():
+            return f"Nothing is served at {root}: the API's root ends in /v1. Set base_url='{root}/v1'."
+        # tests/test_errors.py holds the names to the dates of the families.
+        return _nearest_model(refusal.text) + (
             "The model may be retired (moonshot-v1, kimi-k2 and kimi-k2.5 are), misspelt, or not open to this account, "
             f"which needs a first top-up of $1; GET {root}/models lists what the key may use."
         )
@@ -132,6 +137,16 @@ def _by_kind(refusal: Refusal, url: str, location: str | None) -> str:
     if status >= 500:
         return "The server failed or is overloaded; it may work later."
     return ""
+
+
+def _nearest_model(message: str) -> str:
+    """What a model's id was meant to be, where it looks like one that Moonshot serves; else ""."""
+    asked = re.search(r"Not found the model (.+?) or Permission denied", message)
+    if asked is None:
+        return ""
+    served = [row.family for row in FAMILIES if not row.is_retired(date.today()) and row.family.startswith("kimi-")]
+    close = [name for name in difflib.get_close_matches(asked[1].lower(), served, n=1, cutoff=0.8) if name != asked[1]]
+    return f"Did you mean {close[0]!r}? " if close else ""
 
 
 def _wait_hint(refusal: Refusal) -> str:

@@ -11,7 +11,7 @@ from kimi_wire.hosts import MOONSHOT, Host, host_for, profile_at
 from kimi_wire.json_values import JSON, is_whole
 from kimi_wire.kinds import OBJECTS, TEXT, check_json, check_kind, check_messages
 from kimi_wire.media import REMOTE_IMAGES, MediaPlan, plan_media
-from kimi_wire.profiles import CACHE_TTLS, Profile, profile_for
+from kimi_wire.profiles import CACHE_TTLS, Profile, profile_for, spell_id
 from kimi_wire.requests.foreign import render_foreign
 from kimi_wire.requests.host_form import place_beginning, render_for_host
 from kimi_wire.requests.known import NOTHING, Known
@@ -175,7 +175,7 @@ def _render_kimi(
     limits = render_limits(settings, host.cap)
     check_stops(limits.get("stop", ()))
     body: JSON = {
-        "model": settings.model,
+        "model": spell_id(settings.model),
         "messages": conversation,
         **thinking.fields,
         **limits,

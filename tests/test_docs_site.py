@@ -1,0 +1,97 @@
+"""The documentation site: every page and every public name is on it, and notebooks are shown with their outputs."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from tests import docs_site
+from tests.docs_site import REFERENCE, home, navigation, notebook_page, pages, public_names, reference_page
+from tests.examples import ROOT
+
+
+def leaves(nav: Any) -> list[str]:
+    """The pages of a navigation, in order."""
+    if isinstance(nav, str):
+        return [nav]
+    return [page for part in (nav.values() if isinstance(nav, dict) else nav) for page in leaves(part)]
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    found = leaves(navigation(pages(), (ROOT / "README.md").read_text("utf-8")))
+    assert len(found) == len(set(found))
+    on_disk = {re.sub(r"\.ipynb$", ".md", page) for page in pages()}
+    assert {page for page in found if page.startswith(("docs/", "notebooks/"))} == on_disk
+    assert all((ROOT / page).exists() for page in found if "/" not in page)
+
+
+def test_the_navigation_has_the_words_and_the_order_of_the_readme() -> None:
+    readme = "`\\033[2m` [second](docs/b.md) [the first](docs/a.md) [again](docs/b.md) [a book](notebooks/1.ipynb)"
+    found = navigation(["docs/a.md", "docs/b.md", "docs/new.md", "docs/zh/b.md", "notebooks/1.ipynb"], readme)
+    assert found[:4] == [
+        {"Start": "README.md"},
+        {"Guides": [{"Second": "docs/b.md"}, {"The first": "docs/a.md"}, "docs/new.md"]},
+        {"Notebooks": [{"A book": "notebooks/1.md"}]},
+        {"中文": ["docs/zh/b.md"]},
+    ]
+
+
+@pytest.mark.parametrize("module", REFERENCE)
+def test_every_public_name_is_on_the_page_of_its_module(module: str) -> None:
+    page = reference_page(module)
+    names = public_names(module)
+    assert names
+    assert set(names) >= set(getattr(import_module(module), "__all__", ()))
+    for name in names:
+        where = home(module, name)
+        if where == module:
+            assert f"\n::: {module}.{name}\n" in f"{page}\n"
+        else:
+            assert f"[`{name}`][{where}.{name}]" in page
+            assert f"\n::: {where}.{name}\n" in f"{reference_page(where)}\n"
+
+
+def test_the_reference_has_the_modules_that_contributing_names() -> None:
+    packages = {module.partition(".")[0] for module in REFERENCE}
+    assert packages == {path.parent.name for path in ROOT.glob("*/py.typed")}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_cell_and_picture_of_a_notebook_is_shown(path: Any) -> None:
+    book = json.loads(path.read_text("utf-8"))
+    page = notebook_page(book)
+    for cell in book["cells"]:
+        assert "".join(cell["source"]).rstrip() in page
+    pictures = sum(
+        "image/png" in output.get("data", {}) for cell in book["cells"] for output in cell.get("outputs", [])
+    )
+    assert page.count('src="data:image/png') == pictures
+
+
+def test_outputs_of_every_kind() -> None:
+    outputs = [
+        {"output_type": "stream", "text": ["one\n", "```\n"]},
+        {"output_type": "error", "ename": "KimiError", "evalue": "no", "traceback": []},
+        {"data": {"text/html": "<style scoped>\na {}\n</style><pre>a\n\nb</pre>", "text/plain": "x"}},
+        {"data": {"text/markdown": "**bold**\n- one\n- two"}},
+        {"data": {"text/plain": ["391"]}},
+        {"data": {"application/json": {}}},
+    ]
+    page = notebook_page(
+        {"cells": [{"cell_type": "code", "source": "1", "outputs": outputs}, {"cell_type": "raw", "source": "r"}]}
+    )
+    assert "```` { .text .output }\none\n```\n````" in page
+    assert "KimiError: no" in page
+    assert '<div class="output"><pre>a&#10;&#10;b</pre></div>' in page
+    assert "> **bold**\n> \n> - one\n> - two" in page
+    assert page.endswith("``` { .text .output }\n391\n```")
+
+
+def test_links_to_notebooks_lead_to_their_pages() -> None:
+    text = "[a](../notebooks/1.ipynb) [b](1.ipynb#part) [c](https://example.org/1.ipynb) `1.ipynb`"
+    wanted = "[a](../notebooks/1.md) [b](1.md#part) [c](https://example.org/1.ipynb) `1.ipynb`"
+    assert docs_site.on_page_markdown(text) == wanted
