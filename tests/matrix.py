@@ -165,7 +165,8 @@ ENVIRONMENTS = (
     # LlamaIndex's own class for such servers holds openai below 3, so it is compared with ours here.
     Environment("openai-2", "dev", pins=("openai<3", "llama-index-llms-openai-like"), holds=("openai<3",)),
     Environment("langchain-alone", "test-langchain", LANGCHAIN),
-    Environment("deepagents", "test-deepagents", ("tests/langchain_kimi",)),
+    # With `dev`, since the pages that have a fence for it have others for each adapter.
+    Environment("deepagents", "dev,test-deepagents", ("tests/langchain_kimi", "tests/test_readme.py")),
     Environment("llama-index-alone", "test-llama-index", (*SHARED, "tests/llama_index_kimi")),
     Environment("wheel", "", archive="wheel", script=PLAIN),
     Environment("wheel-langchain", "langchain", archive="wheel", script=f'absent("llama_index")\n{WITH_LANGCHAIN}'),
