@@ -72,13 +72,13 @@ def _price(input: str, cached: str | None, output: str, write_1h: str | None = N
         cached=None if cached is None else Decimal(cached),
         output=Decimal(output),
         write_5m=plain,
-        # Only the K3 family has a choice, and bills writes at all; elsewhere a write is input like any other.
+        # K3 and newer alone have a price of their own for writes; elsewhere a write is input like any other.
         write_1h=plain if write_1h is None else Decimal(write_1h),
     )
 
 
 _K31 = Source("https://apidog.com/blog/kimi-k3-1-pro-api/", date(2026, 10, 26), "3p")
-_K3 = Source("MoonshotAI/kimi-code#3942", date(2026, 9, 19), "live")
+_K3 = Source("platform.kimi.ai/docs/api/models-overview; writes: MoonshotAI/kimi-code#3942", date(2026, 9, 19), "live")
 _MODELS = Source("https://platform.kimi.ai/docs/api/models-overview", date(2026, 8, 13), "doc")
 
 PRICES: tuple[PriceRow, ...] = (
@@ -243,7 +243,7 @@ def cost(usage: Any, model: str, currency: Currency = "USD", *, cache_ttl: Cache
         return _unknown(currency, "the server sent no token counts")
     if price is None:
         return _unknown(currency, f"no price of {model} in {currency} is known")
-    cached, written = counts.cached_tokens or 0, counts.cache_write_tokens or 0
+    cached, written = min(counts.cached_tokens or 0, counts.prompt_tokens), counts.cache_write_tokens or 0
     write = price.write_5m if cache_ttl == "5m" else price.write_1h
     parts = {
         "input": (max(counts.prompt_tokens - cached - written, 0), price.input),
@@ -291,7 +291,8 @@ def read_usage(usage: Any) -> Usage | None:
             "completion_tokens_details": mapping(usage.get("output_token_details")),
         }
     elif count_or_none(usage.get("cache_write_tokens")) is not None:  # LlamaIndex's, which are flat
-        usage = {**usage, "prompt_tokens_details": {"cache_write_tokens": usage["cache_write_tokens"]}}
+        details = {**mapping(usage.get("prompt_tokens_details")), "cache_write_tokens": usage["cache_write_tokens"]}
+        usage = {**usage, "prompt_tokens_details": details}
     return parse_usage(usage)
 
 
@@ -363,6 +364,14 @@ class Spending:
         """Forget what was added."""
         with self._lock:
             self.by_model.clear()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The state for a pickle: without the lock."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Come out of a pickle."""
+        vars(self).update(state, _lock=threading.Lock())
 
     def __deepcopy__(self, memo: Any) -> Spending:
         return self  # frameworks copy their callbacks, which are to go on adding to this one

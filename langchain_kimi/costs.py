@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
+from kimi_wire.errors import KimiResponseError, KimiStreamError
 from kimi_wire.prices import CacheTTL, Currency, Spending
 
 
@@ -41,14 +43,46 @@ class KimiCostCallbackHandler(BaseCallbackHandler):
     def __init__(self, currency: Currency = "USD", *, cache_ttl: CacheTTL = "5m") -> None:
         super().__init__()
         self.spending = Spending(currency, cache_ttl)
+        self._models: dict[UUID, str | None] = {}
 
-    def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
+    def on_chat_model_start(
+        self, serialized: dict[str, Any] | None, messages: list[list[BaseMessage]], *, run_id: UUID, **kwargs: Any
+    ) -> None:
+        """Remember which model is asked.
+
+        Args:
+            serialized: Not used.
+            messages: Not used.
+            run_id: The call.
+            kwargs: What core knows of it.
+        """
+        self._models[run_id] = (kwargs.get("metadata") or {}).get("ls_model_name")
+
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Add an answer that broke off, or that nobody read to its end: it has its price, and no counts.
+
+        Args:
+            error: What ended it.
+            run_id: The call.
+            kwargs: With `response`, which has what had come by then.
+        """
+        model = self._models.pop(run_id, None)
+        response = kwargs.get("response")
+        # Of a refusal, core makes an answer out of its HTTP response; that one cost nothing.
+        begun = isinstance(response, LLMResult) and any(response.generations) and not hasattr(error, "response")
+        if begun or isinstance(error, (KimiStreamError, KimiResponseError)):
+            self.spending.add(None, model)
+
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID | None = None, **kwargs: Any) -> None:
         """Add an answer.
 
         Args:
             response: What core tells of it.
+            run_id: The call.
             kwargs: Not used.
         """
+        if run_id is not None:
+            self._models.pop(run_id, None)
         first = response.generations[0][0] if response.generations and response.generations[0] else None
         message = first.message if isinstance(first, ChatGeneration) else None
         if isinstance(message, AIMessage) and not _is_from_cache(message):

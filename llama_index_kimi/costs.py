@@ -7,9 +7,11 @@ from typing import Any
 
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
+from llama_index.core.instrumentation.events.exception import ExceptionEvent
 from llama_index.core.instrumentation.events.llm import LLMChatEndEvent, LLMCompletionEndEvent
 from pydantic import PrivateAttr
 
+from kimi_wire.errors import KimiStreamError
 from kimi_wire.prices import CacheTTL, Currency, Spending
 
 
@@ -31,6 +33,7 @@ class KimiCostHandler(BaseEventHandler):
         get_dispatcher().add_event_handler(handler)
         Kimi().complete("Hello")
         print(handler.spending)
+        get_dispatcher().event_handlers.remove(handler)
         ```
     """
 
@@ -63,3 +66,5 @@ class KimiCostHandler(BaseEventHandler):
             raw = raw if isinstance(raw, Mapping) else vars(raw) if hasattr(raw, "__dict__") else {}
             usage = said if "prompt_tokens" in said else raw.get("usage")
             self._spending.add(usage, said.get("model") or raw.get("model"))
+        elif isinstance(event, ExceptionEvent) and isinstance(event.exception, KimiStreamError):
+            self._spending.add(None, None)  # it broke off: it has its price, and no counts

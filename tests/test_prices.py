@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -17,8 +18,8 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.llms import ChatMessage, MockLLM
 
-from kimi_emulator import KimiEmulator, Reply
-from kimi_wire import Cost, KimiRequestError, Spending, cost
+from kimi_emulator import Failure, KimiEmulator, Reply
+from kimi_wire import Cost, KimiError, KimiRequestError, Spending, cost
 from kimi_wire.answers import Usage
 from kimi_wire.prices import PRICES, SYMBOLS, price_row
 from kimi_wire.profiles import FAMILIES, profile_for
@@ -204,6 +205,41 @@ def test_what_langchain_says_without_a_message_is_no_call() -> None:
     assert handler.spending.by_model == {}
     handler.on_llm_end(LLMResult(generations=[[ChatGeneration(message=AIMessage("x"))]]))
     assert handler.spending.total.total is None
+
+
+def test_an_answer_that_broke_off_is_of_unknown_cost(kimi: KimiEmulator) -> None:
+    """Nothing that was answered counts as free; what was refused, or never sent, is."""
+    handler = KimiCostCallbackHandler()
+    model = ChatKimi(api_key="sk-test", base_url=kimi.base_url, max_retries=0, callbacks=[handler])
+    kimi.script(Failure(429, "slow down", "rate_limit_reached_error"))
+    with pytest.raises(KimiError):
+        model.invoke("Hello")
+    with pytest.raises(KimiError):
+        model.invoke("Hello", stop=["x"] * 9)
+    assert handler.spending.by_model == {}
+    kimi.script(Reply("Hello there, how are you?", cut_after=3))
+    with pytest.raises(KimiError):
+        list(model.stream("Hello"))
+    assert handler.spending.by_model["kimi-k3"].cost.total is None
+    stream = model.stream("Hello")
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert handler.spending.by_model["kimi-k3"].calls == 2
+    assert handler._models == {}
+
+
+def test_a_spending_goes_through_a_pickle() -> None:
+    spending = Spending("CNY")
+    spending.add(COUNTS, "kimi-k3")
+    again = pickle.loads(pickle.dumps(spending))
+    again.add(COUNTS, "kimi-k3")
+    assert (again.by_model["kimi-k3"].calls, str(again.total)) == (2, "¥49.20")
+
+
+def test_counts_in_mixed_forms() -> None:
+    mixed = {"prompt_tokens": 1000, "completion_tokens": 100, "cache_write_tokens": 100,
+             "prompt_tokens_details": {"cached_tokens": 400}}  # fmt: skip
+    assert cost(mixed, "kimi-k3").total == Decimal("0.00342")
 
 
 @pytest.fixture
