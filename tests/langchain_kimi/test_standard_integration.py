@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 
 from kimi_emulator import KimiEmulator
+from kimi_wire import profile_for
 from langchain_kimi import ChatKimi
 from tests.recorded.tape import FOLDER
 
@@ -87,7 +88,10 @@ class KimiIntegration(ChatModelIntegrationTests):
 
     @property
     def supported_usage_metadata_details(self) -> dict[str, list[str]]:
-        return {"invoke": ["reasoning_output", "cache_read_input"], "stream": ["reasoning_output", "cache_read_input"]}
+        details = ["reasoning_output", "cache_read_input"]
+        if profile_for(self.model_name).cache_ttls:  # those whose writes are billed
+            details.append("cache_creation_input")
+        return {"invoke": details, "stream": details}
 
     def invoke_with_reasoning_output(self, *, stream: bool = False) -> AIMessage:
         return self._ask("Which is larger, 9.11 or 9.9?", stream)
@@ -96,6 +100,9 @@ class KimiIntegration(ChatModelIntegrationTests):
         question = "Which is larger, 9.11 or 9.9? " * 100
         self._ask(question, stream)
         return self._ask(question, stream)
+
+    def invoke_with_cache_creation_input(self, *, stream: bool = False) -> AIMessage:
+        return self._ask(f"Is {'not ' * 400}9.11 larger than 9.9?", stream)
 
     def _ask(self, question: str, stream: bool) -> AIMessage:
         model = ChatKimi(**self.chat_model_params)
