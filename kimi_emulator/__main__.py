@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with emulator:
             signal.signal(signal.SIGTERM, signal.default_int_handler)
-            print(emulator.base_url, flush=True)
+            print(emulator.base_url)
+            print(f"export MOONSHOT_BASE_URL={emulator.base_url}\nexport MOONSHOT_API_KEY=sk-emulator", flush=True)
             threading.Event().wait()
     except KeyboardInterrupt:
         print("stopped", flush=True)

@@ -68,6 +68,23 @@ def test_python_fences_compile(where: str, code: str) -> None:
     assert unimported_modules(code) == set()
 
 
+@pytest.mark.parametrize(
+    ("package", "extra"),
+    [(r"langchain(?=[. ])", r"\[(?:agents|demo)\]"), (r"llama_index\.retrievers\.bm25", r"\[demo\]")],
+)
+def test_a_page_names_the_extra_of_what_it_imports(package: str, extra: str) -> None:
+    """ "No module named 'langchain'" was the first thing that a reader saw of the page of agents."""
+    pages = {
+        where.partition(":")[0]
+        for where, fence in PYTHON.items()
+        if re.search(rf"(?m)^(?:from|import) {package}", fence.code)
+    }
+    assert pages
+    for page in PAGES:
+        if page.name in pages:
+            assert re.search(extra, page.read_text("utf-8")), page.name
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", sorted({where.partition(":")[0] for where, _ in TESTS}))
 def test_fences_that_are_tests_pass(tmp_path: Path, page: str) -> None:

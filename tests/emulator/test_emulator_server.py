@@ -272,6 +272,8 @@ def test_command_line(stop: signal.Signals) -> None:
         assert process.stdout
         url = urlsplit(process.stdout.readline().strip())
         assert (url.hostname, url.path) == ("127.0.0.1", "/v1")
+        exports = [process.stdout.readline().strip() for _ in range(2)]
+        assert exports == [f"export MOONSHOT_BASE_URL={url.geturl()}", "export MOONSHOT_API_KEY=sk-emulator"]
         connection = http.client.HTTPConnection("127.0.0.1", url.port, timeout=10)
         post(connection, {**HELLO, "temperature": 0}).read()
         connection.close()
