@@ -115,6 +115,9 @@ PRICES: tuple[PriceRow, ...] = (
 """Every known price; of models that were withdrawn, the last one."""
 
 
+_COMPILED = tuple((re.compile(row.pattern), row) for row in PRICES)
+
+
 @lru_cache(maxsize=256)
 def price_row(model: str) -> PriceRow | None:
     """Find what a model costs on Moonshot's own platform.
@@ -126,7 +129,7 @@ def price_row(model: str) -> PriceRow | None:
         The row; None where no price is known.
     """
     name = model.strip().lower()
-    return next((row for row in PRICES if re.fullmatch(row.pattern, name)), None)
+    return next((row for pattern, row in _COMPILED if pattern.fullmatch(name)), None)
 
 
 def describe_price(model: str, currency: str) -> str:

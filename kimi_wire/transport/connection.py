@@ -315,11 +315,13 @@ class _LoopClient:
         self._closes = closes
         self._loop = asyncio.get_running_loop()
         self._lifetime = self._live()
+        self._has_ended = False
 
     async def _live(self) -> AsyncGenerator[None]:
         try:
             yield
         finally:
+            self._has_ended = True
             self._abandoned.discard(self)
             if self._closes:
                 await self.client.close()
@@ -334,7 +336,7 @@ class _LoopClient:
         await self._lifetime.aclose()
 
     def _abandon(self) -> None:
-        if not self._loop.is_closed():
+        if not (self._has_ended or self._loop.is_closed()):  # a loop ends its generators before it is closed
             self._abandoned.add(self)
             self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self.aclose()))
 

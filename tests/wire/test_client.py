@@ -300,6 +300,26 @@ async def test_a_client_that_is_dropped_closes_its_connections(kimi: KimiEmulato
     assert not kept._abandoned
 
 
+def test_a_client_that_is_dropped_between_the_end_and_the_close_of_its_loop_is_not_kept(kimi: KimiEmulator) -> None:
+    """The loop has ended its generators by then, and runs nothing any more: what waited for it would wait for ever."""
+    import gc
+
+    async def ask_once() -> KimiClient:
+        client = KimiClient(api_key=SECRET, base_url=kimi.base_url)
+        await client.acomplete(request())
+        return client
+
+    loop = asyncio.new_event_loop()
+    client = loop.run_until_complete(ask_once())
+    (kept,) = client.connection._async.values()
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    del client
+    gc.collect()
+    loop.close()
+    assert kept.client.is_closed()
+    assert kept not in kept._abandoned
+
+
 async def test_closing(client: KimiClient) -> None:
     await client.acomplete(request())
     client.complete(request())
