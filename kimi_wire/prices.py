@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
@@ -19,10 +19,9 @@ from typing import Any, Literal
 from kimi_wire.answers import Usage, parse_usage
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import count_or_none, mapping
-from kimi_wire.profiles import CACHE_TTLS, Source
+from kimi_wire.profiles import CACHE_TTLS, CacheTTL, Source
 
 Currency = Literal["USD", "CNY"]
-CacheTTL = Literal["5m", "1h"]
 
 SYMBOLS: Mapping[str, str] = {"USD": "$", "CNY": "¥"}
 _MILLION = 1_000_000
@@ -132,6 +131,11 @@ def price_row(model: str) -> PriceRow | None:
     return next((row for pattern, row in _COMPILED if pattern.fullmatch(name)), None)
 
 
+def _price_of(model: str, currency: str) -> Price | None:
+    row = price_row(model)
+    return None if row is None else row.prices.get(currency)
+
+
 def describe_price(model: str, currency: str) -> str:
     """Say what a million tokens of a model cost, in a line; what is not known is a question mark.
 
@@ -142,8 +146,7 @@ def describe_price(model: str, currency: str) -> str:
     Returns:
         Such as "$3.00 in, $0.30 cached, $15.00 out".
     """
-    row = price_row(model)
-    price = row.prices.get(currency) if row is not None else None
+    price = _price_of(model, currency)
     if price is None:
         return "price unknown"
     said = {"in": price.input, "cached": price.cached, "out": price.output}
@@ -176,8 +179,7 @@ class Cost:
     @property
     def total(self) -> Decimal | None:
         """All parts together; None where one of them is unknown."""
-        parts = [part for part in (self.input, self.cached, self.written, self.output) if part is not None]
-        return sum(parts, Decimal(0)) if len(parts) == len(_PARTS) else None
+        return _sum(getattr(self, name) for name in _PARTS)
 
     def __float__(self) -> float:
         return float("nan") if self.total is None else float(self.total)
@@ -187,8 +189,7 @@ class Cost:
             return NotImplemented
         if self.currency != other.currency:
             raise KimiRequestError(f"A cost in {self.currency} and one in {other.currency} have no sum.")
-        pairs = {name: (getattr(self, name), getattr(other, name)) for name in _PARTS}
-        sums = {name: None if None in pair else sum(pair, Decimal(0)) for name, pair in pairs.items()}
+        sums = {name: _sum((getattr(self, name), getattr(other, name))) for name in _PARTS}
         return Cost(self.currency, **sums, unknown=self.unknown or other.unknown)
 
     def __str__(self) -> str:
@@ -197,6 +198,16 @@ class Cost:
 
 
 _PARTS = tuple(part.name for part in fields(Cost) if part.name not in ("currency", "unknown"))
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    """The sum; None where one of the amounts is unknown."""
+    total = Decimal(0)
+    for amount in amounts:
+        if amount is None:
+            return None
+        total += amount
+    return total
 
 
 def _written(amount: Decimal) -> str:
@@ -240,8 +251,7 @@ def cost(usage: Any, model: str, currency: Currency = "USD", *, cache_ttl: Cache
     """
     check_currency(currency, cache_ttl)
     counts = read_usage(usage)
-    row = price_row(model) if isinstance(model, str) else None
-    price = row.prices.get(currency) if row is not None else None
+    price = _price_of(model, currency) if isinstance(model, str) else None
     if counts is None:
         return _unknown(currency, "the server sent no token counts")
     if price is None:
@@ -347,8 +357,9 @@ class Spending:
             model: The id of the model that answered; None where the answer did not say.
         """
         name = model or "unknown model"
-        spent = cost(usage, name, self.currency, cache_ttl=self.cache_ttl)
-        counts = read_usage(usage) or Usage(0, 0, 0)
+        counts = read_usage(usage)
+        spent = cost(counts, name, self.currency, cache_ttl=self.cache_ttl)
+        counts = counts or Usage(0, 0, 0)
         with self._lock:
             row = self.by_model.setdefault(name, ModelSpending(Cost(self.currency)))
             row.cost += spent
@@ -380,8 +391,10 @@ class Spending:
         return self  # frameworks copy their callbacks, which are to go on adding to this one
 
     def __str__(self) -> str:
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, self._widths(), strict=True)).rstrip()
-                         for row in self._table())  # fmt: skip
+        table = self._table()
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in table)
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         """A table, in notebooks."""
@@ -398,6 +411,3 @@ class Spending:
         ]  # fmt: skip
         head = ("model", "calls", "input", "of it cached", "output", "cost")
         return [head, *lines, ("all", "", "", "", "", str(self.total))]
-
-    def _widths(self) -> list[int]:
-        return [max(map(len, column)) for column in zip(*self._table(), strict=True)]

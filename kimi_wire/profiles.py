@@ -16,10 +16,12 @@ from datetime import date
 from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args
 
-CACHE_TTLS = ("5m", "1h")
+CacheTTL = Literal["5m", "1h"]
 """The words for how long the prefix cache keeps what is written to it."""
+
+CACHE_TTLS: tuple[str, ...] = get_args(CacheTTL)
 
 
 class Thinking(Enum):

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from kimi_wire.borrowed import WORDS, read_words
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.kinds import COUNT, NUMBER, OBJECT, OBJECTS, SWITCH, TEXT, TEXTS, Kind, check_kind, check_options
+from kimi_wire.profiles import CacheTTL
 
 DEFAULT_MODEL = "kimi-k3"
 
@@ -123,7 +124,7 @@ class Settings:
     parallel_tool_calls: bool | None = None
     response_format: Mapping[str, Any] | None = None
     prompt_cache_key: str | None = None
-    prompt_cache_ttl: Literal["5m", "1h"] | None = None
+    prompt_cache_ttl: CacheTTL | None = None
     safety_identifier: str | None = None
     remote_images: Literal["error", "download"] = "error"
     upload_media_over: int | None = None

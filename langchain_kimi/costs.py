@@ -14,7 +14,8 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tracers.context import register_configure_hook
 
 from kimi_wire.errors import KimiResponseError, KimiStreamError
-from kimi_wire.prices import CacheTTL, Currency, Spending
+from kimi_wire.prices import Currency, Spending
+from kimi_wire.profiles import CacheTTL
 
 
 class KimiCostCallbackHandler(BaseCallbackHandler):
@@ -95,7 +96,7 @@ class KimiCostCallbackHandler(BaseCallbackHandler):
 
 def _is_from_cache(message: AIMessage) -> bool:
     """Whether LangChain's cache gave the answer; core marks its usage so."""
-    return bool(message.usage_metadata) and dict(message.usage_metadata or {}).get("total_cost") == 0
+    return dict(message.usage_metadata or {}).get("total_cost") == 0
 
 
 _HANDLER: ContextVar[KimiCostCallbackHandler | None] = ContextVar("kimi_cost_callback", default=None)

@@ -12,7 +12,8 @@ from llama_index.core.instrumentation.events.llm import LLMChatEndEvent, LLMComp
 from pydantic import PrivateAttr
 
 from kimi_wire.errors import KimiStreamError
-from kimi_wire.prices import CacheTTL, Currency, Spending
+from kimi_wire.prices import Currency, Spending
+from kimi_wire.profiles import CacheTTL
 
 
 class KimiCostHandler(BaseEventHandler):
