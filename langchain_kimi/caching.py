@@ -4,25 +4,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from kimi_wire.lazy import require
 
 require("langchain", package="KimiPromptCachingMiddleware", title="LangChain's agents", extra="agents")
 
-from langchain.agents.middleware.types import AgentMiddleware, ModelCallResult, ModelRequest, ModelResponse
+from langchain.agents.middleware.types import ModelRequest
 from langchain_core.runnables import RunnableBinding
 from langchain_core.runnables.config import var_child_runnable_config
 
-from kimi_wire.profiles import CACHE_TTLS
+from kimi_wire.profiles import CACHE_TTLS, CacheTTL
 from kimi_wire.settings import cache_key_of
 from kimi_wire.warn import warn
 from langchain_kimi.chat_models import ChatKimi
 from langchain_kimi.errors import KimiRequestError
+from langchain_kimi.middleware import RequestMiddleware
 
 
-class KimiPromptCachingMiddleware(AgentMiddleware[Any, Any]):
+class KimiPromptCachingMiddleware(RequestMiddleware):
     """Steers an agent's requests to the prefix cache of their thread.
 
     Kimi finds shared beginnings by itself; the key has all requests of a thread go to where its beginning is cached. It
@@ -55,7 +55,7 @@ class KimiPromptCachingMiddleware(AgentMiddleware[Any, Any]):
 
     def __init__(
         self,
-        ttl: Literal["5m", "1h"] | None = None,
+        ttl: CacheTTL | None = None,
         *,
         unsupported_model_behavior: Literal["ignore", "warn", "raise"] = "ignore",
     ) -> None:
@@ -69,29 +69,7 @@ class KimiPromptCachingMiddleware(AgentMiddleware[Any, Any]):
         self.ttl = ttl
         self.unsupported_model_behavior = unsupported_model_behavior
 
-    # The pair differs by `async` and `await` only; tests/test_architecture.py compares it.
-
-    def wrap_model_call(
-        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
-    ) -> ModelCallResult[Any]:
-        """Steer a request, and have it answered.
-
-        Args:
-            request: The request; not changed.
-            handler: Answers a request.
-
-        Returns:
-            The handler's answer.
-        """
-        return handler(self._steered(request))
-
-    async def awrap_model_call(
-        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
-    ) -> ModelCallResult[Any]:
-        """The asynchronous twin of `wrap_model_call`."""
-        return await handler(self._steered(request))
-
-    def _steered(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
+    def _changed(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
         model, bound = _unwrapped(request.model)
         if not isinstance(model, ChatKimi) or model.profile is None:
             self._stand_aside(model)

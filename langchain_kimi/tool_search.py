@@ -15,13 +15,7 @@ from kimi_wire.lazy import require
 
 require("langchain", package="KimiToolSearchMiddleware", title="LangChain's agents", extra="agents")
 
-from langchain.agents.middleware.types import (
-    AgentMiddleware,
-    ModelCallResult,
-    ModelRequest,
-    ModelResponse,
-    ToolCallRequest,
-)
+from langchain.agents.middleware.types import ModelRequest, ToolCallRequest
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 from langchain_core.retrievers import BaseRetriever
@@ -34,6 +28,7 @@ from kimi_wire.profiles import profile_for
 from kimi_wire.requests import MAX_TOOLS, render_tools
 from kimi_wire.warn import warn
 from langchain_kimi.chat_models import ChatKimi
+from langchain_kimi.middleware import RequestMiddleware
 from langchain_kimi.tools import render_tool
 
 Found = Iterable["str | BaseTool | Document"]
@@ -48,7 +43,7 @@ _DESCRIPTION = (
 )
 
 
-class KimiToolSearchMiddleware(AgentMiddleware[Any, Any]):
+class KimiToolSearchMiddleware(RequestMiddleware):
     """Lets an agent search a large set of tools, and loads what fits.
 
     The model sees a search tool instead of the set. What a search finds is loaded by a system message after the results
@@ -97,7 +92,7 @@ class KimiToolSearchMiddleware(AgentMiddleware[Any, Any]):
         max_tools: int = 100,
     ) -> None:
         super().__init__()
-        given = [one if isinstance(one, BaseTool) else tool(one) for one in tools]
+        given = _as_tools(tools)
         for twice, count in Counter([name, *(one.name for one in given)]).items():
             if count > 1:
                 raise KimiRequestError(f"Two tools are called {twice!r}; tool names must be unique.")
@@ -180,26 +175,6 @@ class KimiToolSearchMiddleware(AgentMiddleware[Any, Any]):
         """The asynchronous twin of `before_model`."""
         return self._load(state["messages"])
 
-    def wrap_model_call(
-        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
-    ) -> ModelCallResult[Any]:
-        """Keep back the set, and have a request answered.
-
-        Args:
-            request: The request; not changed.
-            handler: Answers a request.
-
-        Returns:
-            The handler's answer.
-        """
-        return handler(self._narrowed(request))
-
-    async def awrap_model_call(
-        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
-    ) -> ModelCallResult[Any]:
-        """The asynchronous twin of `wrap_model_call`."""
-        return await handler(self._narrowed(request))
-
     def wrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]
     ) -> ToolMessage | Command[Any]:
@@ -242,7 +217,7 @@ class KimiToolSearchMiddleware(AgentMiddleware[Any, Any]):
             added.append(SystemMessage(_full(left), additional_kwargs={_LOADED: True}))
         return {"messages": added} if added else None
 
-    def _narrowed(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
+    def _changed(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
         own = [one for one in request.tools if not self._is_in_set(one)]
         messages = fitting(request.messages, MAX_TOOLS - len(own) - _count_answer_tools(request.response_format))
         if _takes_tools_on_the_way(request.model):
@@ -360,10 +335,14 @@ def tool_documents(tools: Iterable[BaseTool | Callable[..., Any]]) -> list[Docum
     Returns:
         One for each, in order: its name, description and parameters; the name is in the metadata.
     """
-    given = [one if isinstance(one, BaseTool) else tool(one) for one in tools]
     return [
-        Document(" ".join([one.name, one.description, *_parameters(one)]), metadata={"name": one.name}) for one in given
+        Document(" ".join([one.name, one.description, *_parameters(one)]), metadata={"name": one.name})
+        for one in _as_tools(tools)
     ]
+
+
+def _as_tools(given: Iterable[BaseTool | Callable[..., Any]]) -> list[BaseTool]:
+    return [one if isinstance(one, BaseTool) else tool(one) for one in given]
 
 
 def _parameters(one: BaseTool) -> list[str]:

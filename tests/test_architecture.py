@@ -48,7 +48,12 @@ def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-AGENTS = {"langchain_kimi.caching", "langchain_kimi.harness", "langchain_kimi.tool_search"}
+AGENTS = {
+    "langchain_kimi.caching",
+    "langchain_kimi.harness",
+    "langchain_kimi.middleware",
+    "langchain_kimi.tool_search",
+}
 """What is for LangChain's agents, a package of their own: imported when it is asked for."""
 
 
@@ -195,12 +200,12 @@ TWINS = [
         "ChatKimi",
         [("_generate", "_agenerate"), ("_stream", "_astream"), ("_read", "_aread")],
     ),
+    ("langchain_kimi/middleware.py", "RequestMiddleware", [("wrap_model_call", "awrap_model_call")]),
     (
         "langchain_kimi/tool_search.py",
         "KimiToolSearchMiddleware",
         [
             ("before_model", "abefore_model"),
-            ("wrap_model_call", "awrap_model_call"),
             ("wrap_tool_call", "awrap_tool_call"),
         ],
     ),
