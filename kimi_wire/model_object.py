@@ -150,6 +150,22 @@ def client_of(model: Any, key_field: str, url_field: str) -> KimiClient:
         return client
 
 
+def hide_keys(arguments: dict[str, Any], names: Iterable[str], secret: Callable[[str], Any]) -> None:
+    """Have a constructor's arguments hold keys without their reprs: a traceback may be printed with its variables.
+
+    Args:
+        arguments: The arguments; changed.
+        names: Those that may hold a key.
+        secret: Pydantic's `SecretStr`.
+    """
+    for name in names:
+        value = arguments.get(name)
+        if isinstance(value, str):
+            arguments[name] = secret(value)
+        elif callable(value):
+            arguments[name] = KeyFunction.of(value)
+
+
 def field_key(api_key: Any, secret: Callable[[str], Any]) -> Any:
     """What a field keeps of a key: the key in a `SecretStr`, or the function that gives it.
 

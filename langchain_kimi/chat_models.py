@@ -26,11 +26,13 @@ from kimi_wire.model_object import (
     explain,
     field_key,
     fill_state,
+    hide_keys,
     own_settings,
     prepare,
     profile_asked,
     without_secrets,
 )
+from kimi_wire.profiles import CacheTTL
 from kimi_wire.requests import Request
 from kimi_wire.settings import DEFAULT_MODEL, suggest
 from kimi_wire.structured import OutputForm
@@ -38,7 +40,6 @@ from kimi_wire.transport import (
     DEFAULT_BASE_URL,
     DEFAULT_MAX_RETRIES,
     HiddenText,
-    KeyFunction,
     resolve_base_url,
     resolve_headers,
 )
@@ -263,7 +264,7 @@ class ChatKimi(BaseChatModel):
     prompt_cache_key: str | None = None
     """An id of the session: requests with the same one find the same prefix cache."""
 
-    prompt_cache_ttl: Literal["5m", "1h"] | None = None
+    prompt_cache_ttl: CacheTTL | None = None
     """How long the prefix cache is to keep what a request writes to it (kimi-k3 and newer only); None is what cache
     points in the messages ask for, else five minutes. A hit renews the time; an hour costs twice as much to write."""
 
@@ -324,11 +325,7 @@ class ChatKimi(BaseChatModel):
             Args:
                 **kwargs: The arguments of the class.
             """
-            for name in ("api_key", "kimi_api_key", *SECRET):  # a traceback may be printed with its variables
-                if isinstance(kwargs.get(name), str):
-                    kwargs[name] = SecretStr(kwargs[name])
-                elif callable(kwargs.get(name)):
-                    kwargs[name] = KeyFunction.of(kwargs[name])
+            hide_keys(kwargs, ("api_key", "kimi_api_key", *SECRET), SecretStr)
             for name in ("base_url", *ADDRESSES):
                 if isinstance(kwargs.get(name), str):
                     kwargs[name] = HiddenText(kwargs[name])

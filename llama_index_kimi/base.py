@@ -38,6 +38,7 @@ from kimi_wire.model_object import (
     explain,
     field_key,
     fill_state,
+    hide_keys,
     own_settings,
     prepare,
     profile_asked,
@@ -47,7 +48,7 @@ from kimi_wire.profiles import Profile
 from kimi_wire.requests import Request
 from kimi_wire.settings import DEFAULT_MODEL, suggest
 from kimi_wire.structured import can_think_while_forced
-from kimi_wire.transport import DEFAULT_MAX_RETRIES, KeyFunction, plain_secret, resolve_base_url, resolve_headers
+from kimi_wire.transport import DEFAULT_MAX_RETRIES, plain_secret, resolve_base_url, resolve_headers
 from llama_index_kimi.caching import current_session
 from llama_index_kimi.callbacks import when_observed
 from llama_index_kimi.messages import render_messages
@@ -251,11 +252,7 @@ class Kimi(FunctionCallingLLM):
 
         def __init__(self, model: str = DEFAULT_MODEL, **kwargs: Any) -> None:
             """Set the model up; nothing is sent. See the class for the arguments."""
-            for name in ("api_key", *SECRET):  # a traceback may be printed with its variables
-                if isinstance(kwargs.get(name), str):
-                    kwargs[name] = SecretStr(kwargs[name])
-                elif callable(kwargs.get(name)):
-                    kwargs[name] = KeyFunction.of(kwargs[name])
+            hide_keys(kwargs, ("api_key", *SECRET), SecretStr)
             given = {} if model == DEFAULT_MODEL else {"model": model}
             kwargs = read_words({**given, **kwargs}, type(self).model_fields)
             model = kwargs.pop("model", model)
