@@ -181,9 +181,10 @@ def _usage_body(
         usage["cached_tokens"] = cached
     if reasoning is not None and family.reports_reasoning:
         usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
-    details = {"cached_tokens": cached, "cache_write_tokens": written}
-    if family.reports_cache_details and (cached or written > 0):
-        usage["prompt_tokens_details"] = {name: count for name, count in details.items() if count > 0}
+    counts = {"cached_tokens": cached, "cache_write_tokens": written}
+    details = {name: count for name, count in counts.items() if count > 0}
+    if family.reports_cache_details and details:
+        usage["prompt_tokens_details"] = details
     return usage
 
 

@@ -142,9 +142,7 @@ class PromptCache:
         prefixes = _prefixes(body, family)
         if not prefixes:
             return 0, 0
-        options = body.get("prompt_cache_options")
-        ttl = options.get("ttl") if isinstance(options, dict) and family.bills_writes else None
-        lifetime = CACHE_SECONDS.get(ttl, CACHE_SECONDS["5m"]) if isinstance(ttl, str) else CACHE_SECONDS["5m"]
+        lifetime = _lifetime(body, family)
         with self._lock:
             now = self.clock()
             whole = prefixes[-1]
@@ -158,6 +156,13 @@ class PromptCache:
                     del known[digest]
         written = whole.tokens // _CACHE_BLOCK * _CACHE_BLOCK - cached if family.bills_writes else 0
         return cached, max(written, 0)
+
+
+def _lifetime(body: Mapping[str, Any], family: Family) -> float:
+    """How long a request's prompt is kept, in seconds."""
+    options = body.get("prompt_cache_options")
+    ttl = options.get("ttl") if family.bills_writes and isinstance(options, dict) else None
+    return CACHE_SECONDS["1h" if ttl == "1h" else "5m"]
 
 
 def _prefixes(body: Mapping[str, Any], family: Family) -> list[_Prefix]:

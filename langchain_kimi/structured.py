@@ -226,7 +226,7 @@ class _WithRaw(RunnableBinding[LanguageModelInput, Any]):
                 has_raw |= "raw" in part
                 yield part
         except KimiError as error:
-            yield {key: value for key, value in _refused(error).items() if key != "raw" or not has_raw}
+            yield _refused(error, has_raw=has_raw)
 
     async def astream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:
         has_raw = False
@@ -235,18 +235,19 @@ class _WithRaw(RunnableBinding[LanguageModelInput, Any]):
                 has_raw |= "raw" in part
                 yield part
         except KimiError as error:
-            yield {key: value for key, value in _refused(error).items() if key != "raw" or not has_raw}
+            yield _refused(error, has_raw=has_raw)
 
     batch, abatch = Runnable.batch, Runnable.abatch
     transform, atransform = Runnable.transform, Runnable.atransform
 
 
-def _refused(error: Exception) -> dict[str, Any]:
-    """What `include_raw` gives of an answer that was refused; an error without one is raised."""
+def _refused(error: Exception, *, has_raw: bool = False) -> dict[str, Any]:
+    """What `include_raw` gives of an answer that was refused, once; an error without an answer is raised."""
     message: BaseMessage | None = getattr(error, "raw_message", None)
     if message is None:
         raise error
-    return {"raw": message, "parsed": None, "parsing_error": error}
+    refused = {"parsed": None, "parsing_error": error}
+    return refused if has_raw else {"raw": message, **refused}
 
 
 def with_raw(llm: Runnable[LanguageModelInput, Any], parser: Runnable[Any, Any]) -> Runnable[LanguageModelInput, Any]:

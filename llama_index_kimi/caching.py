@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _SESSIONS: ContextVar[tuple[str, ...]] = ContextVar("kimi_prompt_cache_sessions", default=())  # the innermost is last
 _STORED = "kimi_prompt_cache_key"
+_IDS = (str, int, uuid.UUID)
 
 
 def current_session() -> str | None:
@@ -54,7 +55,7 @@ class prompt_cache_session:
     """
 
     def __init__(self, session: Context | str | int | uuid.UUID) -> None:
-        if not isinstance(session, (str, int, uuid.UUID)) and not hasattr(session, "store"):
+        if not isinstance(session, _IDS) and not hasattr(session, "store"):
             raise TypeError(f"A session is a workflow's Context or an id, not {type(session).__name__}.")
         self._session = session
 
@@ -64,7 +65,7 @@ class prompt_cache_session:
         Raises:
             TypeError: It is a context, whose store is asynchronous.
         """
-        if not isinstance(self._session, (str, int, uuid.UUID)):
+        if not isinstance(self._session, _IDS):
             raise TypeError("A context's store is asynchronous: write `async with prompt_cache_session(context)`.")
         return _begin(cache_key_of(str(self._session)))
 
@@ -74,7 +75,7 @@ class prompt_cache_session:
 
     async def __aenter__(self) -> str:
         """Begin; returns the key."""
-        if isinstance(self._session, (str, int, uuid.UUID)):
+        if isinstance(self._session, _IDS):
             return self.__enter__()
         store = self._session.store
         key = await store.get(_STORED, default=None)

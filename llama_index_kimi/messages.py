@@ -89,9 +89,8 @@ def render_message(message: ChatMessage) -> JSON:
     role = _ROLES[message.role]
     extra = message.additional_kwargs
     rendered: JSON = {"role": role}
-    blocks = message_blocks(message)
     parts: list[JSON] = []
-    for block in blocks:
+    for block in message_blocks(message):
         if isinstance(block, CachePoint):  # at the end of what stands before it, as every vendor has it
             parts[-1:] = [_end_cache_at(part, block.cache_control.model_dump()) for part in parts[-1:]]
         else:

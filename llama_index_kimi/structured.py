@@ -117,7 +117,7 @@ def check_whole(response: ChatResponse) -> None:
     """
     said = response.additional_kwargs
     check_refusal(said.get(REFUSAL), response, said.get("request_id"))
-    if response.additional_kwargs.get("finish_reason") != "length":
+    if said.get("finish_reason") != "length":
         return
     begun = bool(response.message.content) or bool(_called(response))
     raise _failed(explain_cut(begun=begun, thought=_has_thinking(response)), response)

@@ -26,7 +26,7 @@ from kimi_wire.profiles import CACHE_TTLS, Profile
 logger = logging.getLogger("kimi_wire")
 
 CACHE_CONTROL = "cache_control"
-"""The key of a message or a part at which the cache is to end, with how long it is to be kept."""
+"""The key of a part at which the cache is to end, with how long it is to be kept."""
 
 _TEXTS = {"text": "text", "output_text": "text", "refusal": "refusal"}
 """Types of parts that are text, and where it stands in them."""
@@ -134,20 +134,16 @@ def longest_ttl(messages: Sequence[Mapping[str, Any]]) -> str | None:
     """How long a conversation's cache points ask for its beginning to be kept.
 
     Args:
-        messages: Messages in the API's form. A point is a `cache_control` of a message or of a part, as Anthropic and
-            LlamaIndex have it (`{"type": "ephemeral", "ttl": "1h"}`), or a `cachePoint` of Bedrock's.
+        messages: Messages in the API's form. A point is a `cache_control` of a part, as Anthropic and LlamaIndex have
+            it (`{"type": "ephemeral", "ttl": "1h"}`), or a `cachePoint` of Bedrock's.
 
     Returns:
         The longest time that there is a word of Kimi's for; None where no point says one.
     """
-    asked = set()
-    for message in messages:
-        content = message.get("content")
-        marked = [message, *content] if isinstance(content, list) else [message]
-        for holder in marked:
-            if isinstance(holder, (dict, Mapping)) and (CACHE_CONTROL in holder or "cachePoint" in holder):
-                ttl = mapping(holder.get(CACHE_CONTROL) or holder.get("cachePoint")).get("ttl")
-                asked |= {ttl} if isinstance(ttl, str) else set()
+    contents = [content for message in messages if isinstance(content := message.get("content"), list)]
+    parts = [part for content in contents for part in content if isinstance(part, (dict, Mapping))]
+    points = [mapping(part.get(CACHE_CONTROL) or part.get("cachePoint")) for part in parts]
+    asked = [point.get("ttl") for point in points]
     return next((ttl for ttl in reversed(CACHE_TTLS) if ttl in asked), None)
 
 
