@@ -52,10 +52,9 @@ def named(page: str) -> list[str]:
     """The words of a page that tests name."""
     trees = (ast.parse(path.read_text("utf-8")) for path in sorted((ROOT / "tests").rglob("test_*.py")))
     calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    marks = [
-        [ast.literal_eval(word) for word in call.args] for call in calls if ast.unparse(call.func).endswith("mark.says")
-    ]
-    return [plain(sentence) for mark in marks if mark[0] == page for sentence in mark[1:]]
+    marks = [call.args for call in calls if ast.unparse(call.func).endswith("mark.says")]
+    words = [[word.value for word in mark if isinstance(word, ast.Constant)] for mark in marks]
+    return [plain(sentence) for mark in words if mark[0] == page for sentence in mark[1:]]
 
 
 def _prose(page: str) -> str:

@@ -25,6 +25,7 @@ ANSWER = Reply("Hello", reasoning="So.")
 EMPTY = (THOUGHT, Reply(""), Reply(" \n", reasoning="Hm."), Reply("", says_finish_reason=False))
 
 
+@pytest.mark.says("docs/errors.md", "a warning says so; raise it")
 @pytest.mark.says("docs/partial-mode.md", '`"warn"` only says so')
 @everywhere
 @in_all_ways
@@ -145,6 +146,7 @@ async def test_broken_and_empty_streams_have_a_count_each(kimi: KimiEmulator, ad
     assert error.partial.reasoning.startswith("In")
 
 
+@pytest.mark.says("docs/errors.md", "LangChain's retry middleware asks again")
 async def test_langchains_middleware_takes_it_for_retryable(kimi: KimiEmulator) -> None:
     from langchain.agents import create_agent
 

@@ -197,6 +197,7 @@ def test_the_settings_are_all_in_the_readme() -> None:
         assert name in by_methods or re.search(rf"`{name}[`=]", text), name
 
 
+@pytest.mark.says("docs/errors.md", "Errors of calls are `KimiError`s.")
 def test_the_errors_are_all_on_their_page() -> None:
     text = (ROOT / "docs" / "errors.md").read_text("utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| `Kimi")]

@@ -83,6 +83,7 @@ def recorded_streams() -> list[Any]:
     return said
 
 
+@pytest.mark.says("docs/performance.md", "are made of the wire's pieces, and not of chunks")
 @VERSIONS
 @pytest.mark.parametrize("said", recorded_streams())
 def test_events_of_recorded_streams_are_those_of_the_chunks(said: str, v1: bool) -> None:
