@@ -428,6 +428,10 @@ def test_redirects_have_an_end(kimi: KimiEmulator, client: KimiClient, way: str)
     assert len(kimi.requests) == 5
 
 
+@pytest.mark.says(
+    "docs/production.md",
+    "redirects are followed within the same origin, everything else is an error that names the place",
+)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_nothing_goes_to_another_origin(kimi: KimiEmulator, way: str, status: int) -> None:

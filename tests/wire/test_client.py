@@ -101,6 +101,7 @@ def test_four_ways_one_answer(client: KimiClient, way: str) -> None:
     assert completion.request_id
 
 
+@pytest.mark.says("docs/production.md", "Nothing of the environment's `OPENAI_*` is read or sent.")
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_of_openais_environment_is_sent(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     ambient = {
