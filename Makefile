@@ -6,25 +6,27 @@ BIN    := $(VENV)/bin
 DEMO   := $(VENV)/.demo
 DEV    := $(VENV)/.dev
 DOCS   := $(VENV)/.docs
+TOOLS  := $(VENV)/.release
 
-.PHONY: help demo test test-fast test-all test-matrix lint types format tables golden family notebooks record bench docs clean
+.PHONY: help demo test test-fast test-all test-matrix release-check lint types format tables golden family notebooks record bench docs clean
 
 help:
-	@echo "make demo         a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
-	@echo "make test         what every change has to pass, in minutes: all kinds of tests, each once"
-	@echo "make test-fast    half a minute, for one's own loop: no processes, no waiting, the emulator's own tests aside"
-	@echo "make test-all     all tests: every name of a family, every configuration, packaging; with coverage"
-	@echo "make test-matrix  all tests on the lowest and newest versions; wheel and sdist with each extra"
-	@echo "make lint         ruff"
-	@echo "make types        mypy"
-	@echo "make format       let ruff reformat"
-	@echo "make tables       write the README's tables anew from the profiles"
-	@echo "make golden       write the pages of golden requests anew from what is sent"
-	@echo "make family       what is to be done after a family is added or changed: tables, golden, record its list, test"
-	@echo "make record       record all cassettes anew (real API with MOONSHOT_API_KEY, else the emulator)"
-	@echo "make bench        what it costs beside the openai SDK; writes the README's table"
-	@echo "make docs         the documentation site, into site/; a link that leads nowhere fails it"
-	@echo "make notebooks    run the notebooks and keep what they put out"
+	@echo "make demo           a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
+	@echo "make test           what every change has to pass, in minutes: all kinds of tests, each once"
+	@echo "make test-fast      half a minute, for one's own loop: no processes, no waiting, the emulator's own tests aside"
+	@echo "make test-all       all tests: every name of a family, every configuration, packaging; with coverage"
+	@echo "make test-matrix    all tests on the lowest and newest versions; wheel and sdist with each extra"
+	@echo "make release-check  all that a release needs, short of uploading; MATRIX=archives leaves out the hour of tests"
+	@echo "make lint           ruff"
+	@echo "make types          mypy"
+	@echo "make format         let ruff reformat"
+	@echo "make tables         write the README's tables anew from the profiles"
+	@echo "make golden         write the pages of golden requests anew from what is sent"
+	@echo "make family         what is to be done after a family is added or changed: tables, golden, record its list, test"
+	@echo "make record         record all cassettes anew (real API with MOONSHOT_API_KEY, else the emulator)"
+	@echo "make bench          what it costs beside the openai SDK; writes the README's table"
+	@echo "make docs           the documentation site, into site/; a link that leads nowhere fails it"
+	@echo "make notebooks      run the notebooks and keep what they put out"
 
 demo: $(DEMO)
 	@$(BIN)/python -m demo
@@ -47,6 +49,9 @@ test-all: $(DEV)
 
 test-matrix: $(DEV)
 	$(BIN)/python -m tests.matrix
+
+release-check: $(DEV) $(DOCS) $(TOOLS)
+	$(BIN)/python -m tests.release --matrix $(or $(MATRIX),all)
 
 lint: $(DEV)
 	$(BIN)/ruff check .
@@ -84,7 +89,7 @@ bench: $(DEV)
 	$(BIN)/python -m benchmarks --readme $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) .matrix site
+	rm -rf $(VENV) .matrix dist release site
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed; \
@@ -107,4 +112,8 @@ $(DEV): pyproject.toml | $(BIN)/python
 
 $(DOCS): pyproject.toml | $(BIN)/python
 	$(INSTALL) ".[docs]"
+	@touch $@
+
+$(TOOLS): pyproject.toml | $(BIN)/python
+	$(INSTALL) ".[release]"
 	@touch $@

@@ -25,6 +25,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".matrix"
+DIST = ROOT / "dist"
 SUPPORTED = ("python3.10", "python3.11", "python3.12", "python3.13")
 SHARED = ("tests/wire", "tests/emulator")
 LANGCHAIN = (*SHARED, "tests/langchain_kimi")
@@ -240,11 +241,10 @@ def find_pythons() -> list[str]:
 
 @functools.cache
 def build() -> Path:
-    """Build the sdist, and the wheel from it; returns their folder."""
-    folder = HOME / "dist"
-    shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "build", "--outdir", folder, ROOT], check=True, stdout=subprocess.DEVNULL)
-    return folder
+    """Build the sdist, and the wheel from it, once in a process; returns their folder."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "build", "--outdir", DIST, ROOT], check=True, stdout=subprocess.DEVNULL)
+    return DIST
 
 
 def find_source(environment: Environment) -> tuple[str, ...]:
@@ -292,8 +292,8 @@ def run_script(python: Path, script: str) -> bool:
         return subprocess.run([python, path], cwd=folder, env=kept, check=False).returncode == 0
 
 
-def run(environment: Environment, pytest_arguments: Sequence[str]) -> bool:
-    """Make an environment and run what runs in it; returns whether that passed."""
+def make(environment: Environment) -> Path:
+    """Make an environment anew; returns its interpreter."""
     folder = HOME / environment.name
     shutil.rmtree(folder, ignore_errors=True)
     base = find_pythons()[0 if environment.lowest else -1]
@@ -303,9 +303,18 @@ def run(environment: Environment, pytest_arguments: Sequence[str]) -> bool:
     pip(python, "install", "--quiet", *find_source(environment), *environment.pins, *floors)
     if environment.regardless:
         pip(python, "install", "--quiet", "--upgrade", "--no-deps", *environment.regardless)
+    return python
+
+
+def run(environment: Environment, pytest_arguments: Sequence[str]) -> bool:
+    """Make an environment and run what runs in it; returns whether that passed."""
+    python = make(environment)
     installed = read_installed(python)
     shown = [name for name in ("openai", "httpx", "httpx2", "langchain-core", "llama-index-core") if name in installed]
-    print(f"== {environment.name}: {base}, {', '.join(f'{name} {installed[name]}' for name in shown)}", flush=True)
+    print(
+        f"== {environment.name}: {python.resolve()}, {', '.join(f'{name} {installed[name]}' for name in shown)}",
+        flush=True,
+    )
     for line in find_newer(python, installed) if environment.newest else ():
         # No failure: what holds it back is another package's requirement, or what this index lacks.
         print(f"   NOT THE NEWEST: the index has {line}", flush=True)

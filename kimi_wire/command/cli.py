@@ -9,11 +9,12 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
 from kimi_wire import __version__
-from kimi_wire.command.doctor import examine
+from kimi_wire.command.doctor import examine, secrets
+from kimi_wire.command.findings import Finding, report
 from kimi_wire.endpoints import KimiFiles, KimiPlatform, currency_of, estimate_messages
 from kimi_wire.errors import KimiError
 from kimi_wire.prices import describe_price
@@ -110,9 +111,15 @@ def _extract(options: argparse.Namespace) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     healthy = True
-    for finding in examine(options.base_url, options.model, try_other_region=options.try_other_region):
-        healthy = healthy and finding.good is not False
-        print(f"{ {True: 'ok', False: 'PROBLEM', None: 'note'}[finding.good]:8}{finding.text}")
+
+    def found() -> Iterator[Finding]:
+        nonlocal healthy
+        for finding in examine(options.base_url, options.model, try_other_region=options.try_other_region):
+            healthy = healthy and finding.good is not False
+            yield finding
+
+    for line in report(found(), secrets()):
+        print(line)
     return 0 if healthy else FAILED
 
 

@@ -8,6 +8,7 @@ chat is.
 
 from __future__ import annotations
 
+from kimi_wire.transport.aiohttp import is_usable as uses_aiohttp
 from kimi_wire.transport.bodies import whole
 from kimi_wire.transport.connection import (
     BASE_URL_VARIABLES,
@@ -38,5 +39,6 @@ __all__ = [
     "resolve_base_url",
     "resolve_headers",
     "response_class",
+    "uses_aiohttp",
     "whole",
 ]
