@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from kimi_wire import errors  # some of its names need the SDK, and import it when they are asked for
 from kimi_wire.errors import KimiRequestError, mask, public_url
 from kimi_wire.kinds import check_options
+from kimi_wire.log import listen
 from kimi_wire.transport import aiohttp as aiohttp_client
 from kimi_wire.transport.bodies import PACKINGS, whole
 from kimi_wire.transport.courier import with_courier
@@ -115,6 +116,7 @@ class KimiConnection:
         http_async_client: Any = None,
     ) -> None:
         api_key = api_key if isinstance(api_key, KeyFunction) else HiddenText(api_key)
+        listen()
         check_options({"timeout": timeout, "stream_idle_timeout": stream_idle_timeout, "max_retries": max_retries})
         self._options: dict[str, Any] = {"api_key": sdk_key(api_key), "base_url": base_url, "max_retries": max_retries}
         self._key = api_key
