@@ -16,6 +16,7 @@ from kimi_wire.transport.connection import (
     KimiConnection,
     body_argument,
     resolve_base_url,
+    write_body,
 )
 from kimi_wire.transport.keys import KEY_VARIABLES, ApiKey, KeyFunction, hiding_secrets, plain_secret, resolve_api_key
 from kimi_wire.transport.library import http_library, response_class
@@ -39,4 +40,5 @@ __all__ = [
     "resolve_headers",
     "response_class",
     "whole",
+    "write_body",
 ]

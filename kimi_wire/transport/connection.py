@@ -375,8 +375,8 @@ def _make_ssl_context(*_of: str | None) -> Any:
 _write_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
-def body_argument(body: Mapping[str, Any]) -> dict[str, bytes]:
-    """Write the body of a request as JSON, once; the SDK would write it again for each attempt.
+def write_body(body: Mapping[str, Any]) -> bytes:
+    """Write the body of a request as JSON.
 
     Deliberately absent: pydantic-core's writer, which is faster. It takes sets, bytes and secrets for JSON, and what it
     wrote would have to be read back to find those.
@@ -384,17 +384,28 @@ def body_argument(body: Mapping[str, Any]) -> dict[str, bytes]:
     Args:
         body: JSON's own types only, on every version of the SDK.
 
-    Returns:
-        The argument of the SDK's `post` that takes the bytes, by its name.
-
     Raises:
         KimiRequestError: It is not JSON: half of a surrogate pair, NaN, an object of some other kind.
     """
     try:
-        written = _write_json(body).encode()
+        return _write_json(body).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise KimiRequestError(f"The request cannot be written as JSON: {error}") from errors.cause_of(error)
-    return {_content_argument(): written}
+
+
+def body_argument(body: Mapping[str, Any]) -> dict[str, bytes]:
+    """Write the body of a request, once; the SDK would write it again for each attempt.
+
+    Args:
+        body: See `write_body`.
+
+    Returns:
+        The argument of the SDK's `post` that takes the bytes, by its name.
+
+    Raises:
+        KimiRequestError: It is not JSON.
+    """
+    return {_content_argument(): write_body(body)}
 
 
 @functools.cache
