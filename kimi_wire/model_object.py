@@ -19,6 +19,7 @@ from kimi_wire.answers import Completion, explain_answer
 from kimi_wire.endpoints import KimiClient
 from kimi_wire.hosts import host_for, profile_at
 from kimi_wire.kinds import check_options
+from kimi_wire.log import listen
 from kimi_wire.profiles import Profile, profile_for
 from kimi_wire.requests import Request, check_settings, render_request
 from kimi_wire.settings import SETTINGS, merge_settings, rename_settings, split_options
@@ -58,6 +59,7 @@ def check_fields(model: Any, settings: Mapping[str, Any], base_url: str) -> None
     Raises:
         KimiRequestError: A setting or an option of the connection is wrong.
     """
+    listen()
     check_options({name: getattr(model, name) for name in CONNECTION})
     check_settings(settings, base_url)
 

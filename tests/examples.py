@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 
 _FENCE = re.compile(
-    r"^(?P<mark><!-- compiled only: [^\n]+ -->\n)?(?:<!-- needs (?P<needs>\w+) -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```",
+    r"^(?P<mark><!-- compiled only: [^\n]+ -->\n)?(?:<!-- needs (?P<needs>[\w.]+) -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```",
     re.M | re.S,
 )
 
@@ -32,7 +32,7 @@ class Fence:
         language: Its language; empty where it has none.
         code: What it holds.
         compiled_only: Whether the page says that it cannot run in the tests.
-        needs: A package that is no dependency of the tests: where it is absent, the fence does not run.
+        needs: A package or module that is no dependency of the tests: where it is absent, the fence does not run.
     """
 
     language: str
@@ -84,10 +84,10 @@ def unimported_modules(code: str) -> set[str]:
     chains = (chain.partition(".") for chain in named)
     whole = {f"{names[first]}.{rest}" for first, _, rest in chains if first in names}
     known = {name for name in whole if any(f"{other}.".startswith(f"{name}.") for other in imported)}
-    return {name for name in whole - known if _is_module(name)}
+    return {name for name in whole - known if is_module(name)}
 
 
-def _is_module(name: str) -> bool:
+def is_module(name: str) -> bool:
     """Whether there is such a module, found without an import."""
     place, path = "", None
     for part in name.split("."):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
+import logging
 import re
 import runpy
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,22 @@ import llama_index_kimi
 from kimi_emulator import KimiEmulator
 from kimi_wire.settings import SETTINGS
 from tests import promises, word_table
-from tests.examples import ROOT, Fence, fences, is_conftest, is_test, run, run_here, run_tests, unimported_modules
+from tests.examples import (
+    ROOT,
+    Fence,
+    fences,
+    is_conftest,
+    is_module,
+    is_test,
+    run,
+    run_here,
+    run_tests,
+    unimported_modules,
+)
 from tests.model_table import TABLES, insert
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "recipes").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *GUIDES]
 FENCES = {
     f"{page.name}:{number}": fence for page in PAGES for number, fence in enumerate(fences(page.read_text("utf-8")))
 }
@@ -32,7 +45,7 @@ PYTHON = {where: fence for where, fence in FENCES.items() if fence.language == "
 
 def needed(fence: Fence) -> list[pytest.MarkDecorator]:
     """Leave a fence out where the package that it needs is not there."""
-    is_there = fence.needs is None or importlib.util.find_spec(fence.needs) is not None
+    is_there = fence.needs is None or is_module(fence.needs)
     return [] if is_there else [pytest.mark.skip(reason=f"{fence.needs} is not installed")]
 
 
@@ -100,8 +113,16 @@ def test_fences_that_are_tests_pass(tmp_path: Path, page: str) -> None:
     run_tests([code for code in fences_of_page if is_test(code)], conftest, tmp_path)
 
 
+@pytest.fixture
+def _quiet_loggers() -> Iterator[None]:
+    """Levels that a page gives to ours, undone."""
+    yield
+    logging.getLogger("kimi_wire").setLevel(logging.NOTSET)
+
+
 # llama-index-workflows 2.26 inspects every attribute of an agent, pydantic's deprecated ones included.
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
+@pytest.mark.usefixtures("_quiet_loggers")
 @pytest.mark.parametrize(("where", "code"), PROGRAMS)
 def test_python_fences_run(
     kimi: KimiEmulator,

@@ -248,6 +248,7 @@ def _connection_error(error: openai.APIError) -> KimiConnectionError:
     reached = cause is not None and type(cause).__name__ not in (
         "ConnectError",
         "ConnectTimeout",
+        "ProxyError",  # it made no tunnel
         "UnsupportedProtocol",
     )
     reason = str(cause or error) or type(cause).__name__

@@ -17,6 +17,7 @@ from kimi_wire.transport.connection import (
     KimiConnection,
     body_argument,
     resolve_base_url,
+    write_body,
 )
 from kimi_wire.transport.keys import KEY_VARIABLES, ApiKey, KeyFunction, hiding_secrets, plain_secret, resolve_api_key
 from kimi_wire.transport.library import http_library, response_class
@@ -41,4 +42,5 @@ __all__ = [
     "response_class",
     "uses_aiohttp",
     "whole",
+    "write_body",
 ]

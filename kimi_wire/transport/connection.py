@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from kimi_wire import errors  # some of its names need the SDK, and import it when they are asked for
 from kimi_wire.errors import KimiRequestError, mask, public_url
 from kimi_wire.kinds import check_options
+from kimi_wire.log import listen
 from kimi_wire.transport import aiohttp as aiohttp_client
 from kimi_wire.transport.bodies import PACKINGS, whole
 from kimi_wire.transport.courier import with_courier
@@ -115,6 +116,7 @@ class KimiConnection:
         http_async_client: Any = None,
     ) -> None:
         api_key = api_key if isinstance(api_key, KeyFunction) else HiddenText(api_key)
+        listen()
         check_options({"timeout": timeout, "stream_idle_timeout": stream_idle_timeout, "max_retries": max_retries})
         self._options: dict[str, Any] = {"api_key": sdk_key(api_key), "base_url": base_url, "max_retries": max_retries}
         self._key = api_key
@@ -373,8 +375,8 @@ def _make_ssl_context(*_of: str | None) -> Any:
 _write_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
-def body_argument(body: Mapping[str, Any]) -> dict[str, bytes]:
-    """Write the body of a request as JSON, once; the SDK would write it again for each attempt.
+def write_body(body: Mapping[str, Any]) -> bytes:
+    """Write the body of a request as JSON.
 
     Deliberately absent: pydantic-core's writer, which is faster. It takes sets, bytes and secrets for JSON, and what it
     wrote would have to be read back to find those.
@@ -382,17 +384,28 @@ def body_argument(body: Mapping[str, Any]) -> dict[str, bytes]:
     Args:
         body: JSON's own types only, on every version of the SDK.
 
-    Returns:
-        The argument of the SDK's `post` that takes the bytes, by its name.
-
     Raises:
         KimiRequestError: It is not JSON: half of a surrogate pair, NaN, an object of some other kind.
     """
     try:
-        written = _write_json(body).encode()
+        return _write_json(body).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise KimiRequestError(f"The request cannot be written as JSON: {error}") from errors.cause_of(error)
-    return {_content_argument(): written}
+
+
+def body_argument(body: Mapping[str, Any]) -> dict[str, bytes]:
+    """Write the body of a request, once; the SDK would write it again for each attempt.
+
+    Args:
+        body: See `write_body`.
+
+    Returns:
+        The argument of the SDK's `post` that takes the bytes, by its name.
+
+    Raises:
+        KimiRequestError: It is not JSON.
+    """
+    return {_content_argument(): write_body(body)}
 
 
 @functools.cache

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from llama_index.core.llms import ChatMessage
 
-from kimi_emulator import KimiEmulator
+from kimi_emulator import KimiEmulator, Reply
 from kimi_wire.command.cli import main
 from kimi_wire.endpoints.tokens import estimate_messages
+from langchain_kimi import ChatKimi
+from llama_index_kimi import Kimi
 
 SECRET = "sk-secret-0123456789abcdef"
 Run = Callable[..., tuple[int, str, str]]
@@ -74,6 +80,95 @@ def test_extract(run: Run, tmp_path: Path, kimi: KimiEmulator) -> None:
     assert (status, out) == (1, "two\n")
     assert err == f"error: {tmp_path / 'missing.txt'} does not exist.\n"
     assert kimi.uploads == {}
+
+
+SAID = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_body_is_what_both_adapters_send(run: Run, kimi: KimiEmulator, stream: bool) -> None:
+    asked = ("Why?", "--system", "Be brief.", "--model", "kimi k2.6", "--set", "thinking=false", "--set", "stop=END")
+    status, out, err = run("body", *asked, *(["--stream"] if stream else []))
+    assert (status, err, kimi.requests) == (0, "", [])
+    settings: Any = {"model": "kimi k2.6", "thinking": False, "stop": "END"}
+    chat, llm = ChatKimi(**settings), Kimi(**settings)
+    messages = [ChatMessage(one["content"], role=one["role"]) for one in SAID]
+    _ = (
+        (list(chat.stream(SAID)), list(llm.stream_chat(messages)))
+        if stream
+        else (chat.invoke(SAID), llm.chat(messages))
+    )
+    assert [one.body for one in kimi.requests] == [json.loads(out)] * 2
+
+
+def test_a_body_needs_no_key_and_is_for_the_host_that_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MOONSHOT_API_KEY")
+    monkeypatch.setattr("sys.stdin", io.StringIO("Why?"))
+    status, out, _ = run("body", "--base-url", "https://openrouter.ai/api/v1", "--set", "reasoning_effort=low")
+    assert status == 0
+    assert json.loads(out)["messages"] == SAID[1:]
+    assert json.loads(out)["reasoning"] == {"effort": "low"}
+
+
+FILES: list[Any] = [
+    SAID,
+    {"messages": SAID},
+    {"messages": SAID, "model": "gpt-4o", "seed": 5, "temperature": 0.3, "stream": True, "stream_options": {}},
+]
+
+
+@pytest.mark.parametrize("given", FILES)
+def test_the_body_of_a_request_to_openai_becomes_ours(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Any
+) -> None:
+    (tmp_path / "request.json").write_text(json.dumps(given), "utf-8")
+    status, out, err = run("body", "--file", str(tmp_path / "request.json"), "--model", "kimi-k3")
+    body = json.loads(out)
+    assert (status, body["messages"], body["model"]) == (0, SAID, "kimi-k3")
+    assert err.count("warning: ") == 2 * ("seed" in given)
+    assert body.get("stream_options") == ({"include_usage": True} if "seed" in given else None)
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(given)))
+    assert run("body", "More?", "--file", "-", "--model", "kimi-k3")[1].count('"role": "user"') == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("--file", "-"), 1, "error: - has no JSON list of messages, and no object with `messages`: Expecting value"),
+        (("x", "--set", "tempature=1"), 1, "error: 'tempature' is not a setting. Did you mean 'temperature'?"),
+        (("x", "--set", "messages=[]"), 1, "error: 'messages' is not a setting."),
+        (("x", "--set", "stop"), 2, "'stop' is not NAME=VALUE"),
+        (("x", "--set", "strict=true", "--set", "top_p=0.5"), 1, "error: kimi-k3 samples with fixed parameters"),
+        (("x", "--set", f"api_key={SECRET}"), 1, "error: 'api_key' cannot be given with a call."),
+        (("x", "--set", 'stop="\\ud800"'), 1, "error: The request cannot be written as JSON"),
+    ],
+)
+def test_what_no_body_is_made_of_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], status: int, words: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("nothing"))
+    found, out, err = run("body", *arguments)
+    assert (found, out) == (status, "")
+    assert words in err
+
+
+def test_what_is_done_before_a_body_is_sent_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps([{"role": "user", "content": [part]}])))
+    status, out, err = run("body", "--file", "-", "--set", "remote_images=download")
+    assert status == 0
+    assert "https://example.org/a.png" in out
+    assert err == "note: pictures and videos are downloaded or uploaded before it is sent.\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_command_of_a_body_sends_it(run: Run, kimi: KimiEmulator) -> None:
+    text = "It's $HOME, `id` and \\ in\nBODY\n."
+    kimi.script(Reply("Hi"))
+    done = subprocess.run(["sh", "-c", run("body", text, "--curl")[1]], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["choices"][0]["message"]["content"] == "Hi"
+    assert kimi.requests[0].body["messages"] == [{"role": "user", "content": text}]
 
 
 def test_another_host_can_be_named(run: Run) -> None:
