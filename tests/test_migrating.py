@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import json
 import re
 import warnings
 from collections.abc import Callable
@@ -279,3 +280,10 @@ def test_methods_have_the_frameworks_parameters(ours: Any, frameworks: Any, name
     for name in names:
         taken = inspect.signature(getattr(ours, name)).parameters
         assert taken.keys() >= inspect.signature(getattr(frameworks, name)).parameters.keys(), name
+
+
+def test_the_notebook_has_what_the_server_said_before() -> None:
+    book = json.loads((PAGE.parent.parent / "notebooks" / "09-migrating.ipynb").read_text("utf-8"))
+    put_out = json.dumps([cell["outputs"] for cell in book["cells"] if cell["cell_type"] == "code"])
+    for words in (MISSING, TEMPERATURE, FORCED.format("required"), FORCED.format("specified")):
+        assert f"400: {words}" in put_out
