@@ -22,7 +22,8 @@ from tests import word_table
 from tests.examples import ROOT, Fence, fences, is_conftest, is_test, run, run_here, run_tests, unimported_modules
 from tests.model_table import TABLES, insert
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "recipes").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *GUIDES]
 FENCES = {
     f"{page.name}:{number}": fence for page in PAGES for number, fence in enumerate(fences(page.read_text("utf-8")))
 }
@@ -36,10 +37,35 @@ def needed(fence: Fence) -> list[pytest.MarkDecorator]:
     return [] if is_there else [pytest.mark.skip(reason=f"{fence.needs} is not installed")]
 
 
-PROGRAMS = [
-    pytest.param(where, fence.code, id=where, marks=needed(fence))
+def starts_python(code: str) -> bool:
+    """Whether some code starts other programs in Python, for which it has to be one itself: pytest has its stderr."""
+    return "sys.executable" in code
+
+
+def write_files(where: str, folder: Path) -> None:
+    """Write the files that a page has for its fences, to be imported from there as if for the first time."""
+    page = where.partition(":")[0]
+    for other, fence in FENCES.items():
+        if fence.file and other.startswith(f"{page}:"):
+            (folder / fence.file).write_text(fence.code, "utf-8")
+            sys.modules.pop(Path(fence.file).stem, None)
+
+
+PROGRAMS = {
+    where: fence
     for where, fence in PYTHON.items()
-    if not fence.compiled_only and not is_test(fence.code) and not is_conftest(fence.code)
+    if not (fence.compiled_only or fence.file or is_test(fence.code) or is_conftest(fence.code))
+}
+IN_THIS_PROCESS = [
+    pytest.param(where, fence.code, id=where, marks=needed(fence))
+    for where, fence in PROGRAMS.items()
+    if not starts_python(fence.code)
+]
+AS_PROGRAMS = [
+    pytest.param(
+        where, fence.code, id=where, marks=[*needed(fence), *([] if starts_python(fence.code) else [pytest.mark.deep])]
+    )
+    for where, fence in PROGRAMS.items()
 ]
 TESTS = [(where, fence.code) for where, fence in PYTHON.items() if is_test(fence.code)]
 SHELL = [(where, fence.code) for where, fence in FENCES.items() if fence.language == "bash"]
@@ -52,8 +78,8 @@ def section(page: Path, title: str) -> str:
 
 def test_every_fence_is_in_a_language_that_is_checked() -> None:
     assert {where: fence.language for where, fence in FENCES.items() if fence.language not in LANGUAGES} == {}
-    marks = sum(page.read_text("utf-8").count("```") for page in PAGES)
-    assert marks == 2 * len(FENCES)
+    ticks = sum(page.read_text("utf-8").count("```") for page in PAGES)
+    assert ticks == 2 * len(FENCES)
 
 
 def test_yaml_fences_can_be_read() -> None:
@@ -95,7 +121,7 @@ def test_fences_that_are_tests_pass(tmp_path: Path, page: str) -> None:
 
 # llama-index-workflows 2.26 inspects every attribute of an agent, pydantic's deprecated ones included.
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
-@pytest.mark.parametrize(("where", "code"), PROGRAMS)
+@pytest.mark.parametrize(("where", "code"), IN_THIS_PROCESS)
 def test_python_fences_run(
     kimi: KimiEmulator,
     monkeypatch: pytest.MonkeyPatch,
@@ -107,6 +133,8 @@ def test_python_fences_run(
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    write_files(where, tmp_path)
     run_here([code], where)
     if "print(" in code:
         assert capsys.readouterr().out.strip()
@@ -114,13 +142,13 @@ def test_python_fences_run(
 
 
 @pytest.mark.slow
-@pytest.mark.deep
-@pytest.mark.parametrize(("where", "code"), PROGRAMS)
+@pytest.mark.parametrize(("where", "code"), AS_PROGRAMS)
 def test_python_fences_run_as_programs(
     kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str, code: str
 ) -> None:
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
+    write_files(where, tmp_path)
     done = run(["-c", code], tmp_path)
     assert done.returncode == 0, done.stderr
     if "print(" in code:
