@@ -20,6 +20,7 @@ from kimi_emulator import KimiEmulator
 from kimi_wire.settings import SETTINGS
 from tests import word_table
 from tests.examples import ROOT, Fence, fences, is_conftest, is_test, run, run_here, run_tests, unimported_modules
+from tests.media_samples import REPORT
 from tests.model_table import TABLES, insert
 
 GUIDES = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "recipes").glob("*.md"))]
@@ -43,7 +44,8 @@ def starts_python(code: str) -> bool:
 
 
 def write_files(where: str, folder: Path) -> None:
-    """Write the files that a page has for its fences, to be imported from there as if for the first time."""
+    """Write the files that a page has for its fences, to be imported from there as if for the first time, and a report."""
+    (folder / "report.pdf").write_bytes(REPORT)
     page = where.partition(":")[0]
     for other, fence in FENCES.items():
         if fence.file and other.startswith(f"{page}:"):
