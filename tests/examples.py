@@ -19,7 +19,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 
 _FENCE = re.compile(
-    r"^(?P<mark><!-- compiled only: [^\n]+ -->\n)?(?:<!-- needs (?P<needs>[\w.]+) -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```",
+    r"^(?P<mark><!-- compiled only: [^\n]+ -->\n)?(?:<!-- needs (?P<needs>[\w.]+) -->\n)?(?:<!-- file (?P<file>\w+\.py) -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```",
     re.M | re.S,
 )
 
@@ -33,12 +33,14 @@ class Fence:
         code: What it holds.
         compiled_only: Whether the page says that it cannot run in the tests.
         needs: A package or module that is no dependency of the tests: where it is absent, the fence does not run.
+        file: The name of the file that it is to the page's other fences; such a fence does not run by itself.
     """
 
     language: str
     code: str
     compiled_only: bool
     needs: str | None = None
+    file: str | None = None
 
 
 def fences(text: str) -> list[Fence]:
@@ -49,6 +51,7 @@ def fences(text: str) -> list[Fence]:
             textwrap.dedent(found["code"]),
             compiled_only=found["mark"] is not None,
             needs=found["needs"],
+            file=found["file"],
         )
         for found in _FENCE.finditer(text)
     ]

@@ -32,6 +32,7 @@ from tests.examples import (
     run_tests,
     unimported_modules,
 )
+from tests.media_samples import REPORT
 from tests.model_table import TABLES, insert
 
 GUIDES = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "recipes").glob("*.md"))]
@@ -49,10 +50,36 @@ def needed(fence: Fence) -> list[pytest.MarkDecorator]:
     return [] if is_there else [pytest.mark.skip(reason=f"{fence.needs} is not installed")]
 
 
-PROGRAMS = [
-    pytest.param(where, fence.code, id=where, marks=needed(fence))
+def starts_python(code: str) -> bool:
+    """Whether some code starts other programs in Python, for which it has to be one itself: pytest has its stderr."""
+    return "sys.executable" in code
+
+
+def write_files(where: str, folder: Path) -> None:
+    """Write the files that a page has for its fences, to be imported from there as if for the first time, and a report."""
+    (folder / "report.pdf").write_bytes(REPORT)
+    page = where.partition(":")[0]
+    for other, fence in FENCES.items():
+        if fence.file and other.startswith(f"{page}:"):
+            (folder / fence.file).write_text(fence.code, "utf-8")
+            sys.modules.pop(Path(fence.file).stem, None)
+
+
+PROGRAMS = {
+    where: fence
     for where, fence in PYTHON.items()
-    if not fence.compiled_only and not is_test(fence.code) and not is_conftest(fence.code)
+    if not (fence.compiled_only or fence.file or is_test(fence.code) or is_conftest(fence.code))
+}
+IN_THIS_PROCESS = [
+    pytest.param(where, fence.code, id=where, marks=needed(fence))
+    for where, fence in PROGRAMS.items()
+    if not starts_python(fence.code)
+]
+AS_PROGRAMS = [
+    pytest.param(
+        where, fence.code, id=where, marks=[*needed(fence), *([] if starts_python(fence.code) else [pytest.mark.deep])]
+    )
+    for where, fence in PROGRAMS.items()
 ]
 TESTS = [(where, fence.code) for where, fence in PYTHON.items() if is_test(fence.code)]
 SHELL = [(where, fence.code) for where, fence in FENCES.items() if fence.language == "bash"]
@@ -65,8 +92,8 @@ def section(page: Path, title: str) -> str:
 
 def test_every_fence_is_in_a_language_that_is_checked() -> None:
     assert {where: fence.language for where, fence in FENCES.items() if fence.language not in LANGUAGES} == {}
-    marks = sum(page.read_text("utf-8").count("```") for page in PAGES)
-    assert marks == 2 * len(FENCES)
+    ticks = sum(page.read_text("utf-8").count("```") for page in PAGES)
+    assert ticks == 2 * len(FENCES)
 
 
 @pytest.mark.parametrize("words", ["A request has at most 99 MB", "import base64"])
@@ -123,7 +150,7 @@ def _quiet_loggers() -> Iterator[None]:
 # llama-index-workflows 2.26 inspects every attribute of an agent, pydantic's deprecated ones included.
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
 @pytest.mark.usefixtures("_quiet_loggers")
-@pytest.mark.parametrize(("where", "code"), PROGRAMS)
+@pytest.mark.parametrize(("where", "code"), IN_THIS_PROCESS)
 def test_python_fences_run(
     kimi: KimiEmulator,
     monkeypatch: pytest.MonkeyPatch,
@@ -135,6 +162,8 @@ def test_python_fences_run(
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    write_files(where, tmp_path)
     run_here([code], where)
     if "print(" in code:
         assert capsys.readouterr().out.strip()
@@ -142,13 +171,13 @@ def test_python_fences_run(
 
 
 @pytest.mark.slow
-@pytest.mark.deep
-@pytest.mark.parametrize(("where", "code"), PROGRAMS)
+@pytest.mark.parametrize(("where", "code"), AS_PROGRAMS)
 def test_python_fences_run_as_programs(
     kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str, code: str
 ) -> None:
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
+    write_files(where, tmp_path)
     done = run(["-c", code], tmp_path)
     assert done.returncode == 0, done.stderr
     if "print(" in code:
