@@ -69,7 +69,7 @@ SPELT = frozenset(
 )
 
 # What says it nowhere but in the licence's own text, which somebody has read.
-READ = {"httpx-aiohttp": "BSD-3-Clause"}
+READ = {"httpx-aiohttp": "BSD-3-Clause", "tiktoken": "MIT"}
 
 # A key of the platform; those of the tests are shorter, or have words in them.
 KEY = re.compile(rb"\bsk-(?:kimi-)?[A-Za-z0-9]{32}")
