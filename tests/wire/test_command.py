@@ -39,6 +39,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
+@pytest.mark.says("docs/cost.md", "`python -m kimi_wire models` shows the prices beside the models that a key may use.")
 def test_models(run: Run) -> None:
     status, out, _ = run("models")
     assert status == 0

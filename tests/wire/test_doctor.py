@@ -247,6 +247,11 @@ def test_a_limit_ends_the_measurement_and_nothing_else(run: Run, monkeypatch: py
     assert re.search(r"lists its models in \d+ ms\.", out)
 
 
+@pytest.mark.says(
+    "docs/files.md",
+    "The key is read from the environment, sent to the configured host only, and never printed.",
+    "`doctor --try-other-region` sends a key that is refused to the other region's host, to find out whose it is.",
+)
 def test_a_refused_key_is_sent_nowhere_else(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with KimiEmulator(keys=["sk-one"]) as here, KimiEmulator(keys=[SECRET]) as there:
         monkeypatch.setattr(doctor, "other_region", lambda url: there.base_url)
@@ -368,6 +373,11 @@ def test_a_package_that_a_proxy_needs() -> None:
 # The report.
 
 
+@pytest.mark.says(
+    "docs/files.md",
+    "What `doctor` prints can be shown to anybody: it names the variable and the kind of the key, versions, dialect and model, "
+    "and a proxy without its password.",
+)
 def test_a_line_is_one_line_and_has_no_secret() -> None:
     said = Finding(False, f"a\nb\x1b[2J {SECRET} c", f"use\r\n{SECRET}")
     assert list(findings.report([said, Finding(True, "d"), Finding(None, "e", "do")], [SECRET, "a"])) == [
