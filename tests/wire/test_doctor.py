@@ -122,6 +122,7 @@ KINDS = [
     ("<MOONSHOT>", CODE, False, "a placeholder"),
     ("$MOONSHOT_KEY", PLATFORM, False, "a placeholder"),
     ("EMPTY", "http://127.0.0.1:8000/v1", True, "a placeholder"),
+    ("   ", PLATFORM, False, "white space alone"),
     (f'"{SECRET}"', PLATFORM, False, "a quotation mark"),
     (f"bearer {SECRET}", ELSEWHERE, False, "begins with 'Bearer'"),
     (f"{SECRET}\n{SECRET}", ELSEWHERE, False, "inside"),
@@ -131,7 +132,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("raw", "url", "good", "words"), KINDS)
 def test_kinds_of_keys(raw: str, url: str, good: bool | None, words: str) -> None:
-    (finding,) = findings.key({"KIMI_API_KEY": raw}, url)
+    *_, finding = findings.key({"KIMI_API_KEY": raw}, url)
     assert finding.good is good
     assert finding.text.startswith("KIMI_API_KEY ")
     assert words in finding.text
