@@ -36,8 +36,25 @@ SHIPPED = {"kimi_wire", "langchain_kimi", "llama_index_kimi", "kimi_emulator", "
 # The licences that whoever installs an extra can live with. MPL-2.0 (certifi, tqdm, orjson) asks something of those alone who
 # change or hand on its files, which is not done here.
 PERMISSIVE = frozenset(
-    "0BSD Apache-2.0 BSD-2-Clause BSD-3-Clause BSL-1.0 CC0-1.0 CNRI-Python HPND ISC MIT MIT-0 MIT-CMU MPL-2.0 PSF-2.0 "
-    "Python-2.0 Unlicense Zlib".split()
+    [
+        "0BSD",
+        "Apache-2.0",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "BSL-1.0",
+        "CC0-1.0",
+        "CNRI-Python",
+        "HPND",
+        "ISC",
+        "MIT",
+        "MIT-0",
+        "MIT-CMU",
+        "MPL-2.0",
+        "PSF-2.0",
+        "Python-2.0",
+        "Unlicense",
+        "Zlib",
+    ]
 )
 # The words of packages that have no expression yet.
 SPELT = frozenset(
