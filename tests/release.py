@@ -36,40 +36,47 @@ SHIPPED = {"kimi_wire", "langchain_kimi", "llama_index_kimi", "kimi_emulator", "
 # The licences that whoever installs an extra can live with. MPL-2.0 (certifi, tqdm, orjson) asks something of those alone who
 # change or hand on its files, which is not done here.
 PERMISSIVE = frozenset(
-    {
-        *(
-            "0BSD",
-            "Apache-2.0",
-            "BSD-2-Clause",
-            "BSD-3-Clause",
-            "BSL-1.0",
-            "CC0-1.0",
-            "CNRI-Python",
-            "HPND",
-            "ISC",
-            "MIT",
-        ),
-        *("MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Python-2.0", "Unlicense", "Zlib"),
-    }
+    [
+        "0BSD",
+        "Apache-2.0",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "BSL-1.0",
+        "CC0-1.0",
+        "CNRI-Python",
+        "HPND",
+        "ISC",
+        "MIT",
+        "MIT-0",
+        "MIT-CMU",
+        "MPL-2.0",
+        "PSF-2.0",
+        "Python-2.0",
+        "Unlicense",
+        "Zlib",
+    ]
 )
 # The words of packages that have no expression yet.
 SPELT = frozenset(
-    {
-        *(
-            "3-Clause BSD License",
-            "Academic Free License (AFL)",
-            "BSD",
-            "BSD License",
-            "ISC License (ISCL)",
-            "MIT License",
-        ),
-        *("Apache 2.0", "Apache License 2.0", "Apache License, Version 2.0", "Apache Software License"),
-        *("Mozilla Public License 2.0 (MPL 2.0)", "PSF License", "Python Software Foundation License"),
-    }
+    (
+        "3-Clause BSD License",
+        "Academic Free License (AFL)",
+        "Apache 2.0",
+        "Apache License 2.0",
+        "Apache License, Version 2.0",
+        "Apache Software License",
+        "BSD",
+        "BSD License",
+        "ISC License (ISCL)",
+        "MIT License",
+        "Mozilla Public License 2.0 (MPL 2.0)",
+        "PSF License",
+        "Python Software Foundation License",
+    )
 )
 
 # What says it nowhere but in the licence's own text, which somebody has read.
-READ = {"httpx-aiohttp": "BSD-3-Clause"}
+READ = {"httpx-aiohttp": "BSD-3-Clause", "tiktoken": "MIT"}
 
 # A key of the platform; those of the tests are shorter, or have words in them.
 KEY = re.compile(rb"\bsk-(?:kimi-)?[A-Za-z0-9]{32}")
@@ -271,8 +278,7 @@ def everything() -> Path:
     """The interpreter of an environment with the wheel and all extras for users, without pip."""
     extras = (row.extra for row in matrix.ENVIRONMENTS if row.archive == "wheel" and row.extra)
     python = matrix.make(matrix.Environment("release", ",".join(extras), archive="wheel"))
-    installed = matrix.read_installed(python)
-    matrix.pip(python, "uninstall", "--yes", *({"pip", "setuptools"} & {"pip", *installed}))
+    matrix.pip(python, "uninstall", "--yes", *({"pip", "setuptools"} & set(matrix.read_installed(python))))
     return python
 
 

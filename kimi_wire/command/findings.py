@@ -244,6 +244,8 @@ def key(variables: Mapping[str, str], url: str) -> Iterator[Finding]:
 
 def _kind(name: str, value: str, host: str, console: str) -> Finding:
     again = f"Copy the key again into {name}"
+    if not value:
+        return Finding(False, f"{name} holds white space alone.", f"{again}.")
     if re.match(r"bearer\b", value, re.IGNORECASE):
         return Finding(False, f"{name} begins with 'Bearer', a word of the header.", f"{again}, without 'Bearer'.")
     if value[:1] in "\"'`" or value[-1:] in "\"'`":

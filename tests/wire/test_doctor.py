@@ -122,6 +122,7 @@ KINDS = [
     ("<MOONSHOT>", CODE, False, "a placeholder"),
     ("$MOONSHOT_KEY", PLATFORM, False, "a placeholder"),
     ("EMPTY", "http://127.0.0.1:8000/v1", True, "a placeholder"),
+    ("   ", PLATFORM, False, "white space alone"),
     (f'"{SECRET}"', PLATFORM, False, "a quotation mark"),
     (f"bearer {SECRET}", ELSEWHERE, False, "begins with 'Bearer'"),
     (f"{SECRET}\n{SECRET}", ELSEWHERE, False, "inside"),
@@ -131,7 +132,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("raw", "url", "good", "words"), KINDS)
 def test_kinds_of_keys(raw: str, url: str, good: bool | None, words: str) -> None:
-    (finding,) = findings.key({"KIMI_API_KEY": raw}, url)
+    *_, finding = findings.key({"KIMI_API_KEY": raw}, url)
     assert finding.good is good
     assert finding.text.startswith("KIMI_API_KEY ")
     assert words in finding.text
@@ -373,6 +374,11 @@ def test_a_package_that_a_proxy_needs() -> None:
 # The report.
 
 
+@pytest.mark.says(
+    "docs/files.md",
+    "What `doctor` prints can be shown to anybody: it names the variable and the kind of the key, versions, dialect and model, "
+    "and a proxy without its password.",
+)
 def test_a_line_is_one_line_and_has_no_secret() -> None:
     said = Finding(False, f"a\nb\x1b[2J {SECRET} c", f"use\r\n{SECRET}")
     assert list(findings.report([said, Finding(True, "d"), Finding(None, "e", "do")], [SECRET, "a"])) == [
