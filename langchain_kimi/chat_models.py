@@ -704,7 +704,7 @@ class ChatKimi(BaseChatModel):
             kwargs["tool_choice"] = tool_choice
         return self.bind(tools=formatted, **kwargs)
 
-    # Type checkers have no word for what a union, a `Literal` or an `Annotated` is made of. Each is a `Hashable`, which no
+    # Type checkers have no word for what a union, a `Literal` or an `Annotated` is made of. Each is a `Hashable`, as no
     # dict is; and to pyright a union is one of its classes, so it comes before those. Core has one signature for all.
 
     @overload  # type: ignore[override]
