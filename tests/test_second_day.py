@@ -150,7 +150,7 @@ def test_a_warning_of_a_pools_thread_is_of_the_line_that_waits_for_it(kimi: Kimi
 
     asked = ["Hello"] * times
     with pytest.warns(KimiWarning) as heard:
-        model().batch(list(asked))
+        model().batch(asked)
     assert is_at(heard[0], "model().batch(")
     with pytest.warns(KimiWarning) as heard:
         for _ in model().batch_as_completed([*asked, "Hi"]):
@@ -159,12 +159,9 @@ def test_a_warning_of_a_pools_thread_is_of_the_line_that_waits_for_it(kimi: Kimi
     with pytest.warns(KimiWarning) as heard:
         RunnableParallel(a=model(), b=str).invoke("Hello")
     assert is_at(heard[0], "RunnableParallel(")
+    llm = Kimi(model="kimi-k2.6", api_key="sk-test", api_base=kimi.base_url, temperature=0.3)
     with pytest.warns(KimiWarning) as heard, ThreadPoolExecutor(2) as pool:
-        list(
-            pool.map(
-                Kimi(model="kimi-k2.6", api_key="sk-test", api_base=kimi.base_url, temperature=0.3).complete, asked
-            )
-        )
+        list(pool.map(llm.complete, asked))
     assert is_at(heard[0], "list(pool.map(")
 
 
