@@ -80,24 +80,18 @@ class ChatKimi(BaseChatModel):
         ```
 
     Key init args:
-        model:
-            Model id, in any spelling hosts use. Default `kimi-k3`.
-        thinking:
-            Whether to think; None (the default) leaves it to the model. Only kimi-k2.5 and kimi-k2.6 have the switch.
-        reasoning_effort:
-            `"low"`, `"high"` or `"max"`; kimi-k3 and newer only.
-        max_tokens:
-            Cap on the answer, thinking included. No default: a small one gives empty answers.
-        temperature:
-            And other sampling parameters: sent only to models that take them; others refuse any value but their own.
-        api_key:
-            The key, or a function that gives it, asked with each request. Default: the environment's
-            `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
-        base_url:
-            Default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
-            `https://api.moonshot.ai/v1`. Keys of the Chinese platform need `https://api.moonshot.cn/v1`.
-        dialect:
-            What the host speaks, where it is not Moonshot's: `"vllm"`, `"sglang"`, `"openrouter"`.
+        - `model`: The model's id, in any spelling hosts use. Default `kimi-k3`.
+        - `thinking`: Whether to think; None (the default) leaves it to the model. Only kimi-k2.5 and kimi-k2.6 have the
+          switch.
+        - `reasoning_effort`: `"low"`, `"high"` or `"max"`; kimi-k3 and newer only.
+        - `max_tokens`: Cap on the answer, thinking included. No default: a small one gives empty answers.
+        - `temperature`: And other sampling parameters: sent only to models that take them; others refuse any value but
+          their own.
+        - `api_key`: The key, or a function that gives it, asked with each request. Default: the environment's
+          `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        - `base_url`: Default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
+          `https://api.moonshot.ai/v1`. Keys of the Chinese platform need `https://api.moonshot.cn/v1`.
+        - `dialect`: What the host speaks, where it is not Moonshot's: `"vllm"`, `"sglang"`, `"openrouter"`.
 
     See the fields below for all of them. Each setting of a request can also be given to a single call:
     `model.invoke(messages, thinking=False)`, `model.bind(max_tokens=2000)`.
@@ -198,11 +192,35 @@ class ChatKimi(BaseChatModel):
         `model_name`, `model_provider` (`"moonshot"`), `id` and `request_id`, which Moonshot's support asks for.
     """
 
+    # An editor shows, of an argument whose field has another name, the text of what has its name.
+
     model_name: str = Field(default=DEFAULT_MODEL, alias="model")
     """The field of `model`."""
 
     kimi_api_key: Key | None = Field(default=None, alias="api_key", validate_default=True, repr=False)
     """The field of `api_key`."""
+
+    @property
+    def model(self) -> str:
+        """Model id. Families are known by pattern; ids that are not Kimi's are sent untouched."""
+        return self.model_name
+
+    @model.setter
+    def model(self, model: str) -> None:
+        self.model_name = model
+
+    @property
+    def api_key(self) -> Key | None:
+        """API key, held as a `SecretStr`; or a function that gives the key of each attempt of each request.
+
+        The function takes nothing, and may be asynchronous. Default: the environment's `MOONSHOT_API_KEY`, else
+        `KIMI_API_KEY`.
+        """
+        return self.kimi_api_key
+
+    @api_key.setter
+    def api_key(self, api_key: Key | None) -> None:
+        self.kimi_api_key = api_key
 
     base_url: str | None = Field(default=None, validate_default=True)
     """The API's root; default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
@@ -319,30 +337,6 @@ class ChatKimi(BaseChatModel):
 
     http_async_client: Any = Field(default=None, exclude=True, repr=False)
     """An `httpx.AsyncClient` (openai 3: `httpx2.AsyncClient`) for asynchronous calls."""
-
-    # Arguments whose fields have other names: an editor shows the texts of what is named as they are.
-
-    @property
-    def model(self) -> str:
-        """Model id. Families are known by pattern; ids that are not Kimi's are sent untouched."""
-        return self.model_name
-
-    @model.setter
-    def model(self, model: str) -> None:
-        self.model_name = model
-
-    @property
-    def api_key(self) -> Key | None:
-        """API key, held as a `SecretStr`; or a function that gives the key of each attempt of each request.
-
-        The function takes nothing, and may be asynchronous. Default: the environment's `MOONSHOT_API_KEY`, else
-        `KIMI_API_KEY`.
-        """
-        return self.kimi_api_key
-
-    @api_key.setter
-    def api_key(self, api_key: Key | None) -> None:
-        self.kimi_api_key = api_key
 
     # pydantic would quote the constructor's arguments, the key among them.
     model_config = ConfigDict(populate_by_name=True, hide_input_in_errors=True)
@@ -645,7 +639,8 @@ class ChatKimi(BaseChatModel):
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """Count the prompt tokens of messages: text, thinking, tool calls and images.
 
-        Works as `trim_messages(..., token_counter=model)`. With `token_counting="server"`, each count is a request.
+        Works as `trim_messages(..., token_counter=model)`. With `token_counting="server"`, each count is a request. The
+        hidden prompt of kimi-k3 and newer, about 80 tokens, is counted too: `max_tokens` has to have room for it.
 
         Args:
             messages: The messages. None at all are 0 tokens.
@@ -704,8 +699,8 @@ class ChatKimi(BaseChatModel):
             kwargs["tool_choice"] = tool_choice
         return self.bind(tools=formatted, **kwargs)
 
-    # Type checkers have no word for what a union, a `Literal` or an `Annotated` is made of. Each is a `Hashable`, which
-    # no dict is; to pyright a union is one of its classes, so it comes before those. Core has one signature for all.
+    # Type checkers have no word for what a union, a `Literal` or an `Annotated` is made of. Each is a `Hashable`, as no
+    # dict is; and to pyright a union is one of its classes, so it comes before those. Core has one signature for all.
 
     @overload  # type: ignore[override]
     def with_structured_output(

@@ -68,8 +68,16 @@ def test_count(run: Run, kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) ->
     assert run("count", "--model", "kimi-k2.6")[1] == out
     sent = len(kimi.requests)
     assert int(run("count", "--local", "Hi")[1]) == estimate_messages([{"role": "user", "content": "Hi"}])
-    assert run("count", "--local", "")[1] == "0\n"
+    assert run("count", "--local", "")[1:] == ("0\n", "")
     assert len(kimi.requests) == sent
+
+
+@pytest.mark.parametrize("where", [(), ("--local",)])
+def test_count_says_what_of_it_is_not_the_text(run: Run, where: tuple[str, ...]) -> None:
+    _, out, err = run("count", "hi", *where)
+    assert int(out) > 80
+    assert err == "about 80 of them are the hidden prompt of kimi-k3, once per request\n"
+    assert run("count", "hi", "--model", "kimi-k2.6", *where)[2] == ""
 
 
 def test_extract(run: Run, tmp_path: Path, kimi: KimiEmulator) -> None:
