@@ -13,7 +13,7 @@ from dataclasses import replace
 from ..request import ChatRequest, function_of, text_of
 from ..scripting import Reply, ToolCall, arguments_text
 from ..text import join, shorten
-from . import chat, context, json_answers, partial
+from . import chat, context, json_answers, judge, partial
 from .tools import plan
 from .view import Tool, View, read
 
@@ -75,7 +75,9 @@ def _say(request: ChatRequest, view: View) -> str:
     written = json_answers.answer(request, view)
     if written is not None:
         return written
-    return chat.from_results(view.calls) if view.calls else context.answer(view) or chat.chat(view)
+    if view.calls:
+        return chat.from_results(view.calls)
+    return judge.answer(view) or context.answer(view) or chat.chat(view)
 
 
 def _think(view: View, calls: Sequence[ToolCall], effort: str) -> str:
