@@ -203,24 +203,6 @@ def certificates(environ: Mapping[str, str]) -> Iterator[Finding]:
         )
 
 
-def client(error: Exception) -> Finding:
-    """Why no HTTP client could be made; in the library's words is a part of a proxy's password, where it has a slash.
-
-    Args:
-        error: What was raised: by a package that is missing, certificates that cannot be read, or a proxy that is none.
-    """
-    kind = type(error).__name__
-    if isinstance(error, ImportError):
-        return Finding(
-            False, f"The environment's proxy cannot be used: {error}", "Install what is missing, or unset it."
-        )
-    if isinstance(error, OSError):
-        to_do = f"Mend or unset {' or '.join(_CERTIFICATES)}."
-        return Finding(False, f"The environment's certificates cannot be read ({kind}).", to_do)
-    to_do = "Write HTTPS_PROXY (or ALL_PROXY) as http://host:port; a password's special characters are %XX in it."
-    return Finding(False, f"The environment's proxy cannot be used ({kind}).", to_do)
-
-
 def key(variables: Mapping[str, str], url: str) -> Iterator[Finding]:
     """What kind of key there is, without a letter of it.
 
