@@ -439,7 +439,7 @@ def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
     call = getattr(model, way)
     with pytest.raises(KimiRequestError, match="proxy cannot be used") as caught:
         _ = asyncio.run(call("hi")) if way.startswith("a") else call("hi")
-    assert f"unset {shown}. " in str(caught.value)
+    assert f"unset HTTPS_PROXY={shown}. " in str(caught.value)
     said = "".join(traceback.format_exception(caught.value))
     assert "Invalid port" not in said  # the library's words, which have the password up to its slash
     assert_silent(said)

@@ -18,7 +18,6 @@ import weakref
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from kimi_wire import errors  # some of its names need the SDK, and import it when they are asked for
 from kimi_wire.errors import KimiRequestError, mask, public_proxy, public_url
@@ -381,11 +380,12 @@ def _made_for_environment(make: Callable[..., Any]) -> Any:
         problem = f"proxy cannot be used: {error}"
     except Exception as error:
         kind = type(error).__name__
-        proxies = [public_proxy(url) for scheme, url in getproxies().items() if scheme in ("http", "https", "all")]
+        names = [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]
+        proxies = [f"{name}={public_proxy(os.environ[name])}" for name in sorted(names) if os.environ[name]]
         if not proxies:
             raise
         problem = (
-            f"proxy cannot be used ({kind}): mend or unset {' or '.join(dict.fromkeys(proxies))}. One is written "
+            f"proxy cannot be used ({kind}): mend or unset {' or '.join(proxies)}. One is written "
             "http://host:port; special characters of a password are %XX in it."
         )
     raise KimiRequestError(f"The environment's {problem}")

@@ -69,7 +69,7 @@ def test_a_healthy_setting(run: Run, kimi: KimiEmulator) -> None:
     assert f"The host is {kimi.base_url} (MOONSHOT_BASE_URL)." in out
     assert "The dialect is moonshot, by the host's name." in out
     assert "The model kimi-k3 is one of the family kimi-k3: 1,048,576 tokens of context" in out
-    assert "MOONSHOT_API_KEY holds a key of the form sk-..." in out
+    assert "MOONSHOT_API_KEY holds a key, which begins with sk-." in out
     assert re.search(r"lists its models in \d+ ms \(median of 3; \d+ ms with connecting\)", out)
     assert "The model kimi-k3 is listed" in out
     assert "The balance is 49.59." in out
@@ -111,7 +111,7 @@ def test_a_key_that_no_header_takes_is_sent_nowhere(
 
 
 KINDS = [
-    (SECRET, PLATFORM, True, "a key of the form sk-..."),
+    (SECRET, PLATFORM, True, "a key, which begins with sk-."),
     ("sk-kimi-123456", PLATFORM, False, "a key of Kimi Code"),
     ("sk-kimi-123456", CODE, True, "a key of Kimi Code"),
     (SECRET, CODE, None, "no key of Kimi Code"),
