@@ -110,8 +110,8 @@ def _proxy_to(url: str) -> str | None:
 def _ask(connection: KimiConnection, url: str, model: str, try_other_region: bool) -> Iterator[Finding]:
     try:
         connection.client()
-    except Exception as error:
-        yield findings.client(error)
+    except KimiError as error:
+        yield Finding(False, str(error), "Mend the environment's proxies or certificates, as the line above says.")
         return
     began = time.monotonic()
     try:
