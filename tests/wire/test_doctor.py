@@ -222,6 +222,10 @@ def test_a_model_that_is_not_listed(model: str, words: str, instead: str, run: R
     assert "(--base-url)" in out
 
 
+def test_a_model_in_a_spelling_of_people(run: Run) -> None:
+    assert "The model kimi-k3 is listed" in run("--model", "Kimi K3")[1]
+
+
 def test_a_host_that_lists_nothing() -> None:
     assert findings.listed("kimi-k3", [], date(2026, 11, 27)).to_do.startswith("Ask the host")
 
