@@ -16,6 +16,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+import kimi_wire
+
 ROOT = Path(__file__).parent.parent
 
 _FENCE = re.compile(
@@ -106,7 +108,7 @@ def is_module(name: str) -> bool:
 
 
 def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run Python in a folder, with the packages of this repository."""
+    """Run Python in a folder, with this project's packages as they are here: of the checkout, or installed."""
     return subprocess.run(
         [sys.executable, *arguments],
         capture_output=True,
@@ -114,7 +116,7 @@ def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
         timeout=300,
         check=False,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(Path(kimi_wire.__file__).parents[1])},
     )
 
 

@@ -23,6 +23,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.pages import by_extras
+
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".matrix"
 DIST = ROOT / "dist"
@@ -127,10 +129,17 @@ engine = RetrieverQueryEngine.from_args(BM25Retriever.from_defaults(nodes=nodes,
 assert engine.query("Where is ice on the Moon?").source_nodes[0].text == nodes[0].text
 """
 
-WITH_NOTEBOOKS = """
-import ipykernel, matplotlib, pandas, tqdm
-from langchain_kimi import ChatKimi
-assert pandas.DataFrame([ChatKimi().invoke("Hello!").usage_metadata])["total_tokens"][0] > 0
+# The tests' own modules are the checkout's, behind what is installed.
+OF_CHECKOUT = f"""
+sys.path.append({str(ROOT)!r})
+"""
+
+WITH_NOTEBOOKS = f"""{OF_CHECKOUT}
+from tests.notebooks import NOTEBOOKS, execute, running_kernel
+for book in NOTEBOOKS:
+    print(book.name, flush=True)
+    with running_kernel() as clean:
+        execute(book, clean)
 """
 
 IN_PYRIGHT = f"""
@@ -142,6 +151,11 @@ strict = dict(include=["typed"], typeCheckingMode="strict", reportUnnecessaryTyp
 Path("pyrightconfig.json").write_text(json.dumps(strict), "utf-8")
 sys.exit(subprocess.run([sys.executable, "-m", "pyright", "--pythonpath", sys.executable]).returncode)
 """
+
+
+def shown(pages: Sequence[str], only: str = "") -> str:
+    """Write a script that runs what pages show; see `tests.pages.run_pages`."""
+    return f"{OF_CHECKOUT}\nfrom tests.pages import run_pages\nassert run_pages({list(pages)}, {only!r})\n"
 
 
 @dataclass(frozen=True)
@@ -158,7 +172,7 @@ class Environment:
         regardless: What is then brought to the index's newest, whatever the other packages ask for.
         holds: Requirements that must be true of what is installed in the end.
         archive: "wheel" or "sdist": what is installed, outside the checkout; empty is the checkout itself.
-        script: What runs then, in place of tests.
+        script: What runs then, in place of tests; and after it what the pages show that name just these extras.
     """
 
     name: str
@@ -188,9 +202,17 @@ ENVIRONMENTS = (
     Environment("recipes", "recipes", ("--all-needs", "tests/test_readme.py")),
     Environment("llama-index-alone", "test-llama-index", (*SHARED, "tests/llama_index_kimi")),
     Environment("wheel", "", archive="wheel", script=PLAIN),
-    Environment("wheel-langchain", "langchain", archive="wheel", script=f'absent("llama_index")\n{WITH_LANGCHAIN}'),
     Environment(
-        "wheel-llama-index", "llama-index", archive="wheel", script=f'absent("langchain_core")\n{WITH_LLAMA_INDEX}'
+        "wheel-langchain",
+        "langchain",
+        archive="wheel",
+        script=f'absent("llama_index")\n{WITH_LANGCHAIN}{shown(["README.md"], "langchain_kimi")}',
+    ),
+    Environment(
+        "wheel-llama-index",
+        "llama-index",
+        archive="wheel",
+        script=f'absent("langchain_core")\n{WITH_LLAMA_INDEX}{shown(["README.md"], "llama_index_kimi")}',
     ),
     Environment("wheel-agents", "agents", archive="wheel", script=f'absent("llama_index")\n{WITH_AGENTS}'),
     Environment("wheel-aiohttp", "aiohttp", archive="wheel", script=WITH_AIOHTTP),
@@ -200,7 +222,9 @@ ENVIRONMENTS = (
     # What `make types` has mypy check. Pyright runs on Node, which its extra brings along.
     Environment("wheel-pyright", "all,conformance", pins=("pyright[nodejs]",), archive="wheel", script=IN_PYRIGHT),
     Environment("wheel-demo", "demo", archive="wheel", script=WITH_DEMO),
-    Environment("wheel-notebooks", "notebooks", archive="wheel", script=WITH_NOTEBOOKS),
+    Environment("wheel-notebooks", "notebooks", pins=("nbclient",), archive="wheel", script=WITH_NOTEBOOKS),
+    Environment("wheel-agents-of-both", "agents,llama-index", archive="wheel"),
+    Environment("wheel-testing", "conformance,langchain", archive="wheel"),
     Environment("sdist", "all", archive="sdist", script=WITH_LANGCHAIN + WITH_LLAMA_INDEX),
 )
 
@@ -341,8 +365,9 @@ def run(environment: Environment, pytest_arguments: Sequence[str]) -> bool:
     if wrong := broken(environment.holds, installed):
         print(f"   FAILED: wanted {'; '.join(wrong)}", flush=True)
         return False
-    if environment.script:
-        return run_script(python, environment.script)
+    if environment.archive:
+        pages = by_extras().get(environment.extra) if environment.archive == "wheel" else None
+        return run_script(python, environment.script + (shown(pages) if pages else ""))
     tests = [python, "-m", "pytest", *pytest_arguments, *environment.tests]
     return subprocess.run(tests, cwd=ROOT, check=False).returncode == 0
 

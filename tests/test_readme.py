@@ -19,7 +19,7 @@ import langchain_kimi
 import llama_index_kimi
 from kimi_emulator import KimiEmulator
 from kimi_wire.settings import SETTINGS
-from tests import promises, word_table
+from tests import pages, promises, word_table
 from tests.examples import (
     ROOT,
     Fence,
@@ -118,20 +118,29 @@ def test_python_fences_compile(where: str, code: str) -> None:
     assert unimported_modules(code) == set()
 
 
-@pytest.mark.parametrize(
-    ("package", "extra"),
-    [(r"langchain(?=[. ])", r"\[(?:agents|demo|recipes)\]"), (r"llama_index\.retrievers\.bm25", r"\[demo\]")],
-)
-def test_a_page_names_the_extra_of_what_it_imports(package: str, extra: str) -> None:
+FRAMEWORKS = {"langchain_core", "langchain_kimi"}, {"llama_index.core", "llama_index_kimi"}
+PROVIDES = {
+    "langchain": FRAMEWORKS[0],
+    "llama-index": FRAMEWORKS[1],
+    "all": {*FRAMEWORKS[0], *FRAMEWORKS[1]},
+    "agents": {*FRAMEWORKS[0], "langchain", "langgraph"},
+    "demo": {*FRAMEWORKS[0], *FRAMEWORKS[1], "langchain", "langgraph", "llama_index.retrievers"},
+    "conformance": {"llama_index.core", "llama_index_conformance", "pytest"},
+}
+ALWAYS = {"kimi_emulator", "kimi_wire", "openai", "pydantic", *sys.stdlib_module_names}
+
+
+@pytest.mark.parametrize("page", pages.PAGES)
+def test_a_page_names_the_extra_of_what_it_imports(page: str) -> None:
     """ "No module named 'langchain'" was the first thing that a reader saw of the page of agents."""
-    pages = {
-        where.partition(":")[0]
-        for where, fence in PYTHON.items()
-        if re.search(rf"(?m)^(?:from|import) {package}", fence.code)
+    imports = {
+        ".".join(name.split(".")[: 2 if name.startswith("llama_index.") else 1])
+        for fence in pages.python_of(page)
+        if not fence.needs
+        for name in re.findall(r"^ *(?:from|import) ([\w.]+)", fence.code, re.MULTILINE)
     }
-    assert pages
-    for page in pages:
-        assert re.search(extra, (ROOT / page).read_text("utf-8")), page
+    named = pages.extras_of(page)
+    assert imports - ALWAYS <= {package for extra in filter(None, named.split(",")) for package in PROVIDES[extra]}
 
 
 def test_a_page_says_how_to_install_what_its_fences_need() -> None:

@@ -18,6 +18,7 @@ import kimi_wire
 import langchain_kimi
 from tests import matrix
 from tests.examples import fences, run_here
+from tests.pages import by_extras
 from tests.release import SHIPPED, check_wheel, metadata_of, read_sdist, read_wheel
 
 pytestmark = pytest.mark.slow  # it builds
@@ -135,6 +136,10 @@ def test_each_extra_is_installed_from_the_wheel_in_the_matrix(metadata: Message)
     rows = {extra for row in matrix.ENVIRONMENTS if row.archive == "wheel" for extra in row.extra.split(",")}
     assert rows == {"", *EXTRAS}
     assert any(row.archive == "sdist" for row in matrix.ENVIRONMENTS)
+
+
+def test_each_page_has_a_row_with_just_its_extras() -> None:
+    assert {*by_extras()} <= {row.extra for row in matrix.ENVIRONMENTS if row.archive == "wheel"} - {""}
 
 
 def test_the_matrix_runs_the_pythons_of_the_classifiers(metadata: Message) -> None:
