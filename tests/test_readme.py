@@ -24,8 +24,8 @@ from tests.examples import (
     ROOT,
     Fence,
     fences,
+    file_name,
     is_conftest,
-    is_module,
     is_test,
     run,
     run_here,
@@ -34,27 +34,37 @@ from tests.examples import (
 )
 from tests.model_table import TABLES, insert
 
-GUIDES = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "recipes").glob("*.md"))]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *GUIDES]
+
+def name_of(page: Path) -> str:
+    """Where a page is, from the root."""
+    return page.relative_to(ROOT).as_posix()
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCES = {
-    f"{page.name}:{number}": fence for page in PAGES for number, fence in enumerate(fences(page.read_text("utf-8")))
+    f"{name_of(page)}:{number}": fence for page in PAGES for number, fence in enumerate(fences(page.read_text("utf-8")))
 }
 LANGUAGES = {"python", "bash", "yaml", "text"}  # the one text is the map, which tests/test_architecture.py reads
 PYTHON = {where: fence for where, fence in FENCES.items() if fence.language == "python"}
 
 
-def needed(fence: Fence) -> list[pytest.MarkDecorator]:
-    """Leave a fence out where the package that it needs is not there."""
-    is_there = fence.needs is None or is_module(fence.needs)
-    return [] if is_there else [pytest.mark.skip(reason=f"{fence.needs} is not installed")]
+def marks_of(*found: Fence) -> list[pytest.MarkDecorator]:
+    """What fences need. Such packages take seconds to import, and what they warn of is their own."""
+    needs = sorted({name for fence in found for name in fence.needs})
+    return [pytest.mark.needs(*needs), pytest.mark.slow, pytest.mark.filterwarnings("default")] if needs else []
+
+
+def of_page(name: str) -> list[Fence]:
+    """The Python of a page, in order."""
+    return [fence for where, fence in PYTHON.items() if where.startswith(f"{name}:")]
 
 
 PROGRAMS = [
-    pytest.param(where, fence.code, id=where, marks=needed(fence))
+    pytest.param(where, fence.code, id=where, marks=marks_of(fence))
     for where, fence in PYTHON.items()
     if not fence.compiled_only and not is_test(fence.code) and not is_conftest(fence.code)
 ]
-TESTS = [(where, fence.code) for where, fence in PYTHON.items() if is_test(fence.code)]
+TESTED = sorted({where.partition(":")[0] for where, fence in PYTHON.items() if is_test(fence.code)})
 SHELL = [(where, fence.code) for where, fence in FENCES.items() if fence.language == "bash"]
 
 
@@ -100,41 +110,60 @@ def test_a_page_names_the_extra_of_what_it_imports(package: str, extra: str) -> 
         if re.search(rf"(?m)^(?:from|import) {package}", fence.code)
     }
     assert pages
+    for page in pages:
+        assert re.search(extra, (ROOT / page).read_text("utf-8")), page
+
+
+def test_a_page_says_how_to_install_what_its_fences_need() -> None:
     for page in PAGES:
-        if page.name in pages:
-            assert re.search(extra, page.read_text("utf-8")), page.name
+        commands = " ".join(re.findall(r"`pip install ([^`]+)`", page.read_text("utf-8")))
+        installed = re.split(r"[\s\"]+", re.sub(r"\[[^\]]*\]", "", commands.replace("-", "_")))
+        for fence in of_page(name_of(page)):
+            assert {name.replace(".", "_") for name in fence.needs} <= {*installed}, name_of(page)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", sorted({where.partition(":")[0] for where, _ in TESTS}))
+@pytest.mark.parametrize("page", [pytest.param(page, marks=marks_of(*of_page(page))) for page in TESTED])
 def test_fences_that_are_tests_pass(tmp_path: Path, page: str) -> None:
-    fences_of_page = [fence.code for where, fence in PYTHON.items() if where.startswith(f"{page}:")]
-    conftest = "\n".join(code for code in fences_of_page if is_conftest(code))
-    run_tests([code for code in fences_of_page if is_test(code)], conftest, tmp_path)
+    codes = [fence.code for fence in of_page(page)]
+    conftest = "\n".join(code for code in codes if is_conftest(code))
+    run_tests([code for code in codes if is_test(code)], conftest, tmp_path)
 
 
 @pytest.fixture
-def _quiet_loggers() -> Iterator[None]:
-    """Levels that a page gives to ours, undone."""
+def beside(where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A folder with the page's files, whose modules the fence can import."""
+    for fence in of_page(where.partition(":")[0]):
+        if name := file_name(fence.code):
+            (tmp_path / name).write_text(fence.code, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for module in [*tmp_path.glob("*.py")]:
+        sys.modules.pop(module.stem, None)
+
+
+@pytest.fixture
+def _levels() -> Iterator[None]:
+    """Undo the levels that a page gives to our loggers."""
     yield
     logging.getLogger("kimi_wire").setLevel(logging.NOTSET)
 
 
 # llama-index-workflows 2.26 inspects every attribute of an agent, pydantic's deprecated ones included.
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
-@pytest.mark.usefixtures("_quiet_loggers")
+@pytest.mark.usefixtures("_levels")
 @pytest.mark.parametrize(("where", "code"), PROGRAMS)
 def test_python_fences_run(
     kimi: KimiEmulator,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    beside: Path,
     capsys: pytest.CaptureFixture[str],
     where: str,
     code: str,
 ) -> None:
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
-    monkeypatch.chdir(tmp_path)
     run_here([code], where)
     if "print(" in code:
         assert capsys.readouterr().out.strip()
@@ -145,11 +174,11 @@ def test_python_fences_run(
 @pytest.mark.deep
 @pytest.mark.parametrize(("where", "code"), PROGRAMS)
 def test_python_fences_run_as_programs(
-    kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str, code: str
+    kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, beside: Path, where: str, code: str
 ) -> None:
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
-    done = run(["-c", code], tmp_path)
+    done = run(["-c", code], beside)
     assert done.returncode == 0, done.stderr
     if "print(" in code:
         assert done.stdout.strip()
@@ -184,7 +213,7 @@ def test_shell_fences_run_or_name_what_is_there(
             assert command[0] == "export"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
     for target, _, heading in re.findall(r"\]\((?!https?://)([^)#]*)(#([^)]+))?\)", page.read_text("utf-8")):
         found = page.parent / target if target else page
@@ -195,9 +224,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_found_from_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    for page in [*(ROOT / "docs").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]:
-        assert f"({page.parent.name}/{page.name})" in readme
+    """From that of its folder where there is one, which is itself found from the README of all."""
+    for page in [*(ROOT / "docs").rglob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]:
+        own = page.with_name("README.md")
+        readme = own if own.exists() and own != page else ROOT / "README.md"
+        assert f"({page.relative_to(readme.parent).as_posix()})" in readme.read_text("utf-8")
 
 
 @pytest.mark.parametrize("page", TABLES, ids=lambda page: page.name)
