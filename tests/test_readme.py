@@ -179,8 +179,8 @@ def beside(where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
 
 
 @pytest.fixture
-def _quiet_loggers() -> Iterator[None]:
-    """Levels that a page gives to ours, undone."""
+def _levels() -> Iterator[None]:
+    """Undo the levels that a page gives to our loggers."""
     yield
     logging.getLogger("kimi_wire").setLevel(logging.NOTSET)
 
@@ -189,7 +189,7 @@ def _quiet_loggers() -> Iterator[None]:
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
 # llama-index-core 0.14.25 calls a function of its own that it deprecates, for its evaluations.
 @pytest.mark.filterwarnings(r"ignore:asyncio_module\(\) is deprecated:DeprecationWarning")
-@pytest.mark.usefixtures("_quiet_loggers")
+@pytest.mark.usefixtures("_levels")
 @pytest.mark.parametrize(("where", "code"), IN_THIS_PROCESS)
 def test_python_fences_run(
     kimi: KimiEmulator,
