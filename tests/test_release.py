@@ -42,7 +42,7 @@ EXTRAS = {
     },
 }
 TYPED = ROOT / "tests" / "typed"
-OWN_EXTRAS = {"dev", "docs", "test", "test-deepagents", "test-langchain", "test-llama-index"}
+OWN_EXTRAS = {"dev", "docs", "recipes", "test", "test-deepagents", "test-langchain", "test-llama-index"}
 
 
 @pytest.fixture(scope="module")
