@@ -8,7 +8,10 @@ DEV    := $(VENV)/.dev
 DOCS   := $(VENV)/.docs
 TOOLS  := $(VENV)/.release
 
-.PHONY: help demo test test-fast test-all test-matrix release-check lint types format tables golden family notebooks record bench docs clean
+# Of its own, as the recipes bring some two hundred packages along, which `make test` goes without.
+RECIPES := .venv-recipes
+
+.PHONY: help demo test test-fast test-all test-matrix release-check lint types format tables golden family notebooks record bench docs recipes clean
 
 help:
 	@echo "make demo           a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
@@ -26,6 +29,7 @@ help:
 	@echo "make record         record all cassettes anew (real API with MOONSHOT_API_KEY, else the emulator)"
 	@echo "make bench          what it costs beside the openai SDK; writes the README's table"
 	@echo "make docs           the documentation site, into site/; a link that leads nowhere fails it"
+	@echo "make recipes        run every fence of every page, in .venv-recipes with all that they need; nothing is left out"
 	@echo "make notebooks      run the notebooks and keep what they put out"
 
 demo: $(DEMO)
@@ -82,6 +86,9 @@ docs: $(DOCS)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "site/index.html is its first page; with its search: $(BIN)/python -m http.server -d site"
 
+recipes: $(RECIPES)/.recipes
+	$(RECIPES)/bin/python -m pytest --all-needs $(or $(PYTEST_ARGS),tests/test_readme.py)
+
 record: $(DEV)
 	$(BIN)/python -m tests.record $(SCENARIOS)
 
@@ -89,18 +96,18 @@ bench: $(DEV)
 	$(BIN)/python -m benchmarks --readme $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) .matrix dist release site
+	rm -rf $(VENV) $(RECIPES) .matrix dist release site
 
-$(BIN)/python:
+%/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed; \
 	say which: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip  # Python's own can be twice as slow
+	$(PYTHON) -m venv $*
+	$@ -m pip install --quiet --disable-pip-version-check --upgrade pip  # Python's own can be twice as slow
 
 # Python compiles what is imported, once, when it is imported; pip would compile all that there is, which is a third of its
 # time. So what is compiled has to be kept, whatever the environment says: without it every process compiles the frameworks.
 unexport PYTHONDONTWRITEBYTECODE
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable
+INSTALL = $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --editable
 
 $(DEMO): pyproject.toml | $(BIN)/python
 	$(INSTALL) ".[demo]"
@@ -116,4 +123,8 @@ $(DOCS): pyproject.toml | $(BIN)/python
 
 $(TOOLS): pyproject.toml | $(BIN)/python
 	$(INSTALL) ".[release]"
+	@touch $@
+
+$(RECIPES)/.recipes: pyproject.toml | $(RECIPES)/bin/python
+	$(INSTALL) ".[recipes]"
 	@touch $@

@@ -21,7 +21,7 @@ import kimi_wire
 ROOT = Path(__file__).parent.parent
 
 _FENCE = re.compile(
-    r"^(?P<mark><!-- compiled only: [^\n]+ -->\n)?(?:<!-- needs (?P<needs>[\w.]+) -->\n)?(?:<!-- file (?P<file>\w+\.py) -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```",
+    r"^(?P<mark><!-- compiled only: [^\n]+ -->\n)?(?:<!-- needs (?P<needs>[\w., ]+) -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```",
     re.M | re.S,
 )
 
@@ -34,15 +34,13 @@ class Fence:
         language: Its language; empty where it has none.
         code: What it holds.
         compiled_only: Whether the page says that it cannot run in the tests.
-        needs: A package or module that is no dependency of the tests: where it is absent, the fence does not run.
-        file: The name of the file that it is to the page's other fences; such a fence does not run by itself.
+        needs: Packages that are no dependencies of the tests, as they are imported.
     """
 
     language: str
     code: str
     compiled_only: bool
-    needs: str | None = None
-    file: str | None = None
+    needs: tuple[str, ...] = ()
 
 
 def fences(text: str) -> list[Fence]:
@@ -52,8 +50,7 @@ def fences(text: str) -> list[Fence]:
             found["language"],
             textwrap.dedent(found["code"]),
             compiled_only=found["mark"] is not None,
-            needs=found["needs"],
-            file=found["file"],
+            needs=tuple((found["needs"] or "").replace(",", " ").split()),
         )
         for found in _FENCE.finditer(text)
     ]
@@ -63,6 +60,12 @@ def is_test(code: str) -> bool:
     """Whether some code only defines tests: to run it as a program would show nothing."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     return any(isinstance(node, kinds) and node.name.lower().startswith("test") for node in ast.parse(code).body)
+
+
+def file_name(code: str) -> str | None:
+    """The name of the file that some code is to be written to: its first line says so, `# app.py`."""
+    found = re.match(r"# (\w+\.py)\n", code)
+    return found[1] if found else None
 
 
 def is_conftest(code: str) -> bool:

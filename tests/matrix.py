@@ -165,7 +165,7 @@ class Environment:
     Attributes:
         name: Its name, and its folder's.
         extra: The extra of this project that is installed; empty is none.
-        tests: The tests that run; empty is all of them.
+        tests: The tests that run, with what pytest is told for them; empty is all of them.
         lowest: Whether the oldest Python that is here is taken, with `read_floors`.
         newest: Whether to say what the index has that is newer than what is installed.
         pins: Further requirements.
@@ -197,8 +197,9 @@ ENVIRONMENTS = (
     # The classes that people come from hold openai below 3, so they are compared with ours here.
     Environment("openai-2", "dev", pins=("openai<3", *PEERS), holds=("openai<3",)),
     Environment("langchain-alone", "test-langchain", LANGCHAIN),
-    # With `dev`, since the pages that have a fence for it have others for each adapter.
-    Environment("deepagents", "dev,test-deepagents", ("tests/langchain_kimi", "tests/test_readme.py")),
+    Environment("deepagents", "test-deepagents", ("tests/langchain_kimi",)),
+    # As `make recipes` does.
+    Environment("recipes", "recipes", ("--all-needs", "tests/test_readme.py")),
     Environment("llama-index-alone", "test-llama-index", (*SHARED, "tests/llama_index_kimi")),
     Environment("wheel", "", archive="wheel", script=PLAIN),
     Environment(

@@ -58,7 +58,7 @@ def run_pages(pages: Iterable[str], only: str = "") -> bool:
             conftest = "\n".join(fence.code for fence in found if is_conftest(fence.code))
             jobs[f"{page}: tests"] = partial(run_tests, tests, conftest)
         for number, fence in enumerate(found):
-            if not (is_test(fence.code) or is_conftest(fence.code)) and (not fence.needs or is_module(fence.needs)):
+            if not (is_test(fence.code) or is_conftest(fence.code)) and all(map(is_module, fence.needs)):
                 jobs[f"{page}: {number}"] = partial(_run_program, fence.code)
     passed = [_passes(where, job) for where, job in jobs.items()]
     return bool(passed) and all(passed)

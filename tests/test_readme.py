@@ -24,8 +24,8 @@ from tests.examples import (
     ROOT,
     Fence,
     fences,
+    file_name,
     is_conftest,
-    is_module,
     is_test,
     run,
     run_here,
@@ -35,23 +35,29 @@ from tests.examples import (
 from tests.media_samples import REPORT
 from tests.model_table import TABLES, insert
 
-GUIDES = [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "recipes").glob("*.md"))]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *GUIDES]
+
+def name_of(page: Path) -> str:
+    """Where a page is, from the root."""
+    return page.relative_to(ROOT).as_posix()
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCES = {
-    f"{page.name}:{number}": fence for page in PAGES for number, fence in enumerate(fences(page.read_text("utf-8")))
+    f"{name_of(page)}:{number}": fence for page in PAGES for number, fence in enumerate(fences(page.read_text("utf-8")))
 }
 LANGUAGES = {"python", "bash", "yaml", "text"}  # the one text is the map, which tests/test_architecture.py reads
 PYTHON = {where: fence for where, fence in FENCES.items() if fence.language == "python"}
 
 
-def needed(fence: Fence) -> list[pytest.MarkDecorator]:
-    """Leave a fence out where the package that it needs is not there; what the package leaves open is its own matter."""
-    if fence.needs is None:
-        return []
-    if not is_module(fence.needs):
-        return [pytest.mark.skip(reason=f"{fence.needs} is not installed")]
-    left_open = ("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-    return [pytest.mark.filterwarnings(*left_open, "ignore::DeprecationWarning")]
+def marks_of(*found: Fence) -> list[pytest.MarkDecorator]:
+    """What fences need. Such packages take seconds to import, and what they warn of is their own."""
+    needs = sorted({name for fence in found for name in fence.needs})
+    return [pytest.mark.needs(*needs), pytest.mark.slow, pytest.mark.filterwarnings("default")] if needs else []
+
+
+def of_page(name: str) -> list[Fence]:
+    """The Python of a page, in order."""
+    return [fence for where, fence in PYTHON.items() if where.startswith(f"{name}:")]
 
 
 def starts_python(code: str) -> bool:
@@ -59,33 +65,26 @@ def starts_python(code: str) -> bool:
     return "sys.executable" in code
 
 
-def write_files(where: str, folder: Path) -> None:
-    """Write the files that a page has for its fences, to be imported from there as if for the first time, and a report."""
-    (folder / "report.pdf").write_bytes(REPORT)
-    page = where.partition(":")[0]
-    for other, fence in FENCES.items():
-        if fence.file and other.startswith(f"{page}:"):
-            (folder / fence.file).write_text(fence.code, "utf-8")
-            sys.modules.pop(Path(fence.file).stem, None)
-
-
 PROGRAMS = {
     where: fence
     for where, fence in PYTHON.items()
-    if not (fence.compiled_only or fence.file or is_test(fence.code) or is_conftest(fence.code))
+    if not (fence.compiled_only or file_name(fence.code) or is_test(fence.code) or is_conftest(fence.code))
 }
 IN_THIS_PROCESS = [
-    pytest.param(where, fence.code, id=where, marks=needed(fence))
+    pytest.param(where, fence.code, id=where, marks=marks_of(fence))
     for where, fence in PROGRAMS.items()
     if not starts_python(fence.code)
 ]
 AS_PROGRAMS = [
     pytest.param(
-        where, fence.code, id=where, marks=[*needed(fence), *([] if starts_python(fence.code) else [pytest.mark.deep])]
+        where,
+        fence.code,
+        id=where,
+        marks=[*marks_of(fence), *([] if starts_python(fence.code) else [pytest.mark.deep])],
     )
     for where, fence in PROGRAMS.items()
 ]
-TESTS = [(where, fence.code) for where, fence in PYTHON.items() if is_test(fence.code)]
+TESTED = sorted({where.partition(":")[0] for where, fence in PYTHON.items() if is_test(fence.code)})
 SHELL = [(where, fence.code) for where, fence in FENCES.items() if fence.language == "bash"]
 
 
@@ -125,7 +124,7 @@ PROVIDES = {
     "llama-index": FRAMEWORKS[1],
     "all": {*FRAMEWORKS[0], *FRAMEWORKS[1]},
     "agents": {*FRAMEWORKS[0], "langchain", "langgraph"},
-    "demo": {*FRAMEWORKS[0], *FRAMEWORKS[1], "langchain", "langgraph", "llama_index.retrievers"},
+    "demo": {*FRAMEWORKS[0], *FRAMEWORKS[1], "langchain", "langgraph", "llama_index.retrievers", "bm25s"},
     "conformance": {"llama_index.core", "llama_index_conformance", "pytest"},
 }
 ALWAYS = {"kimi_emulator", "kimi_wire", "openai", "pydantic", *sys.stdlib_module_names}
@@ -144,12 +143,37 @@ def test_a_page_names_the_extra_of_what_it_imports(page: str) -> None:
     assert imports - ALWAYS <= {package for extra in filter(None, named.split(",")) for package in PROVIDES[extra]}
 
 
+def test_a_page_says_how_to_install_what_its_fences_need() -> None:
+    for page in PAGES:
+        commands = " ".join(re.findall(r"`pip install ([^`]+)`", page.read_text("utf-8")))
+        installed = re.split(r"[\s\"]+", re.sub(r"\[[^\]]*\]", "", commands.replace("-", "_")))
+        for fence in of_page(name_of(page)):
+            needed = {name.replace(".", "_") for name in fence.needs} - {
+                "httpx2"
+            }  # openai 3 brings it along, 2 has not
+            assert needed <= {*installed}, name_of(page)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", sorted({where.partition(":")[0] for where, _ in TESTS}))
+@pytest.mark.parametrize("page", [pytest.param(page, marks=marks_of(*of_page(page))) for page in TESTED])
 def test_fences_that_are_tests_pass(tmp_path: Path, page: str) -> None:
-    fences_of_page = [fence.code for where, fence in PYTHON.items() if where.startswith(f"{page}:")]
-    conftest = "\n".join(code for code in fences_of_page if is_conftest(code))
-    run_tests([code for code in fences_of_page if is_test(code)], conftest, tmp_path)
+    codes = [fence.code for fence in of_page(page)]
+    conftest = "\n".join(code for code in codes if is_conftest(code))
+    run_tests([code for code in codes if is_test(code)], conftest, tmp_path)
+
+
+@pytest.fixture
+def beside(where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """A folder with a report and the page's files, whose modules the fence can import."""
+    (tmp_path / "report.pdf").write_bytes(REPORT)
+    for fence in of_page(where.partition(":")[0]):
+        if name := file_name(fence.code):
+            (tmp_path / name).write_text(fence.code, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for module in [*tmp_path.glob("*.py")]:
+        sys.modules.pop(module.stem, None)
 
 
 @pytest.fixture
@@ -161,23 +185,20 @@ def _quiet_loggers() -> Iterator[None]:
 
 # llama-index-workflows 2.26 inspects every attribute of an agent, pydantic's deprecated ones included.
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
-@pytest.mark.usefixtures("_quiet_loggers")
 # llama-index-core 0.14.25 calls a function of its own that it deprecates, for its evaluations.
 @pytest.mark.filterwarnings(r"ignore:asyncio_module\(\) is deprecated:DeprecationWarning")
+@pytest.mark.usefixtures("_quiet_loggers")
 @pytest.mark.parametrize(("where", "code"), IN_THIS_PROCESS)
 def test_python_fences_run(
     kimi: KimiEmulator,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    beside: Path,
     capsys: pytest.CaptureFixture[str],
     where: str,
     code: str,
 ) -> None:
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    write_files(where, tmp_path)
     run_here([code], where)
     if "print(" in code:
         assert capsys.readouterr().out.strip()
@@ -187,12 +208,11 @@ def test_python_fences_run(
 @pytest.mark.slow
 @pytest.mark.parametrize(("where", "code"), AS_PROGRAMS)
 def test_python_fences_run_as_programs(
-    kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str, code: str
+    kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, beside: Path, where: str, code: str
 ) -> None:
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
-    write_files(where, tmp_path)
-    done = run(["-c", code], tmp_path)
+    done = run(["-c", code], beside)
     assert done.returncode == 0, done.stderr
     if "print(" in code:
         assert done.stdout.strip()
@@ -227,7 +247,7 @@ def test_shell_fences_run_or_name_what_is_there(
             assert command[0] == "export"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
     for target, _, heading in re.findall(r"\]\((?!https?://)([^)#]*)(#([^)]+))?\)", page.read_text("utf-8")):
         found = page.parent / target if target else page
@@ -238,9 +258,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_found_from_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    for page in [*(ROOT / "docs").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]:
-        assert f"({page.parent.name}/{page.name})" in readme
+    """From that of its folder where there is one, which is itself found from the README of all."""
+    for page in [*(ROOT / "docs").rglob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]:
+        own = page.with_name("README.md")
+        readme = own if own.exists() and own != page else ROOT / "README.md"
+        assert f"({page.relative_to(readme.parent).as_posix()})" in readme.read_text("utf-8")
 
 
 @pytest.mark.parametrize("page", TABLES, ids=lambda page: page.name)

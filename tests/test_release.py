@@ -40,7 +40,7 @@ EXTRAS = {
     },
 }
 TYPED = ROOT / "tests" / "typed"
-OWN_EXTRAS = {"dev", "docs", "release", "test", "test-deepagents", "test-langchain", "test-llama-index"}
+OWN_EXTRAS = {"dev", "docs", "recipes", "release", "test", "test-deepagents", "test-langchain", "test-llama-index"}
 
 
 @pytest.fixture(scope="module")

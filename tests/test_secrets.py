@@ -423,6 +423,39 @@ def test_what_is_no_url_is_refused(url: Any) -> None:
         resolve_base_url(url)
 
 
+UNUSABLE = {
+    "http://me:a/hush-hush@127.0.0.1:1": "http://127.0.0.1:1",
+    "bogus://me:hush-hush@127.0.0.1:1": "bogus://127.0.0.1:1",
+    "http://me:hush-hush@127.0.0.1:port": "http://127.0.0.1:port",
+}
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "complete", "acomplete"])
+@pytest.mark.parametrize(("proxy", "shown"), UNUSABLE.items())
+def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
+    proxy: str, shown: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    model = ChatKimi(api_key=KEY) if "invoke" in way else Kimi(api_key=KEY)
+    call = getattr(model, way)
+    with pytest.raises(KimiRequestError, match="proxy cannot be used") as caught:
+        _ = asyncio.run(call("hi")) if way.startswith("a") else call("hi")
+    assert f"unset HTTPS_PROXY={shown}. " in str(caught.value)
+    said = "".join(traceback.format_exception(caught.value))
+    assert "Invalid port" not in said  # the library's words, which have the password up to its slash
+    assert_silent(said)
+
+
+def test_certificates_that_cannot_be_read_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", "/none.pem")
+    with pytest.raises(KimiRequestError, match=r"certificates cannot be read .*unset SSL_CERT_FILE=/none\.pem"):
+        KimiPlatform(KEY).models()
+
+
 def test_a_url_from_a_file_is_stripped() -> None:
     assert resolve_base_url("https://gateway.example/v1/ \r\n") == "https://gateway.example/v1"
 

@@ -21,6 +21,7 @@ from kimi_wire.command import findings
 from kimi_wire.command.findings import Finding
 from kimi_wire.endpoints import KimiPlatform, parse_models
 from kimi_wire.errors import REGIONS, KimiError
+from kimi_wire.profiles import spell_id
 from kimi_wire.transport import (
     BASE_URL_VARIABLES,
     DEFAULT_BASE_URL,
@@ -45,6 +46,7 @@ def examine(base_url: str | None, model: str, *, try_other_region: bool = False)
         model: The model that is to be used.
         try_other_region: Whether a refused key may be sent to the other region's host.
     """
+    model = spell_id(model)
     system = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     yield from findings.installed(_versions(_PACKAGES), system, _libraries())
     yield from findings.variables_of_others(os.environ)
@@ -110,8 +112,8 @@ def _proxy_to(url: str) -> str | None:
 def _ask(connection: KimiConnection, url: str, model: str, try_other_region: bool) -> Iterator[Finding]:
     try:
         connection.client()
-    except Exception as error:
-        yield findings.client(error)
+    except KimiError as error:
+        yield Finding(False, str(error), "Mend the environment's proxies or certificates, as the line above says.")
         return
     began = time.monotonic()
     try:

@@ -203,24 +203,6 @@ def certificates(environ: Mapping[str, str]) -> Iterator[Finding]:
         )
 
 
-def client(error: Exception) -> Finding:
-    """Why no HTTP client could be made; in the library's words is a part of a proxy's password, where it has a slash.
-
-    Args:
-        error: What was raised: by a package that is missing, certificates that cannot be read, or a proxy that is none.
-    """
-    kind = type(error).__name__
-    if isinstance(error, ImportError):
-        return Finding(
-            False, f"The environment's proxy cannot be used: {error}", "Install what is missing, or unset it."
-        )
-    if isinstance(error, OSError):
-        to_do = f"Mend or unset {' or '.join(_CERTIFICATES)}."
-        return Finding(False, f"The environment's certificates cannot be read ({kind}).", to_do)
-    to_do = "Write HTTPS_PROXY (or ALL_PROXY) as http://host:port; a password's special characters are %XX in it."
-    return Finding(False, f"The environment's proxy cannot be used ({kind}).", to_do)
-
-
 def key(variables: Mapping[str, str], url: str) -> Iterator[Finding]:
     """What kind of key there is, without a letter of it.
 
@@ -253,24 +235,26 @@ def _kind(name: str, value: str, host: str, console: str) -> Finding:
     if _PLACEHOLDER.fullmatch(value):
         if host in (*_PLATFORM, *_CODE):
             return Finding(
-                False, f"{name} holds a placeholder, and no key.", f"Make a key at {console} and put it there."
+                False, f"{name} holds a placeholder, and no key.", f"Make a key at {console} and put it into {name}."
             )
         return Finding(True, f"{name} holds a placeholder, as servers of one's own are given.")
     if re.search(r"[^!-~]", value):
         return Finding(False, f"{name} has white space or non-ASCII characters inside.", f"{again}, on one line.")
     if value.startswith("sk-kimi-"):
-        said = f"{name} holds a key of Kimi Code (sk-kimi-...)"
+        said = f"{name} holds a key of Kimi Code, which begins with sk-kimi-"
         # NousResearch/hermes-agent#12668: such a key gets "Invalid Authentication" from the platform.
         if host in _PLATFORM:
             return Finding(
-                False, f"{said}, another product; the platform refuses it.", f"Make one at {console} and put it there."
+                False,
+                f"{said}: another product, whose keys the platform refuses.",
+                f"Make one at {console} and put it into {name}.",
             )
         return Finding(True, f"{said}.")
     if not value.startswith("sk-") and host in _PLATFORM:
         return Finding(False, f"{name} does not begin with sk-, as every key of the platform does.", f"{again}.")
     if host in _CODE:
         return Finding(None, f"{name} holds no key of Kimi Code, which begins with sk-kimi-; this host may refuse it.")
-    return Finding(True, f"{name} holds {'a key of the form sk-...' if value.startswith('sk-') else 'a key'}.")
+    return Finding(True, f"{name} holds a key{', which begins with sk-' if value.startswith('sk-') else ''}.")
 
 
 def listed(model: str, ids: Sequence[str], today: date) -> Finding:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from kimi_wire import errors  # some of its names need the SDK, and import it when they are asked for
-from kimi_wire.errors import KimiRequestError, mask, public_url
+from kimi_wire.errors import KimiRequestError, mask, public_proxy, public_url
 from kimi_wire.kinds import check_options
 from kimi_wire.log import listen
 from kimi_wire.transport import aiohttp as aiohttp_client
@@ -344,19 +344,53 @@ class _LoopClient:
 
 
 def default_client() -> Any:
-    """Make the HTTP client of synchronous calls."""
+    """Make the HTTP client of synchronous calls.
+
+    Raises:
+        KimiRequestError: The environment's proxies or certificates cannot be used.
+    """
     import openai
 
-    return openai.DefaultHttpxClient(verify=_ssl_context())
+    return _made_for_environment(openai.DefaultHttpxClient)
 
 
 def default_async_client() -> Any:
-    """Make the HTTP client of asynchronous calls: over aiohttp where that extra is installed, else httpx."""
+    """Make the HTTP client of asynchronous calls: over aiohttp where that extra is installed, else httpx.
+
+    Raises:
+        KimiRequestError: The environment's proxies or certificates cannot be used.
+    """
     import openai
 
-    if aiohttp_client.is_usable():
-        return aiohttp_client.make_client(verify=_ssl_context())
-    return openai.DefaultAsyncHttpxClient(verify=_ssl_context())
+    usable = aiohttp_client.is_usable()
+    return _made_for_environment(aiohttp_client.make_client if usable else openai.DefaultAsyncHttpxClient)
+
+
+def _made_for_environment(make: Callable[..., Any]) -> Any:
+    """Make a client of the HTTP library, which reads the environment's proxies and certificates.
+
+    The library's words are not repeated: "Invalid port: 'pa'" is the beginning of a password with a slash.
+    """
+    kind = problem = ""
+    try:
+        return make(verify=_ssl_context())
+    except OSError as error:
+        kind = type(error).__name__
+        names = [f"{name}={value}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if (value := os.environ.get(name))]
+        problem = f"certificates cannot be read ({kind}): mend or unset {' or '.join(names)}."
+    except ImportError as error:  # SOCKS
+        problem = f"proxy cannot be used: {error}"
+    except Exception as error:
+        kind = type(error).__name__
+        names = [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]
+        proxies = [f"{name}={public_proxy(os.environ[name])}" for name in sorted(names) if os.environ[name]]
+        if not proxies:
+            raise
+        problem = (
+            f"proxy cannot be used ({kind}): mend or unset {' or '.join(proxies)}. One is written "
+            "http://host:port; special characters of a password are %XX in it."
+        )
+    raise KimiRequestError(f"The environment's {problem}")
 
 
 def _ssl_context() -> Any:

@@ -69,7 +69,7 @@ def test_a_healthy_setting(run: Run, kimi: KimiEmulator) -> None:
     assert f"The host is {kimi.base_url} (MOONSHOT_BASE_URL)." in out
     assert "The dialect is moonshot, by the host's name." in out
     assert "The model kimi-k3 is one of the family kimi-k3: 1,048,576 tokens of context" in out
-    assert "MOONSHOT_API_KEY holds a key of the form sk-..." in out
+    assert "MOONSHOT_API_KEY holds a key, which begins with sk-." in out
     assert re.search(r"lists its models in \d+ ms \(median of 3; \d+ ms with connecting\)", out)
     assert "The model kimi-k3 is listed" in out
     assert "The balance is 49.59." in out
@@ -111,7 +111,7 @@ def test_a_key_that_no_header_takes_is_sent_nowhere(
 
 
 KINDS = [
-    (SECRET, PLATFORM, True, "a key of the form sk-..."),
+    (SECRET, PLATFORM, True, "a key, which begins with sk-."),
     ("sk-kimi-123456", PLATFORM, False, "a key of Kimi Code"),
     ("sk-kimi-123456", CODE, True, "a key of Kimi Code"),
     (SECRET, CODE, None, "no key of Kimi Code"),
@@ -222,6 +222,10 @@ def test_a_model_that_is_not_listed(model: str, words: str, instead: str, run: R
     assert "(--base-url)" in out
 
 
+def test_a_model_in_a_spelling_of_people(run: Run) -> None:
+    assert "The model kimi-k3 is listed" in run("--model", "Kimi K3")[1]
+
+
 def test_a_host_that_lists_nothing() -> None:
     assert findings.listed("kimi-k3", [], date(2026, 11, 27)).to_do.startswith("Ask the host")
 
@@ -328,8 +332,8 @@ def test_certificates_that_are_not_there(run: Run, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     _, out = run()
     assert f"Certificates are those of SSL_CERT_FILE={tmp_path / 'none.pem'} (not there)." in out
-    assert problems(out) == ["The environment's certificates cannot be read (FileNotFoundError)."]
-    assert to_do(out) == ["Mend or unset SSL_CERT_FILE or SSL_CERT_DIR."]
+    assert problems(out)[0].startswith("The environment's certificates cannot be read (FileNotFoundError)")
+    assert len(to_do(out)) == 1
 
 
 PROXIES = {
@@ -363,12 +367,6 @@ def test_a_host_that_no_proxy_is_for(run: Run, monkeypatch: pytest.MonkeyPatch) 
     status, out = run()
     assert status == 0
     assert "Set: HTTP_PROXY, no_proxy. Requests to 127.0.0.1 go through no proxy." in out
-
-
-def test_a_package_that_a_proxy_needs() -> None:
-    finding = findings.client(ImportError("Using SOCKS proxy, but the 'socksio' package is not installed."))
-    assert finding.good is False
-    assert "socksio" in finding.text
 
 
 # The report.
