@@ -125,6 +125,16 @@ from langchain_kimi import ChatKimi
 assert pandas.DataFrame([ChatKimi().invoke("Hello!").usage_metadata])["total_tokens"][0] > 0
 """
 
+IN_PYRIGHT = f"""
+import json
+import shutil
+import subprocess
+shutil.copytree({str(ROOT / "tests" / "typed")!r}, "typed")
+strict = dict(include=["typed"], typeCheckingMode="strict", reportUnnecessaryTypeIgnoreComment="error")
+Path("pyrightconfig.json").write_text(json.dumps(strict), "utf-8")
+sys.exit(subprocess.run([sys.executable, "-m", "pyright", "--pythonpath", sys.executable]).returncode)
+"""
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -178,6 +188,8 @@ ENVIRONMENTS = (
     Environment("wheel-all", "all", archive="wheel", script=WITH_LANGCHAIN + WITH_LLAMA_INDEX),
     # At pytest's floor, which `lowest` cannot have: langchain-tests asks for a newer one.
     Environment("wheel-conformance", "conformance", pins=("pytest==8.3",), archive="wheel", script=WITH_CONFORMANCE),
+    # What `make types` has mypy check. Pyright runs on Node, which its extra brings along.
+    Environment("wheel-pyright", "all,conformance", pins=("pyright[nodejs]",), archive="wheel", script=IN_PYRIGHT),
     Environment("wheel-demo", "demo", archive="wheel", script=WITH_DEMO),
     Environment("wheel-notebooks", "notebooks", archive="wheel", script=WITH_NOTEBOOKS),
     Environment("sdist", "all", archive="sdist", script=WITH_LANGCHAIN + WITH_LLAMA_INDEX),

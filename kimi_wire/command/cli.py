@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from kimi_wire import __version__
 from kimi_wire.command.doctor import examine
-from kimi_wire.endpoints import KimiFiles, KimiPlatform, currency_of, estimate_messages
+from kimi_wire.endpoints import KimiFiles, KimiPlatform, currency_of, estimate_messages, hidden_prompt
 from kimi_wire.errors import KimiError
 from kimi_wire.prices import describe_price
 from kimi_wire.settings import DEFAULT_MODEL
@@ -91,6 +91,8 @@ def _count(options: argparse.Namespace) -> int:
         print(estimate_messages([{"role": "user", "content": text}] if text else [], options.model))
     else:
         print(KimiPlatform(base_url=options.base_url).count_tokens(text, options.model))
+    if text and (hidden := hidden_prompt(options.model)):
+        print(f"about {hidden} of them are the hidden prompt of {options.model}, once per request", file=sys.stderr)
     return 0
 
 

@@ -44,6 +44,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
+@pytest.mark.says("docs/cost.md", "`python -m kimi_wire models` shows the prices beside the models that a key may use.")
 def test_models(run: Run) -> None:
     status, out, _ = run("models")
     assert status == 0
@@ -66,8 +67,16 @@ def test_count(run: Run, kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) ->
     assert run("count", "--model", "kimi-k2.6")[1] == out
     sent = len(kimi.requests)
     assert int(run("count", "--local", "Hi")[1]) == estimate_messages([{"role": "user", "content": "Hi"}])
-    assert run("count", "--local", "")[1] == "0\n"
+    assert run("count", "--local", "")[1:] == ("0\n", "")
     assert len(kimi.requests) == sent
+
+
+@pytest.mark.parametrize("where", [(), ("--local",)])
+def test_count_says_what_of_it_is_not_the_text(run: Run, where: tuple[str, ...]) -> None:
+    _, out, err = run("count", "hi", *where)
+    assert int(out) > 80
+    assert err == "about 80 of them are the hidden prompt of kimi-k3, once per request\n"
+    assert run("count", "hi", "--model", "kimi-k2.6", *where)[2] == ""
 
 
 def test_extract(run: Run, tmp_path: Path, kimi: KimiEmulator) -> None:
@@ -220,6 +229,11 @@ def test_no_money(run: Run, kimi: KimiEmulator) -> None:
     assert "The balance is 0.00: every chat request is refused" in out
 
 
+@pytest.mark.says(
+    "docs/files.md",
+    "The key is read from the environment, sent to the configured host only, and never printed.",
+    "`doctor --try-other-region` sends a key that is refused to the other region's host, to find out whose it is.",
+)
 def test_a_refused_key_is_sent_nowhere_else(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with KimiEmulator(keys=["sk-one"]) as here, KimiEmulator(keys=[SECRET]) as there:
         monkeypatch.setattr(doctor, "other_region", lambda url: there.base_url)
