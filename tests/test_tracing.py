@@ -63,11 +63,14 @@ def everything(spans: Any) -> str:
     return "".join(span.to_json() for span in spans.get_finished_spans())
 
 
-PLACES = ("model, tokens, cached and thinking tokens, end", "tool calls", "provider", "what the model thought")
-
-
 @openinference
-@pytest.mark.says("docs/recipes/tracing.md", *PLACES)
+@pytest.mark.says(
+    "docs/recipes/tracing.md",
+    "model, tokens, cached and thinking tokens, end",
+    "tool calls",
+    "provider",
+    "what the model thought",
+)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_a_span_of_openinference(spans: Any, kimi: KimiEmulator, adapter: str, way: str) -> None:
