@@ -18,7 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 
-_FENCE = re.compile(
+FENCE = re.compile(
     r"^(?P<mark><!-- compiled only: [^\n]+ -->\n)?(?:<!-- needs (?P<needs>\w+) -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```",
     re.M | re.S,
 )
@@ -50,8 +50,13 @@ def fences(text: str) -> list[Fence]:
             compiled_only=found["mark"] is not None,
             needs=found["needs"],
         )
-        for found in _FENCE.finditer(text)
+        for found in FENCE.finditer(text)
     ]
+
+
+def anchor(title: str) -> str:
+    """The anchor of a heading, as code hosts and the site make it."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 def is_test(code: str) -> bool:
