@@ -36,13 +36,13 @@ from tests.model_table import TABLES, insert
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def name(page: Path) -> str:
+def place(page: Path) -> str:
     """A page's place, from the root."""
     return page.relative_to(ROOT).as_posix()
 
 
 FENCES = {
-    f"{name(page)}:{number}": fence for page in PAGES for number, fence in enumerate(fences(page.read_text("utf-8")))
+    f"{place(page)}:{number}": fence for page in PAGES for number, fence in enumerate(fences(page.read_text("utf-8")))
 }
 LANGUAGES = {"python", "bash", "yaml", "text"}  # the one text is the map, which tests/test_architecture.py reads
 PYTHON = {where: fence for where, fence in FENCES.items() if fence.language == "python"}
@@ -99,8 +99,8 @@ def test_a_page_names_the_extra_of_what_it_imports(package: str, extra: str) -> 
     }
     assert pages
     for page in PAGES:
-        if name(page) in pages:
-            assert re.search(extra, page.read_text("utf-8")), name(page)
+        if place(page) in pages:
+            assert re.search(extra, page.read_text("utf-8")), place(page)
 
 
 @pytest.mark.slow
@@ -175,7 +175,7 @@ def test_shell_fences_run_or_name_what_is_there(
             assert command[0] == "export"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", PAGES, ids=place)
 def test_links_lead_somewhere(page: Path) -> None:
     for target, _, heading in re.findall(r"\]\((?!https?://)([^)#]*)(#([^)]+))?\)", page.read_text("utf-8")):
         found = page.parent / target if target else page

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from ..request import ChatRequest, function_of, text_of
 from ..scripting import Reply, ToolCall, arguments_text
-from ..text import join, shorten
+from ..text import is_chinese, join, shorten
 from . import chat, context, json_answers, partial
+from .speech import say
 from .tools import plan
 from .view import Tool, View, read
 
@@ -75,25 +76,32 @@ def _say(request: ChatRequest, view: View) -> str:
     written = json_answers.answer(request, view)
     if written is not None:
         return written
-    return chat.from_results(view.calls) if view.calls else context.answer(view) or chat.chat(view)
+    return chat.from_results(view.question, view.calls) if view.calls else context.answer(view) or chat.chat(view)
 
 
 def _think(view: View, calls: Sequence[ToolCall], effort: str) -> str:
     """Think aloud: one sentence at low effort, a little more at each level."""
-    thoughts = [f'The user asks: "{shorten(_task(view), 100)}".']
+    asked = _task(view)
+    thoughts = [say(asked, 'The user asks: "{question}".', question=shorten(asked, 100))]
     if view.calls:
         failed = [call.name for call in view.calls if chat.is_error(call.result)]
         seen = join(list(dict.fromkeys(call.name for call in view.calls)))
-        thoughts.append(f"I have seen what {seen} returned: {shorten(view.calls[-1].result, 80)}.")
+        result = shorten(view.calls[-1].result, 80)
+        thoughts.append(say(asked, "I have seen what {names} returned: {result}.", names=seen, result=result))
         if failed:
-            thoughts.append(f"{join(failed)} reported an error, so I should say so instead of guessing.")
+            guess = "{names} reported an error, so I should say so instead of guessing."
+            thoughts.append(say(asked, guess, names=join(failed)))
     elif view.tools:
-        thoughts.append(f"The tools at hand are {join([tool.name for tool in view.tools[:6]])}.")
+        thoughts.append(
+            say(asked, "The tools at hand are {names}.", names=join([tool.name for tool in view.tools[:6]]))
+        )
     if calls:
         named = join([f"{call.name}({arguments_text(call)})" for call in calls])
-        thoughts.append(f"I will call {named}.")
-        thoughts.append("Once the results are there, I can answer.")
+        thoughts.append(say(asked, "I will call {names}.", names=named))
+        thoughts.append(say(asked, "Once the results are there, I can answer."))
     else:
-        thoughts.append("No further tool is needed." if view.tools else "No tool is needed for this.")
-        thoughts.append("Let me check that the answer fits the question, then give it.")
-    return " ".join(thoughts[:1] if effort == "low" else thoughts[:-1] if effort == "high" else thoughts)
+        thoughts.append(say(asked, "No further tool is needed." if view.tools else "No tool is needed for this."))
+        thoughts.append(say(asked, "Let me check that the answer fits the question, then give it."))
+    return ("" if is_chinese(asked) else " ").join(
+        thoughts[:1] if effort == "low" else thoughts[:-1] if effort == "high" else thoughts
+    )
