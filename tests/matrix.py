@@ -28,6 +28,13 @@ HOME = ROOT / ".matrix"
 SUPPORTED = ("python3.10", "python3.11", "python3.12", "python3.13")
 SHARED = ("tests/wire", "tests/emulator")
 LANGCHAIN = (*SHARED, "tests/langchain_kimi")
+PEERS = (
+    "langchain-deepseek",
+    "langchain-moonshot",
+    "langchain-openai",
+    "llama-index-llms-deepseek",
+    "llama-index-llms-openai-like",
+)
 PYTEST = "-q @tests/parallel.txt"
 
 # Before each script: it is the installed package that runs, what was not asked for is not there, and the emulator answers.
@@ -162,8 +169,8 @@ ENVIRONMENTS = (
     Environment(
         "newest-langchain", "test-langchain", LANGCHAIN, newest=True, regardless=("langchain-core", "langchain")
     ),
-    # LlamaIndex's own class for such servers holds openai below 3, so it is compared with ours here.
-    Environment("openai-2", "dev", pins=("openai<3", "llama-index-llms-openai-like"), holds=("openai<3",)),
+    # The classes that people come from hold openai below 3, so they are compared with ours here.
+    Environment("openai-2", "dev", pins=("openai<3", *PEERS), holds=("openai<3",)),
     Environment("langchain-alone", "test-langchain", LANGCHAIN),
     # With `dev`, since the pages that have a fence for it have others for each adapter.
     Environment("deepagents", "dev,test-deepagents", ("tests/langchain_kimi", "tests/test_readme.py")),

@@ -197,9 +197,8 @@ def test_the_tables_are_what_the_facts_say(page: Path) -> None:
 
 
 def test_the_words_of_other_classes_are_shown() -> None:
-    page, book = word_table.PAGE.read_text("utf-8"), word_table.NOTEBOOK.read_text("utf-8")
+    page = word_table.PAGE.read_text("utf-8")
     assert word_table.insert(page) == page, "make tables"
-    assert word_table.insert_in_notebook(book) == book, "make tables"
 
 
 def test_the_settings_are_all_in_the_readme() -> None:
