@@ -37,11 +37,19 @@ def test_the_generated_tables_are_those_of_the_english_page(page: Path) -> None:
     assert zh.insert(page) == page.read_text("utf-8"), "make tables"
 
 
+def test_every_phrase_is_one_of_a_generated_table() -> None:
+    english = "".join(
+        found["block"] for page in zh.ENGLISH.values() for found in zh.GENERATED.finditer(page.read_text("utf-8"))
+    )
+    assert [phrase for phrase in zh.PHRASES if phrase not in english] == []
+
+
 def test_generated_cells_with_words_are_said_in_chinese() -> None:
     blocks = [found["block"] for page in zh.ENGLISH for found in zh.GENERATED.finditer(page.read_text("utf-8"))]
-    written = {cell for block in blocks for line in block.splitlines() if line[:1] == "|" for cell in zh.cells(line)}
+    written = {cell for block in blocks for line in block.splitlines() if line[:1] in "|#" for cell in zh.cells(line)}
     assert written & set(zh.PHRASES.values())
-    assert {cell for cell in written if re.search(r"[a-z]{2,} [a-z]{2,}", re.sub("`[^`]*`", "", cell))} == set()
+    english = {cell for cell in written if re.search(r"[a-z]{2,} [a-z]{2,}", re.sub("`[^`]*`", "", cell))}
+    assert english == set(), "say these in PHRASES of tests/zh.py"
 
 
 def test_a_paragraph_is_one_line() -> None:

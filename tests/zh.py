@@ -44,7 +44,6 @@ PHRASES = {
     "text, images, video": "文本、图片、视频",
     "always": "始终",
     "always, `reasoning_effort=`": "始终，`reasoning_effort=`",
-    "`thinking=`, `preserve_thinking=`": "`thinking=`、`preserve_thinking=`",
     "never": "不支持",
     "fixed": "固定",
     "free": "可调",
@@ -60,8 +59,104 @@ PHRASES = {
     "request with 300 tool-call turns": "含 300 轮工具调用的请求",
     "500 async calls, 100 at a time, over aiohttp where that is installed": "500 次异步调用，并发 100，装有 aiohttp 时经由它",
     "500 async calls, 100 at a time, over httpx": "500 次异步调用，并发 100，经由 httpx",
+    "here": "本项目",
+    "By its own or another name": "同名或另有名称",
+    "Taken with one value": "只接受一个值",
+    "Left out of a call, with a warning; in a constructor an error": "调用时略去并警告；构造时报错",
+    "An error that says what to write": "报错并说明该怎么写",
+    "What every model of the framework has": "框架里每个模型都有的",
+    'its `effort`: `reasoning_effort="low"`': '取其中的 `effort`：`reasoning_effort="low"`',
+    "settings count as themselves, the rest goes into `extra_body`": "其中的设置各归其位，其余放进 `extra_body`",
+    "something else: to raise where a setting would be left out with a warning": (
+        "另有含义：原本会警告并略去的设置改为报错"
+    ),
+    "the same": "相同",
+    "the same, with a call": "相同，调用时给",
+    "`True` is how it is anyway.": "本来就是 `True`。",
+    "`False` is how it is anyway.": "本来就是 `False`。",
+    "Usage is always asked for; without it: extra_body={'stream_options': {'include_usage': False}}.": (
+        "总会请求用量；不要的话：extra_body={'stream_options': {'include_usage': False}}。"
+    ),
+    "Call chat or complete in place of their streaming twins.": "不用流式就调用 chat 或 complete。",
+    "Kimi has chat completions only; leave it out.": "Kimi 只有 Chat Completions；去掉即可。",
+    "The request's id is kept as request_id, other headers are not.": "请求 id 保留为 request_id，其他响应头不保留。",
+    "An object has a client of its own; for connections of yours give http_client and http_async_client.": (
+        "每个对象有自己的客户端；要用你自己的连接，给 http_client 和 http_async_client。"
+    ),
+    "Every Kimi model is a chat model; leave it out.": "Kimi 的模型都是聊天模型；去掉即可。",
+    "The model's family says so; leave it out, and give no tools where none are wanted.": (
+        "由模型系列决定；去掉即可，不想用工具就不给工具。"
+    ),
+    "The model's family says how objects are asked for; leave it out.": "怎样请求对象由模型系列决定；去掉即可。",
+    "Kimi has no reproducible sampling.": "Kimi 的采样不可复现。",
+    "Use safety_identifier.": "用 safety_identifier。",
+    "The server refuses it.": "服务端会拒绝。",
+    "Use tools.": "用 tools。",
+    "Use tool_choice.": "用 tool_choice。",
+    "How long the cache keeps a request is prompt_cache_ttl='5m' or '1h'.": (
+        "缓存保留多久用 prompt_cache_ttl='5m' 或 '1h'。"
+    ),
+    "Give it the tool KimiWebSearch or KimiWebSearchToolSpec.": "给它 KimiWebSearch 或 KimiWebSearchToolSpec 这个工具。",
+    "Kimi answers in text alone.": "Kimi 只以文本作答。",
+    "Kimi has no such setting.": "Kimi 没有这项设置。",
+    "The key says whose request it is; a header of your own goes into default_headers.": (
+        "密钥已表明是谁的请求；自己的请求头放进 default_headers。"
+    ),
+    "Give http_client and http_async_client, httpx clients with that proxy.": (
+        "给 http_client 和 http_async_client，即设了该代理的 httpx 客户端。"
+    ),
+    "Give http_client and http_async_client, httpx clients with those params.": (
+        "给 http_client 和 http_async_client，即带这些 params 的 httpx 客户端。"
+    ),
+    "Give http_client and http_async_client, httpx clients with those socket options.": (
+        "给 http_client 和 http_async_client，即带这些套接字选项的 httpx 客户端。"
+    ),
+    "What a model does not take is left out anyway; leave it out.": "模型不接受的本来就会略去；去掉即可。",
+    "Tokens are counted without tiktoken; leave it out.": "计数不用 tiktoken；去掉即可。",
+    "The API has one version, at the end of its base_url; leave it out.": (
+        "API 只有一个版本，在 base_url 的末尾；去掉即可。"
+    ),
+    "Give KimiTokenizer where LlamaIndex counts: Settings.tokenizer, a memory, a splitter.": (
+        "在 LlamaIndex 计数的地方给 KimiTokenizer：Settings.tokenizer、记忆、切分器。"
+    ),
+    "Call stream, in LlamaIndex stream_chat or stream_complete.": (
+        "调用 stream，在 LlamaIndex 里是 stream_chat 或 stream_complete。"
+    ),
+    "To send it to such a host: extra_body={'top_k': ...}.": "要发给支持它的服务端：extra_body={'top_k': ...}。",
+    "To send it to such a host: extra_body={'min_p': ...}.": "要发给支持它的服务端：extra_body={'min_p': ...}。",
+    "To send it to such a host: extra_body={'repetition_penalty': ...}.": (
+        "要发给支持它的服务端：extra_body={'repetition_penalty': ...}。"
+    ),
+    "To send it to such a host: extra_body={'chat_template_kwargs': ...}.": (
+        "要发给支持它的服务端：extra_body={'chat_template_kwargs': ...}。"
+    ),
+    "ChatKimi's constructor takes it; with a call it is config={'run_name': ...}.": (
+        "ChatKimi 构造时可给；调用时是 config={'run_name': ...}。"
+    ),
+    "ChatKimi's constructor takes it, and a call's config.": "ChatKimi 构造时可给，调用时放进 config。",
+    "In LlamaIndex it is callback_manager.": "在 LlamaIndex 里是 callback_manager。",
+    "ChatKimi's constructor takes it.": "ChatKimi 构造时可给。",
+    "In LlamaIndex there is context_window.": "在 LlamaIndex 里有 context_window。",
+    "LlamaIndex's messages have blocks anyway.": "LlamaIndex 的消息本来就由块组成。",
+    "LlamaIndex counts with Settings.tokenizer.": "LlamaIndex 用 Settings.tokenizer 计数。",
+    "In LlamaIndex call stream_chat or stream_complete.": "在 LlamaIndex 里调用 stream_chat 或 stream_complete。",
+    "Both constructors take it; no call does.": "两个类构造时都可给；调用时不可以。",
+    "Kimi's constructor takes it; in LangChain it is callbacks.": "Kimi 构造时可给；在 LangChain 里是 callbacks。",
+    "Kimi's constructor takes it; in LangChain it is the first message.": (
+        "Kimi 构造时可给；在 LangChain 里是第一条消息。"
+    ),
+    "Kimi's constructor takes it; in LangChain a prompt template comes before the model.": (
+        "Kimi 构造时可给；在 LangChain 里是模型之前的提示词模板。"
+    ),
+    "Kimi's constructor takes it; in LangChain it comes after the model.": (
+        "Kimi 构造时可给；在 LangChain 里接在模型之后。"
+    ),
+    "Kimi's constructor takes it; LangChain has with_structured_output(method=...).": (
+        "Kimi 构造时可给；LangChain 有 with_structured_output(method=...)。"
+    ),
+    "Kimi's constructor takes it; ChatKimi says it in profile.": "Kimi 构造时可给；ChatKimi 写在 profile 里。",
 }
-"""Cells of the tables that are generated in English; what is not here stays as it is."""
+"""What the generated tables say: a cell, a sentence of one, a heading. What is not here stays as it is."""
 
 GENERATED = re.compile(
     r"^(?P<begin><!-- (?:\w+: make tables|benchmarks) -->)\n(?P<block>.*?)^(?P<end><!-- (?:end of \w+|/benchmarks) -->)$",
@@ -233,12 +328,22 @@ def _twin(target: str) -> str:
 
 
 def in_chinese(block: str) -> str:
-    """Say a generated block in Chinese, cell by cell."""
+    """Say a generated block in Chinese, line by line."""
     lines = []
     for line in block.splitlines():
-        said = [PHRASES.get(cell, cell) for cell in cells(line)]
-        lines.append(f"| {' | '.join(said)} |" if line.startswith("| ") else line)
+        if line.startswith("| "):
+            line = f"| {' | '.join(map(_said, cells(line)))} |"
+        elif line.startswith("#"):
+            marks, _, title = line.partition(" ")
+            line = f"{marks} {_said(title)}"
+        lines.append(line)
     return "".join(f"{line}\n" for line in lines)
+
+
+def _said(text: str) -> str:
+    """Say a cell in Chinese: as a whole, or sentence by sentence."""
+    sentences = [PHRASES.get(sentence, sentence) for sentence in re.split(r"(?<=\.) ", text)]
+    return PHRASES.get(text) or "".join(sentences).replace("`, `", "`、`")
 
 
 def insert(page: Path) -> str:
@@ -252,8 +357,8 @@ def insert(page: Path) -> str:
 def state(english: str) -> dict[str, str]:
     """What stands in each section of an English page, as a short hash: lines broken otherwise, and what is generated, are no change."""
     return {
-        section.title: hashlib.sha256(" ".join(GENERATED.sub("", section.body).split()).encode()).hexdigest()[:12]
-        for section in sections(english)
+        section.title: hashlib.sha256(" ".join(section.body.split()).encode()).hexdigest()[:12]
+        for section in sections(GENERATED.sub("", english))
     }
 
 
