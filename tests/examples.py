@@ -18,7 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 
-FENCE = re.compile(
+_FENCE = re.compile(
     r"^(?P<mark><!-- compiled only: [^\n]+ -->\n)?(?:<!-- needs (?P<needs>\w+) -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```",
     re.M | re.S,
 )
@@ -50,8 +50,13 @@ def fences(text: str) -> list[Fence]:
             compiled_only=found["mark"] is not None,
             needs=found["needs"],
         )
-        for found in FENCE.finditer(text)
+        for found in _FENCE.finditer(text)
     ]
+
+
+def fence_spans(text: str) -> list[tuple[int, int]]:
+    """Where the fences of a text begin, with their marks, and end."""
+    return [found.span() for found in _FENCE.finditer(text)]
 
 
 def anchor(title: str) -> str:

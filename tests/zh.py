@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.examples import FENCE, ROOT, Fence, anchor, fences
+from tests.examples import ROOT, Fence, anchor, fence_spans, fences
 
 RECORD = Path(__file__).parent / "translated.json"
 FOLDER = ROOT / "docs" / "zh"
@@ -184,7 +184,9 @@ class Section:
     @property
     def prose(self) -> str:
         """The body without its fences."""
-        return FENCE.sub("", self.body)
+        spans = fence_spans(self.body)
+        starts, ends = [0, *(end for _, end in spans)], [*(start for start, _ in spans), len(self.body)]
+        return "".join(self.body[start:end] for start, end in zip(starts, ends, strict=True))
 
     @property
     def tables(self) -> list[list[list[str]]]:
@@ -206,7 +208,7 @@ def cells(row: str) -> list[str]:
 
 def sections(text: str) -> list[Section]:
     """Divide a page at its headings; what looks like one in a fence is none."""
-    fenced = [(found.start(), found.end()) for found in FENCE.finditer(text)]
+    fenced = fence_spans(text)
     heads = [
         found
         for found in re.finditer(r"^(#+) (.+)$", text, re.M)
