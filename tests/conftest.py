@@ -17,6 +17,7 @@ from hypothesis import settings
 
 from kimi_emulator import KimiEmulator
 from kimi_wire.transport import aiohttp as aiohttp_client
+from tests import promises
 
 # Clocks of shared machines prove nothing, hence no deadlines. By day the same inputs are tried each time, so that a change
 # fails for what it changed; the night looks for others.
@@ -68,6 +69,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the synchronous half out of what is doubled, and begin with the longest: else a process waits for it at the end."""
+    promises.check(mark for item in items for mark in item.iter_markers("says"))
     items[:] = [item for item in items if not _is_doubled_in_vain(getattr(item, "callspec", None))]
     items.sort(key=lambda item: "finds_faults" not in item.nodeid)
 

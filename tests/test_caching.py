@@ -64,6 +64,7 @@ def llm(kimi: KimiEmulator) -> Kimi:
 # How long.
 
 
+@pytest.mark.says("docs/caching.md", '`prompt_cache_ttl` is `"5m"` or `"1h"`')
 @pytest.mark.parametrize("ttl", ["5m", "1h"])
 def test_the_time_is_sent_by_both(kimi: KimiEmulator, chat: ChatKimi, llm: Kimi, ttl: Any) -> None:
     wanted = {"mode": "implicit", "ttl": ttl}
@@ -79,6 +80,7 @@ def test_the_time_is_sent_by_both(kimi: KimiEmulator, chat: ChatKimi, llm: Kimi,
     assert options(kimi) == {"ttl": "5m"}
 
 
+@pytest.mark.says("docs/caching.md", "Models without a choice, and other hosts, get neither, with one warning.")
 @pytest.mark.parametrize("model", ["kimi-k2.6", "moonshot-v1-8k", "gpt-5"])
 def test_models_without_a_choice_are_left_alone_with_a_notice(model: str) -> None:
     with KimiEmulator(check=False) as kimi:
@@ -90,6 +92,7 @@ def test_models_without_a_choice_are_left_alone_with_a_notice(model: str) -> Non
             chat.invoke("Hello", prompt_cache_ttl="1h", strict=True)
 
 
+@pytest.mark.says("docs/caching.md", "Models without a choice, and other hosts, get neither, with one warning.")
 def test_other_hosts_are_not_asked() -> None:
     with KimiEmulator(host_kind="vllm") as kimi:
         chat = ChatKimi(api_key=KEY, base_url=kimi.base_url, dialect="vllm")
@@ -114,6 +117,11 @@ def point(ttl: str) -> CachePoint:
     return CachePoint(cache_control=CacheControl(type="ephemeral", ttl=ttl))
 
 
+@pytest.mark.says(
+    "docs/caching.md",
+    "`cache_control` of a content block, as Anthropic has it, asks for its `ttl` too.",
+    "A `CachePoint` in a message asks for its time, the longest of them for the whole request",
+)
 @pytest.mark.parametrize(("ttls", "asked"), [(["5m"], "5m"), (["5m", "1h", "5m"], "1h"), (["24h"], None), ([], None)])
 def test_cache_points_ask_for_the_longest_time(
     kimi: KimiEmulator, chat: ChatKimi, llm: Kimi, ttls: list[str], asked: str | None
@@ -139,6 +147,11 @@ def test_a_setting_comes_before_cache_points(kimi: KimiEmulator, llm: Kimi) -> N
     assert message.model_dump() == before
 
 
+@pytest.mark.says(
+    "docs/caching.md",
+    "without it the server keeps a prefix for five minutes",
+    "On the emulator `kimi.pass_time(seconds)` lets the cache grow older, so that a test can see it expire.",
+)
 def test_the_emulator_forgets_in_time_and_counts_what_is_written(kimi: KimiEmulator, chat: ChatKimi) -> None:
     def details(**call: Any) -> dict[str, int]:
         usage = chat.invoke([SystemMessage(LONG), HumanMessage("Hello")], **call).usage_metadata
@@ -180,6 +193,7 @@ def thread(id: Any) -> Any:
 ASK = {"messages": [HumanMessage("Hello")]}
 
 
+@pytest.mark.says("docs/caching.md", "gives each thread its own key, the thread id of the run's configuration")
 async def test_each_thread_has_its_key(kimi: KimiEmulator, chat: ChatKimi) -> None:
     agent = agent_of(chat, KimiPromptCachingMiddleware(ttl="1h"))
     agent.invoke(ASK, thread("ada"))
@@ -218,6 +232,7 @@ def test_a_bound_model_is_still_kimis(kimi: KimiEmulator, chat: ChatKimi) -> Non
     assert options(kimi)["ttl"] == "1h"
 
 
+@pytest.mark.says("docs/caching.md", "stands aside for models that are not Kimi's")
 @pytest.mark.parametrize("behaviour", ["ignore", "warn", "raise"])
 def test_other_models_are_left_alone(kimi: KimiEmulator, chat: ChatKimi, behaviour: Any) -> None:
     other = GenericFakeChatModel(messages=iter([AIMessage("Hi.")]))
@@ -239,6 +254,9 @@ def test_other_models_are_left_alone(kimi: KimiEmulator, chat: ChatKimi, behavio
     assert keys(kimi)[-1] == "ada"
 
 
+@pytest.mark.says(
+    "docs/caching.md", "A workflow's `Context` keeps the key in its store, from run to run and through `to_dict`"
+)
 async def test_a_context_keeps_its_key(kimi: KimiEmulator, llm: Kimi) -> None:
     agent = FunctionAgent(llm=llm, tools=[])
     context = Context(agent)
@@ -257,6 +275,7 @@ async def test_a_context_keeps_its_key(kimi: KimiEmulator, llm: Kimi) -> None:
     assert keys(kimi) == [key, key, None]
 
 
+@pytest.mark.says("docs/caching.md", "A `prompt_cache_session` gives all requests in it one key.")
 async def test_every_kind_of_agent_and_engine_is_in_the_session(kimi: KimiEmulator, llm: Kimi) -> None:
     with prompt_cache_session("s1"):
         handler = ReActAgent(llm=llm, tools=[]).run("Hello")
@@ -301,6 +320,10 @@ async def test_a_session_may_be_entered_again_and_by_tasks(kimi: KimiEmulator, l
     assert keys(kimi) == [*["s1"] * 4, None]
 
 
+@pytest.mark.says(
+    "docs/caching.md",
+    "Ids that are long or not plain, such as addresses, are sent as their hash, and so are LangChain's thread ids",
+)
 def test_ids_of_sessions_are_what_they_are_of_threads(kimi: KimiEmulator, chat: ChatKimi, llm: Kimi) -> None:
     agent = agent_of(chat, KimiPromptCachingMiddleware())
     ids: list[Any] = [7, uuid.UUID(int=1), "ada", "ada@example.org", "x" * 65, "a\n", "\ud800"]
@@ -412,6 +435,7 @@ async def run_langchain(kimi: KimiEmulator, chat: ChatKimi, *middleware: Any) ->
     return [(usage["input_tokens"], usage["input_token_details"].get("cache_read", 0)) for usage in usages]
 
 
+@pytest.mark.says("docs/caching.md", "What these adapters send for an old turn is the same in every later request")
 async def test_a_long_run_of_langchains_agent_is_read_from_the_cache(kimi: KimiEmulator, chat: ChatKimi) -> None:
     used = await run_langchain(kimi, chat)
     assert_nothing_before_changes(kimi)
@@ -456,6 +480,7 @@ class LoadingAgent(FunctionAgent):
             await ctx.store.set(self.scratchpad_key, [*steps, loaded])
 
 
+@pytest.mark.says("docs/caching.md", "What these adapters send for an old turn is the same in every later request")
 @pytest.mark.parametrize("streaming", [True, False])
 async def test_a_long_run_of_llama_indexs_agent_is_read_from_the_cache(kimi: KimiEmulator, streaming: bool) -> None:
     functions = {PAGES: look_up, LOADER: load_tools, WEATHER: weather}

@@ -25,6 +25,8 @@ ANSWER = Reply("Hello", reasoning="So.")
 EMPTY = (THOUGHT, Reply(""), Reply(" \n", reasoning="Hm."), Reply("", says_finish_reason=False))
 
 
+@pytest.mark.says("docs/errors.md", "a warning says so; raise it")
+@pytest.mark.says("docs/partial-mode.md", '`"warn"` only says so')
 @everywhere
 @in_all_ways
 @pytest.mark.parametrize("reply", EMPTY)
@@ -35,6 +37,7 @@ async def test_an_empty_answer_is_said(kimi: KimiEmulator, adapter: str, way: st
     assert (heard.text, heard.thinking, len(caught)) == (reply.content, reply.reasoning or "", 1)
 
 
+@pytest.mark.says("docs/partial-mode.md", "an answer with neither text nor a tool call is asked for again")
 @everywhere
 @in_all_ways
 @pytest.mark.parametrize("reply", EMPTY)
@@ -58,6 +61,9 @@ def _nothing() -> Any:
     return contextlib.nullcontext()
 
 
+@pytest.mark.says(
+    "docs/partial-mode.md", 'up to `max_retries` times, and then a `KimiEmptyAnswerError`; `"error"` raises at once'
+)
 @everywhere
 @in_all_ways
 @pytest.mark.parametrize(("settings", "requests"), [
@@ -123,6 +129,9 @@ async def test_the_end_of_a_cut_answer_may_be_empty(kimi: KimiEmulator, adapter:
     assert (heard.text, len(kimi.requests)) == ("Hello", 2)
 
 
+@pytest.mark.says(
+    "docs/partial-mode.md", 'So it is with `resume_streams` and `empty_answers="retry"` until the last attempt.'
+)
 @everywhere
 @IN_STREAMS
 async def test_broken_and_empty_streams_have_a_count_each(kimi: KimiEmulator, adapter: str, way: str) -> None:
@@ -137,6 +146,7 @@ async def test_broken_and_empty_streams_have_a_count_each(kimi: KimiEmulator, ad
     assert error.partial.reasoning.startswith("In")
 
 
+@pytest.mark.says("docs/errors.md", "LangChain's retry middleware asks again")
 async def test_langchains_middleware_takes_it_for_retryable(kimi: KimiEmulator) -> None:
     from langchain.agents import create_agent
 

@@ -102,6 +102,11 @@ HINTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.says(
+    "docs/errors.md",
+    "`thinking is enabled but reasoning_content is missing in assistant tool call message at index N`",
+    "`tools.function.parameters is not a valid moonshot flavored json schema`",
+)
 @pytest.mark.parametrize(("status", "message", "kind", "hint"), HINTS)
 def test_what_to_do_is_said(
     kimi: KimiEmulator, client: KimiClient, status: int, message: str, kind: str, hint: str
@@ -291,6 +296,7 @@ def test_an_error_inside_a_stream_has_the_class_of_its_type(
     assert len(kimi.requests) == 1
 
 
+@pytest.mark.says("docs/errors.md", "Account ids are blanked in them.")
 def test_ids_of_accounts_are_blanked_in_messages_and_kept_in_the_body(kimi: KimiEmulator, client: KimiClient) -> None:
     said = f"Your account {ACCOUNT} request reached organization max RPM: 3, please try again after 1 seconds"
     kimi.script(Failure(429, said))
@@ -344,6 +350,9 @@ def test_both_adapters_export_every_error() -> None:
         assert getattr(llama_index_kimi, name) is ours
 
 
+@pytest.mark.says(
+    "docs/errors.md", "in LangChain also langchain-core's (`ModelRateLimitError`, `ContextOverflowError`, ...)"
+)
 def test_langchains_errors_are_derived_as_the_wires_are() -> None:
     """`except KimiStatusError` catches all that it says; and LangChain knows what may be tried again."""
     from langchain_core.exceptions import ContextOverflowError, ModelError
@@ -419,6 +428,10 @@ def test_redirects_have_an_end(kimi: KimiEmulator, client: KimiClient, way: str)
     assert len(kimi.requests) == 5
 
 
+@pytest.mark.says(
+    "docs/production.md",
+    "redirects are followed within the same origin, everything else is an error that names the place",
+)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_nothing_goes_to_another_origin(kimi: KimiEmulator, way: str, status: int) -> None:

@@ -255,6 +255,7 @@ def test_an_unknown_dialect_is_refused_at_construction() -> None:
         Kimi(api_key="sk-test", dialect="ollama")
 
 
+@pytest.mark.says("docs/hosts.md", "without them the model's own marks stay in the text, and a `KimiWarning` says so")
 @pytest.mark.parametrize(
     "reply",
     [

@@ -77,6 +77,7 @@ def test_sixty_four_threads(kimi: KimiEmulator, model: Any) -> None:
     assert sorted(answers) == sorted(f"Answer {number}" for number in range(256))
 
 
+@pytest.mark.says("docs/production.md", "A stream that is cancelled or forgotten gives its connection back.")
 @pytest.mark.parametrize("model", FRAMEWORKS, indirect=True)
 def test_a_cancelled_stream_gives_its_connection_up(kimi: KimiEmulator, model: Any) -> None:
     async def read() -> None:
@@ -116,6 +117,7 @@ def test_a_cancelled_call_gives_its_connection_up(kimi: KimiEmulator, model: Any
     assert asyncio.run(main())
 
 
+@pytest.mark.says("docs/production.md", "A stream that is cancelled or forgotten gives its connection back.")
 @pytest.mark.parametrize("model", FRAMEWORKS, indirect=True)
 def test_streams_that_are_forgotten(kimi: KimiEmulator, model: Any) -> None:
     """Nobody closes them; the garbage collector does, and no warning comes of it."""
@@ -135,6 +137,10 @@ def test_streams_that_are_forgotten(kimi: KimiEmulator, model: Any) -> None:
     assert asyncio.run(main())
 
 
+@pytest.mark.says(
+    "docs/production.md",
+    "One model object serves threads and event loops alike: connections are shared by threads, and each event loop has its own, closed with it.",
+)
 @pytest.mark.parametrize("model", FRAMEWORKS, indirect=True)
 def test_one_loop_after_the_other_and_one_beside_the_other(kimi: KimiEmulator, model: Any) -> None:
     for _ in range(20):

@@ -69,6 +69,7 @@ def content(kimi: KimiEmulator, index: int = 0) -> Any:
     return kimi.requests[-1].body["messages"][index]["content"]
 
 
+@pytest.mark.says("docs/media.md", "Both adapters take every spelling of their framework")
 @pytest.mark.parametrize(
     ("block", "part"),
     [
@@ -114,6 +115,7 @@ def test_langchains_blocks_in_every_spelling(kimi: KimiEmulator, chat: Any, bloc
         assert content(kimi)[1]["type"] == part["type"]
 
 
+@pytest.mark.says("docs/media.md", "or as the `ms://` id of an uploaded file")
 @pytest.mark.parametrize(
     ("block", "part"),
     [
@@ -166,6 +168,7 @@ def test_what_no_chat_carries_says_what_to_do(kimi: KimiEmulator, chat: Any, llm
     assert kimi.requests == []
 
 
+@pytest.mark.says("docs/media.md", "Both adapters take every spelling of their framework")
 @pytest.mark.parametrize("source", ["bytes", "base64", "path", "data URL", "file object"])
 @pytest.mark.parametrize("kind", ["image", "video", "document"])
 def test_llama_indexs_blocks_from_every_source(
@@ -242,6 +245,9 @@ def test_objects_are_predicted_from_images(kimi: KimiEmulator, chat: Any, llm: A
 # Images in tool results.
 
 
+@pytest.mark.says(
+    "docs/media.md", "Images in tool results are moved to a user message after the results, where every model sees them"
+)
 def test_langchains_tool_results_with_images_reach_the_model(kimi: KimiEmulator, chat: Any) -> None:
     call = AIMessage("", tool_calls=[{"name": "camera", "args": {}, "id": "camera:0"}])
     for block in (
@@ -270,6 +276,9 @@ async def test_langchains_agents_see_what_their_tools_return(kimi: KimiEmulator,
     assert IMAGE in content(kimi, -1)
 
 
+@pytest.mark.says(
+    "docs/media.md", "Images in tool results are moved to a user message after the results, where every model sees them"
+)
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
 @pytest.mark.filterwarnings("ignore:is_running called from within a step:DeprecationWarning")
 async def test_llama_indexs_agents_see_what_their_tools_return(kimi: KimiEmulator, llm: Any) -> None:
@@ -314,6 +323,11 @@ async def run(model: ChatKimi | LLM, part: str, way: str, **settings: Any) -> No
         [chunk async for chunk in await model.astream_chat(chat, **settings)]
 
 
+@pytest.mark.says(
+    "docs/media.md",
+    '`"download"` fetches http(s) images and videos from here and sends their bytes',
+    "A history is fetched anew with each request.",
+)
 @pytest.mark.parametrize("adapter", ["langchain", "llama_index"])
 @pytest.mark.parametrize("given", ["constructor", "call"])
 async def test_images_of_the_web_are_fetched_on_demand(
@@ -346,6 +360,10 @@ def _picture(call: Any) -> Any:
     return HttpAnswer(PNG, headers={"Content-Type": "text/plain"})
 
 
+@pytest.mark.says(
+    "docs/media.md",
+    "Files of more than so many bytes are uploaded once for the model object and then referred to by id.",
+)
 @pytest.mark.parametrize("adapter", ["langchain", "llama_index"])
 async def test_large_images_are_uploaded_once_for_a_model(
     kimi: KimiEmulator, chat: Any, llm: Any, adapter: str, way: str

@@ -51,6 +51,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.says("docs/files.md", "An error or a gateway's page in place of a text is a `KimiResponseError`.")
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("adapter", ["langchain", "llama_index"])
 @pytest.mark.parametrize(

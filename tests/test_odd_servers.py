@@ -187,6 +187,7 @@ PACKED = {
 }
 
 
+@pytest.mark.says("docs/production.md", "Of an error 1 MB is read")
 @everywhere
 @in_all_ways
 @pytest.mark.parametrize("packings", PACKED)
@@ -205,6 +206,7 @@ def test_an_error_of_any_length_is_read_as_far_as_it_is_told(
     assert len(asked) == 1
 
 
+@pytest.mark.says("docs/production.md", "of an answer that is no stream 128 MB, unpacked")
 @everywhere
 @pytest.mark.parametrize("way", ["whole", "awhole"])
 @pytest.mark.parametrize("packings", PACKED)

@@ -101,6 +101,7 @@ def test_a_turn_without_reasoning_can_be_an_error(asker: Asker, kimi: KimiEmulat
     assert not kimi.requests
 
 
+@pytest.mark.says("docs/partial-mode.md", "an older message keeps its text and loses the mark")
 @pytest.mark.parametrize("way", WAYS)
 def test_an_old_beginning_has_no_mark(asker: Asker, way: str) -> None:
     begun = {**SAID, "partial": True}
@@ -108,6 +109,10 @@ def test_an_old_beginning_has_no_mark(asker: Asker, way: str) -> None:
     assert asker([user(), begun, user(), begun], way) == [user(), SAID, user(), begun]
 
 
+@pytest.mark.says(
+    "docs/media.md",
+    "So does a model without eyes for pictures and videos in older messages of the user, with one warning that names them",
+)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_model_without_eyes_goes_on_with_an_old_picture(asker: Asker, way: str) -> None:
     messages = [{"role": "user", "content": ["What is it?"]}, SAID, user()]

@@ -44,6 +44,10 @@ FORMS: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.says(
+    "docs/cost.md",
+    "`usage` may be LangChain's `usage_metadata`, the `additional_kwargs` of a LlamaIndex response, or a `usage` object of the API.",
+)
 @pytest.mark.parametrize("form", FORMS)
 def test_every_part_has_its_price(form: str) -> None:
     five = cost(FORMS[form], "kimi-k3")
@@ -63,6 +67,11 @@ def test_objects_of_the_sdk_are_read() -> None:
     )
 
 
+@pytest.mark.says(
+    "docs/cost.md",
+    "What has no known price is unknown, and never zero",
+    "`spent.total` and its parts are `Decimal`, or None where a price is unknown.",
+)
 @pytest.mark.parametrize(
     ("model", "usage", "currency", "says"),
     [
@@ -104,6 +113,9 @@ def test_more_cached_than_there_was_costs_no_less_than_nothing() -> None:
     assert cost(Usage(10, 0, 10, cached_tokens=20), "kimi-k3").input == 0
 
 
+@pytest.mark.says(
+    "docs/cost.md", "Prices of Moonshot's own platform stand in `kimi_wire/prices.py`, dated, with their sources."
+)
 @pytest.mark.parametrize("row", PRICES, ids=lambda row: row.model)
 def test_every_price_is_of_a_family_and_has_a_source(row: Any) -> None:
     assert price_row(row.model) is row
@@ -142,6 +154,7 @@ def test_threads_add_to_one_spending() -> None:
     assert spending.total.total == 0
 
 
+@pytest.mark.says("docs/cost.md", "`?` is unknown.")
 def test_a_spending_is_a_table_and_says_what_is_unknown() -> None:
     spending = Spending()
     spending.add(COUNTS, "kimi-k3")
@@ -159,6 +172,11 @@ SCRIPT = Reply("Hi.", usage={"prompt_tokens": 1000, "completion_tokens": 100, "t
 EACH = Decimal("0.0045")
 
 
+@pytest.mark.says(
+    "docs/cost.md",
+    "A callback of LangChain's adds up per model what calls cost",
+    "`KimiCostCallbackHandler()` is the same for a list of `callbacks`.",
+)
 def test_langchain_adds_up_what_is_called(kimi: KimiEmulator) -> None:
     handler = KimiCostCallbackHandler()
     model = ChatKimi(api_key="sk-test", base_url=kimi.base_url, callbacks=[handler])
@@ -207,6 +225,10 @@ def test_what_langchain_says_without_a_message_is_no_call() -> None:
     assert handler.spending.total.total is None
 
 
+@pytest.mark.says(
+    "docs/cost.md",
+    "it counts as a call of unknown cost, and so does, in LangChain, a stream that nobody read to its end",
+)
 def test_an_answer_that_broke_off_is_of_unknown_cost(kimi: KimiEmulator) -> None:
     """Nothing that was answered counts as free; what was refused, or never sent, is."""
     handler = KimiCostCallbackHandler()
@@ -251,6 +273,7 @@ def listening() -> Any:
     dispatcher.event_handlers.remove(handler)
 
 
+@pytest.mark.says("docs/cost.md", "In LlamaIndex an event handler does it")
 async def test_llama_index_adds_up_what_is_called(kimi: KimiEmulator, listening: KimiCostHandler) -> None:
     llm = Kimi(api_key="sk-test", api_base=kimi.base_url)
     kimi.script(*[SCRIPT] * 8)

@@ -59,6 +59,7 @@ def run_batch(worker: AskKimi, batch: dict[str, list[str]]) -> dict[str, list[st
 
 
 # What is spawned goes over aiohttp in either case: this process's choice is not handed on.
+@pytest.mark.says("docs/production.md", "So they run inside process pools")
 @pytest.mark.parametrize(
     ("method", "transport"),
     [
@@ -123,6 +124,7 @@ def in_child(function: Any) -> bytes:
         os.waitpid(child, 0)
 
 
+@pytest.mark.says("docs/production.md", "Forked processes open connections of their own")
 @pytest.mark.both_transports
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("framework", ["langchain", "llama-index"])
@@ -157,6 +159,7 @@ def test_a_child_forked_from_within_a_loop_is_not_held_by_a_lock(kimi: KimiEmula
     close(model)
 
 
+@pytest.mark.says("docs/production.md", "Both classes pickle, without their key or the function that gives it")
 @pytest.mark.both_transports
 @pytest.mark.parametrize("framework", ["langchain", "llama-index"])
 def test_pickles_hold_settings_and_no_secret(

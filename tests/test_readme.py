@@ -18,7 +18,7 @@ import langchain_kimi
 import llama_index_kimi
 from kimi_emulator import KimiEmulator
 from kimi_wire.settings import SETTINGS
-from tests import word_table
+from tests import promises, word_table
 from tests.examples import (
     ROOT,
     Fence,
@@ -72,6 +72,13 @@ def test_every_fence_is_in_a_language_that_is_checked() -> None:
     assert {where: fence.language for where, fence in FENCES.items() if fence.language not in LANGUAGES} == {}
     marks = sum(page.read_text("utf-8").count("```") for page in PAGES)
     assert marks == 2 * len(FENCES)
+
+
+@pytest.mark.parametrize("words", ["A request has at most 99 MB", "import base64"])
+def test_a_promise_that_no_page_makes_stops_the_tests(words: str) -> None:
+    promises.check([pytest.mark.says("docs/media.md", "A request has at most 100 MB; a larger\none").mark])
+    with pytest.raises(pytest.UsageError, match=re.escape(f"docs/media.md: {words}")):
+        promises.check([pytest.mark.says("docs/media.md", words).mark])
 
 
 def test_yaml_fences_can_be_read() -> None:
@@ -208,6 +215,7 @@ def test_the_settings_are_all_in_the_readme() -> None:
         assert name in by_methods or re.search(rf"`{name}[`=]", text), name
 
 
+@pytest.mark.says("docs/errors.md", "Errors of calls are `KimiError`s.")
 def test_the_errors_are_all_on_their_page() -> None:
     text = (ROOT / "docs" / "errors.md").read_text("utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| `Kimi")]

@@ -48,6 +48,7 @@ def llm(kimi: KimiEmulator, **settings: Any) -> Kimi:
     return Kimi(api_key="sk-test", api_base=kimi.base_url, max_retries=0, **settings)
 
 
+@pytest.mark.says("docs/errors.md", "it is no text and no empty answer here")
 @everywhere
 @in_all_ways
 @pytest.mark.parametrize("empty_answers", ["warn", "retry"])
@@ -59,6 +60,10 @@ async def test_a_refusal_is_no_text_and_no_empty_answer(
     assert (heard.text, heard.thinking, heard.finish_reason, len(kimi.requests)) == ("", "Hm", "stop", 1)
 
 
+@pytest.mark.says(
+    "docs/errors.md",
+    'a standard block `{"type": "refusal"}` of `content_blocks`; streamed in one piece, with the last chunk',
+)
 @in_all_ways
 @pytest.mark.parametrize("version", ["v0", "v1"])
 async def test_a_refusal_is_a_standard_block(kimi: KimiEmulator, way: str, version: str) -> None:
@@ -78,6 +83,7 @@ async def test_a_refusal_may_be_a_part_of_the_content(kimi: KimiEmulator, way: s
     assert message.additional_kwargs["refusal"] == NO * (1 + ("stream" in way))
 
 
+@pytest.mark.says("docs/errors.md", "goes back in the text of the turn")
 @pytest.mark.parametrize("way", ["whole", "stream"])
 @pytest.mark.parametrize("version", ["v0", "v1", "llama_index"])
 async def test_a_refusal_goes_back_in_the_text(kimi: KimiEmulator, way: str, version: str) -> None:
@@ -111,6 +117,12 @@ async def ask_chain(chain: Any, way: str) -> Any:
     return {key: value for part in parts for key, value in part.items()}
 
 
+@pytest.mark.says(
+    "docs/errors.md",
+    "`KimiRefusalError`, `raw_message` is the answer",
+    "`KimiContentFilterError`, `raw_message` is what had come",
+    "either is the `parsing_error`",
+)
 @in_all_ways
 @METHODS
 @pytest.mark.parametrize("kind", ["declined", "filtered"])
@@ -178,6 +190,7 @@ async def predict(llm: Kimi, way: str) -> Any:
     )
 
 
+@pytest.mark.says("docs/errors.md", "`KimiRefusalError`, `partial` is the response")
 @pytest.mark.parametrize("model", ["kimi-k3", "kimi-k2-0711-preview"])  # by schema, by a tool
 @in_all_ways
 async def test_nothing_is_predicted_of_a_refusal(kimi: KimiEmulator, way: str, model: str) -> None:
@@ -187,6 +200,10 @@ async def test_nothing_is_predicted_of_a_refusal(kimi: KimiEmulator, way: str, m
     assert caught.value.partial is not None
 
 
+@pytest.mark.says(
+    "docs/errors.md",
+    "LangChain's `ModelRefusalMiddleware` (langchain 1.5) raises in agents for every answer that declines.",
+)
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_langchains_middleware_raises(kimi: KimiEmulator, asynchronous: bool) -> None:
     agent = create_agent(chat(kimi), middleware=[ModelRefusalMiddleware()])
@@ -225,6 +242,10 @@ async def test_no_object_comes_of_a_refusal_that_is_watched(kimi: KimiEmulator, 
     assert caught.value.raw_message is not None
 
 
+@pytest.mark.says(
+    "docs/errors.md",
+    'Why an answer ended is `response_metadata["finish_reason"]` in the server\'s word, and `["normalized_finish_reason"]` in langchain-core\'s',
+)
 @pytest.mark.parametrize(
     ("reason", "normalized"),
     [("stop", "stop"), ("length", "length"), ("tool_calls", "tool_call"), ("eos", None), (None, None)],

@@ -83,6 +83,7 @@ ONCE = [
 ]  # fmt: skip
 
 
+@pytest.mark.says("docs/errors.md", "HTTP 429: the balance, or the tokens of the day, are used up")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("failure", ONCE, ids=lambda one: f"{one.status} {one.error['message'][:30]}")
 def test_what_is_sent_once(kimi: KimiEmulator, client: KimiClient, way: str, failure: Failure) -> None:
@@ -93,6 +94,12 @@ def test_what_is_sent_once(kimi: KimiEmulator, client: KimiClient, way: str, fai
     assert caught.value.attempts == 1
 
 
+@pytest.mark.says(
+    "docs/errors.md",
+    "HTTP 409: the request collides with another one",
+    "HTTP 429: too many requests or tokens, or the model is overloaded",
+    "HTTP 500 and more",
+)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "failure",
@@ -115,6 +122,9 @@ def test_what_is_asked_again_and_counted(kimi: KimiEmulator, client: KimiClient,
     assert (caught.value.attempts, len(kimi.requests)) == (3, 6)
 
 
+@pytest.mark.says(
+    "docs/errors.md", 'It waits as `Retry-After` or the server\'s "try again after N seconds" say, up to a minute'
+)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     ("failure", "seconds"),
@@ -163,6 +173,7 @@ def test_retry_after_may_be_a_date() -> None:
     }
 
 
+@pytest.mark.says("docs/errors.md", "what asks for more is raised at once, with the seconds in `retry_after`")
 def test_the_wait_that_nobody_waits_is_on_the_error(kimi: KimiEmulator, client: KimiClient) -> None:
     kimi.script(Failure(429, RPM, headers={"Retry-After": "3600"}))
     with pytest.raises(api_errors.KimiRateLimitError, match="asks to wait 3600 s") as caught:
@@ -199,6 +210,9 @@ def test_lost_connections_are_counted_too(way: str) -> None:
     assert caught.value.attempts == 2
 
 
+@pytest.mark.says(
+    "docs/errors.md", "Each attempt is a line in the log `kimi_wire` at level INFO, with its number and the request id"
+)
 @pytest.mark.parametrize("way", WAYS)
 def test_each_attempt_is_logged_at_info_without_ids(
     kimi: KimiEmulator, client: KimiClient, way: str, caplog: pytest.LogCaptureFixture
@@ -212,6 +226,7 @@ def test_each_attempt_is_logged_at_info_without_ids(
     assert "ak-" not in caplog.text
 
 
+@pytest.mark.says("docs/errors.md", "ours goes to DEBUG, so that a request has one")
 @pytest.mark.parametrize("way", WAYS)
 def test_a_request_has_one_line_at_info(
     kimi: KimiEmulator, client: KimiClient, way: str, caplog: pytest.LogCaptureFixture
@@ -305,6 +320,7 @@ def test_what_the_sdk_does_not_take_is_refused_without_its_options() -> None:
     assert caught.value.__context__ is None
 
 
+@pytest.mark.says("docs/errors.md", "Errors have `attempts`, and answers say it too")
 def test_the_users_of_both_frameworks_see_the_attempts(kimi: KimiEmulator) -> None:
     chat = ChatKimi(api_key=SECRET, base_url=kimi.base_url)
     llm = Kimi(api_key=SECRET, api_base=kimi.base_url)
@@ -348,6 +364,7 @@ class _CountingToo(LlamaIndexLimiter):
         self.taken.append("async")
 
 
+@pytest.mark.says("docs/errors.md", "A rate limiter spaces calls; retries go past it")
 @pytest.mark.parametrize("way", ["invoke", "stream", "ainvoke", "astream"])
 def test_langchains_rate_limiter_is_asked_once_a_call(kimi: KimiEmulator, way: str) -> None:
     limiter = _Counting()
@@ -364,6 +381,7 @@ def test_langchains_rate_limiter_is_asked_once_a_call(kimi: KimiEmulator, way: s
     chat._client.close()
 
 
+@pytest.mark.says("docs/errors.md", "A rate limiter spaces calls; retries go past it")
 @pytest.mark.parametrize("prompt", ["hi", [ChatMessage("hi")]], ids=["complete", "chat"])
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("asynchronous", [False, True])

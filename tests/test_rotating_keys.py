@@ -101,6 +101,10 @@ def maker(kimi: KimiEmulator) -> Callable[[Any], Callable[[Any], Any]]:
     return with_key
 
 
+@pytest.mark.says(
+    "docs/production.md",
+    "`api_key` may be a function without arguments, synchronous or not, and is then asked for the key of each attempt of each request",
+)
 @pytest.mark.parametrize("way", SYNC)
 def test_each_request_asks(kimi: KimiEmulator, sent: list[str], maker: Any, way: str) -> None:
     keys = Keys()
@@ -109,6 +113,7 @@ def test_each_request_asks(kimi: KimiEmulator, sent: list[str], maker: Any, way:
     assert keys.asked >= 1
 
 
+@pytest.mark.says("docs/production.md", "In asynchronous calls a function that is not asynchronous runs in a thread")
 @pytest.mark.parametrize("way", ASYNC)
 @pytest.mark.parametrize("kind", ["function", "async function", "async object", "lambda"])
 async def test_each_asynchronous_request_asks(
@@ -258,6 +263,7 @@ def test_a_key_that_the_server_repeats_is_masked(kimi: KimiEmulator, maker: Any)
     assert "odd-key-123456" not in str(caught.value)
 
 
+@pytest.mark.says("docs/production.md", "It holds for whatever takes a key: files, formulas, token counts.")
 def test_a_tokenizer_asks_too(kimi: KimiEmulator, sent: list[str]) -> None:
     keys = Keys()
     tokenizer = KimiTokenizer("server", api_key=keys, api_base=kimi.base_url)

@@ -66,6 +66,10 @@ def llm(kimi: KimiEmulator) -> Iterator[Kimi]:
     llm._client.close()
 
 
+@pytest.mark.says(
+    "docs/production.md",
+    "The key is in no repr, log, pickle, serialisation, trace or error, and neither are `default_headers`.",
+)
 def test_no_form_of_the_langchain_model_shows_them(chat: ChatKimi) -> None:
     chat.invoke("hi")
     bound = chat.bind_tools([]).with_config(tags=["x"])
@@ -79,6 +83,10 @@ def test_no_form_of_the_langchain_model_shows_them(chat: ChatKimi) -> None:
         assert_silent(form)
 
 
+@pytest.mark.says(
+    "docs/production.md",
+    "The key is in no repr, log, pickle, serialisation, trace or error, and neither are `default_headers`.",
+)
 def test_no_form_of_the_llama_index_model_shows_them(llm: Kimi) -> None:
     llm.complete("hi")
     for form in (
@@ -365,6 +373,7 @@ def test_a_url_is_shown_without_what_is_secret_in_it(url: str, shown: str) -> No
     assert public_url(url) == shown
 
 
+@pytest.mark.says("docs/production.md", "A `base_url` with a password or a query is refused.")
 @pytest.mark.parametrize("made", [ChatKimi, Kimi])
 def test_a_url_with_a_password_is_refused_and_not_shown(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """httpx would send it in place of the key, and every repr and pickle would show it."""

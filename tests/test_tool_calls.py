@@ -109,6 +109,10 @@ def begin(kimi: KimiEmulator, adapter: str, way: str) -> Begin:
     return begin
 
 
+@pytest.mark.says("docs/web-search-and-tools.md", "any other name travels as what of it is ASCII and a hash")
+@pytest.mark.says(
+    "docs/errors.md", "such a tool travels under another name, and is its own again in answers and errors"
+)
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_tool_of_any_name_is_called_and_answered(kimi: KimiEmulator, begin: Begin, way: str) -> None:
     talk = begin(dict.fromkeys(NAMES, look))
@@ -183,6 +187,11 @@ async def test_arguments_that_are_encoded_twice_are_decoded(kimi: KimiEmulator, 
     assert kimi.requests[-1].body["messages"][1]["tool_calls"][0]["function"]["arguments"] == TWICE
 
 
+@pytest.mark.says(
+    "docs/web-search-and-tools.md",
+    "A call whose id the conversation has already gets the next free number when the answer is read",
+)
+@pytest.mark.says("docs/errors.md", "numbered when the answer is read, and on the wire")
 @pytest.mark.parametrize("way", WAYS)
 async def test_ids_that_come_again_are_made_unique(kimi: KimiEmulator, begin: Begin, way: str) -> None:
     talk = begin({"look": look})

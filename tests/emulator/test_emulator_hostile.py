@@ -45,6 +45,7 @@ def speak(kimi: KimiEmulator, *headers: str, body: bytes = b"", path: str = "/v1
 # --- who asks, and how much is to be read ---
 
 
+@pytest.mark.says("docs/testing.md", "to no other name, which a page of the web could have")
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil", "[", "@"]
 )
@@ -53,6 +54,10 @@ def test_a_page_of_the_web_that_leads_here_is_refused(kimi: KimiEmulator, host: 
     assert kimi.requests[-1].rejected
 
 
+@pytest.mark.says(
+    "docs/testing.md",
+    "On the machine's own addresses the emulator answers to `localhost`, to addresses and to the `host` it was made with",
+)
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:9", "kimi.localhost", "192.168.0.7:8000"]
 )
@@ -90,6 +95,7 @@ def test_paths_that_are_none_are_not_found(kimi: KimiEmulator, path: str) -> Non
 # --- the log ---
 
 
+@pytest.mark.says("docs/testing.md", "The requests are kept as they came, but for the key")
 def test_the_log_has_no_key(kimi: KimiEmulator, http_send: Send) -> None:
     http_send(kimi, json.loads(HELLO), key=SECRET)
     (request,) = kimi.requests
@@ -109,6 +115,7 @@ def test_what_a_failed_assertion_prints_is_short_and_has_no_headers() -> None:
     assert headers["authorization"] == SECRET, "the caller's are not changed"
 
 
+@pytest.mark.says("docs/testing.md", "Beyond 128 MB the oldest are forgotten.")
 def test_the_log_forgets_the_oldest() -> None:
     log = RequestLog()
     log.most = 10_000

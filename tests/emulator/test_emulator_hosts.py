@@ -208,6 +208,7 @@ def test_whatever_comes_is_answered(http_send: Send, kind: str, body: Any) -> No
         assert http_send(emulator, {**body, **more} if body else body).status == 400
 
 
+@pytest.mark.says("docs/hosts.md", "It refuses `thinking` unless the request allows it")
 def test_litellm_refuses_thinking_unless_it_is_allowed(http_send: Send) -> None:
     off = {"thinking": {"type": "disabled"}}
     refused = ask(http_send, "litellm", **off)
@@ -219,6 +220,7 @@ def test_litellm_refuses_thinking_unless_it_is_allowed(http_send: Send) -> None:
     assert "reasoning_content" not in {key for key, value in allowed.message.items() if value}
 
 
+@pytest.mark.says("docs/hosts.md", 'puts a user\'s message in place of `tool_choice: "required"`')
 def test_litellm_asks_for_a_tool_in_place_of_forcing_one(http_send: Send) -> None:
     with KimiEmulator(host_kind="litellm") as emulator:
         body = {"model": K26, "messages": HELLO, "tools": [TOOL], "tool_choice": "required", "temperature": 0.3}

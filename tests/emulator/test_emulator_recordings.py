@@ -100,6 +100,7 @@ INFRASTRUCTURE = {
 }
 
 
+@pytest.mark.says("docs/testing.md", "answers in the shapes that were recorded from it")
 @pytest.mark.parametrize("name", CHATS)
 def test_a_recorded_request_is_answered_in_the_recorded_shape(
     name: str, recordings: Path, kimi: KimiEmulator, http_send: Callable[..., Any]

@@ -600,6 +600,7 @@ def test_every_rule_has_a_case() -> None:
     assert {rule.__name__ for rule in rules.RULES if rule not in tested} == set()
 
 
+@pytest.mark.says("docs/testing.md", "it rejects what Moonshot rejects, with its words")
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
 def test_every_rule_names_its_source(rule: Rule) -> None:
     assert re.search(r"https://platform\.kimi\.|\w#\d+|Recorded|Reported", rule.__doc__ or "")

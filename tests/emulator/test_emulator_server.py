@@ -261,6 +261,7 @@ def test_stop_closes_connections(http_send: Callable[..., Any]) -> None:
     connection.close()
 
 
+@pytest.mark.says("docs/testing.md", "`python -m kimi_emulator --port 8000` serves it to any program.")
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_command_line(stop: signal.Signals) -> None:

@@ -90,12 +90,18 @@ def test_a_shared_prefix_is_cached_in_blocks(ask: Callable[..., Any]) -> None:
     assert counted["prompt_tokens"] > 512
 
 
+@pytest.mark.says("docs/caching.md", "Prompts below 256 tokens are not cached.")
 def test_a_short_prefix_is_not_cached(ask: Callable[..., Any]) -> None:
     system = {"role": "system", "content": "Be brief."}
     ask(messages=[system, {"role": "user", "content": "One"}])
     assert "cached_tokens" not in usage(ask(messages=[system, {"role": "user", "content": "Two"}]))
 
 
+@pytest.mark.says(
+    "docs/caching.md",
+    "So another tool, another order of tools, another effort",
+    "`tool_choice` and `response_format` do not matter.",
+)
 @pytest.mark.parametrize(
     ("fields", "kept"),
     [

@@ -37,6 +37,10 @@ def test_the_environment_is_as_it_was():
 """
 
 
+@pytest.mark.says(
+    "docs/testing.md",
+    "gives every test a fixture `kimi_emulator`: an emulator without a history, at which the environment points",
+)
 @pytest.mark.slow
 def test_an_application_is_tested_with_the_fixture(pytester: pytest.Pytester) -> None:
     pytester.makeconftest('pytest_plugins = ["kimi_emulator.pytest_plugin"]')

@@ -58,6 +58,10 @@ def test_an_agent_of_every_family_over_several_turns(kimi: KimiEmulator, make: A
     assert len(ids) == len(set(ids)) == 3
 
 
+@pytest.mark.says(
+    "docs/agents.md",
+    "Pass messages back as they came: streams added up, checkpoints, memories, pickles and JSON keep it.",
+)
 @pytest.mark.parametrize("saver", ["memory", "sqlite"])
 @pytest.mark.parametrize("way", ["invoke", "stream", "ainvoke", "astream"])
 async def test_thinking_survives_the_checkpointer(
@@ -178,6 +182,7 @@ def test_a_400_is_not_retried_by_middleware(kimi: KimiEmulator, make: Any) -> No
     assert len(kimi.requests) == 1
 
 
+@pytest.mark.says("docs/agents.md", "They are taken as they are; the messages themselves are not changed.")
 def test_history_of_another_vendor(kimi: KimiEmulator, make: Any) -> None:
     foreign = AIMessage(
         [{"type": "thinking", "thinking": "secret plan", "signature": "s"}, {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"city": "Paris"}}],

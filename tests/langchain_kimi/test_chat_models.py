@@ -83,6 +83,10 @@ REPLIES = {
 }
 
 
+@pytest.mark.says(
+    "docs/agents.md",
+    '`message.additional_kwargs["reasoning_content"]`, and a `reasoning` block in `message.content_blocks`',
+)
 @pytest.mark.parametrize("reply", REPLIES.values(), ids=REPLIES)
 @pytest.mark.parametrize("output_version", ["v0", "v1"])
 async def test_four_ways_one_message(kimi: KimiEmulator, make: Any, reply: Reply, output_version: str) -> None:
@@ -190,6 +194,7 @@ async def test_every_family_answers(kimi: KimiEmulator, make: Any, model_name: s
     assert kimi.rejections == []
 
 
+@pytest.mark.says("docs/agents.md", "takes no tools: a `KimiRequestError` before anything is sent")
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::kimi_wire.errors.KimiWarning")
 @pytest.mark.parametrize("model_name", FAMILIES)

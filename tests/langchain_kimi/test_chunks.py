@@ -85,6 +85,7 @@ def assert_same_model(left: Any, right: Any) -> None:
     assert left.model_fields_set == right.model_fields_set
 
 
+@pytest.mark.says("docs/performance.md", "LangChain's chunks are filled as `pickle` would fill them")
 @pytest.mark.parametrize("v1", [False, True])
 @given(delta=deltas)
 @pytest.mark.slow
@@ -171,6 +172,10 @@ def test_a_sum_with_one_chunk_is_langchains() -> None:
     assert total.message == AIMessageChunk("ab")
 
 
+@pytest.mark.says(
+    "docs/performance.md",
+    'At the end of a stream they are added up in linear time, standard blocks (`output_version="v1"`) too.',
+)
 @pytest.mark.parametrize("v1", [False, True])
 def test_a_long_stream_is_added_up_in_few_steps(monkeypatch: pytest.MonkeyPatch, v1: bool) -> None:
     from langchain_core.messages import ai

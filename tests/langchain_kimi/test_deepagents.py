@@ -126,6 +126,7 @@ async def test_large_results_are_put_into_files(kimi: KimiEmulator, chat: ChatKi
     assert_thinking_goes_back(kimi)
 
 
+@pytest.mark.says("docs/agents.md", "thinking goes back in the agent and in its sub-agents")
 async def test_streams_show_both_agents_thinking(kimi: KimiEmulator, chat: ChatKimi) -> None:
     agent = deepagents.create_deep_agent(chat, subagents=[COUNTER], checkpointer=InMemorySaver())
     kimi.script(*PLAN)
@@ -219,6 +220,10 @@ assert ("openai" in sys.modules) == before
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True)
 
 
+@pytest.mark.says(
+    "docs/agents.md",
+    "deepagents finds Kimi's harness profile by its entry point: requests go to the [prompt cache](caching.md) of their thread",
+)
 def test_deepagents_finds_the_harness_profile(kimi: KimiEmulator, chat: ChatKimi) -> None:
     """Both agents' requests go to their thread's cache; a middleware of one's own comes in place of the profile's."""
     found = [entry.value for entry in entry_points(group="deepagents.harness_profiles")]

@@ -81,6 +81,9 @@ async def test_a_message_loads_a_tool(kimi: KimiEmulator, make: Any, model: str,
     assert "tools" not in kimi.requests[-1].body
 
 
+@pytest.mark.says(
+    "docs/web-search-and-tools.md", "The tools may have any form that `bind_tools` or `chat_with_tools` take"
+)
 @pytest.mark.parametrize("given", [WEATHER, get_weather, GetTime, get_time], ids=["dict", "tool", "class", "function"])
 def test_tools_in_any_form(kimi: KimiEmulator, make: Any, given: Any) -> None:
     make().invoke([HumanMessage("Hello!"), load(given)])
@@ -88,6 +91,9 @@ def test_tools_in_any_form(kimi: KimiEmulator, make: Any, given: Any) -> None:
     assert (sent["type"], sent["function"]["parameters"]["required"]) == ("function", ["city"])
 
 
+@pytest.mark.says(
+    "docs/web-search-and-tools.md", "kimi-k3 and newer models take tools in a system message without text, at any place"
+)
 def test_any_place_and_any_number(kimi: KimiEmulator, make: Any) -> None:
     model = make()
     history = [
@@ -103,6 +109,9 @@ def test_any_place_and_any_number(kimi: KimiEmulator, make: Any) -> None:
     assert kimi.requests[-1].body["messages"][:7] == sent
 
 
+@pytest.mark.says(
+    "docs/web-search-and-tools.md", "Other models and hosts get the tools with the request, and a warning says so."
+)
 @pytest.mark.parametrize("model", [family for family in FAMILIES if not profile_for(family.values[0]).dynamic_tools])
 def test_other_families_get_them_with_the_request(kimi: KimiEmulator, make: Any, model: str) -> None:
     with pytest.warns(KimiWarning, match="takes no tools in messages here; they are declared with the request"):
@@ -132,6 +141,7 @@ RESPONSES_WEATHER = {"type": "function", **WEATHER["function"], "strict": None} 
 BLOCK: dict[str, Any] = {"type": "additional_tools", "role": "developer", "tools": [RESPONSES_WEATHER]}
 
 
+@pytest.mark.says("docs/web-search-and-tools.md", "which is OpenAI's, is understood alike")
 @pytest.mark.parametrize("block", [BLOCK, {**BLOCK, "tools": [WEATHER]}, {"type": "non_standard", "value": BLOCK}])
 def test_openais_block_of_tools(kimi: KimiEmulator, make: Any, block: Any) -> None:
     message = SystemMessage([{"type": "text", "text": "New tools."}, block])
@@ -165,6 +175,7 @@ def test_blocks_of_tools_that_are_refused(kimi: KimiEmulator, make: Any, block: 
     assert kimi.requests == []
 
 
+@pytest.mark.says("docs/web-search-and-tools.md", "Names are unique in the whole request.")
 def test_names_are_unique_in_the_whole_request(kimi: KimiEmulator, make: Any) -> None:
     with pytest.raises(KimiRequestError, match="Two tools are called 'get_weather'"):
         make().bind_tools([get_weather]).invoke([load(WEATHER), HumanMessage("Hi")])
@@ -222,6 +233,9 @@ def load_city_tools(runtime: ToolRuntime) -> Command[Any]:
     return Command(update={"messages": [done, load(WEATHER)]})
 
 
+@pytest.mark.says(
+    "docs/web-search-and-tools.md", "An agent has to have the tool registered to run it, but must not declare it."
+)
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_an_agent_loads_a_tool_in_the_middle_of_a_run(
     kimi: KimiEmulator, make: Any, asynchronous: bool, tmp_path: Any

@@ -83,6 +83,7 @@ def recorded_streams() -> list[Any]:
     return said
 
 
+@pytest.mark.says("docs/performance.md", "are made of the wire's pieces, and not of chunks")
 @VERSIONS
 @pytest.mark.parametrize("said", recorded_streams())
 def test_events_of_recorded_streams_are_those_of_the_chunks(said: str, v1: bool) -> None:
@@ -362,6 +363,10 @@ async def test_what_is_closed_early_is_closed(make: Any, kimi: KimiEmulator, way
         assert await collect(running) == []
 
 
+@pytest.mark.says(
+    "docs/agents.md",
+    "A class derived from `ChatKimi` with a `_stream` of its own has langchain-core make them of its chunks.",
+)
 @WAYS
 async def test_events_of_a_class_with_chunks_of_its_own_are_those_of_its_chunks(
     make: Any, kimi: KimiEmulator, way: str
@@ -384,6 +389,7 @@ async def test_events_of_a_class_with_chunks_of_its_own_are_those_of_its_chunks(
     assert message.text == "HELLO"
 
 
+@pytest.mark.says("docs/agents.md", "the message at the end has its thinking for the next turn")
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_an_agent_that_is_watched_keeps_its_thinking(make: Any, kimi: KimiEmulator, asynchronous: bool) -> None:
     def get_weather(city: str) -> str:

@@ -117,6 +117,10 @@ def test_files_and_folders_together(folder: Path, make: Any, load: Any) -> None:
     assert names == ["sun.html", "facts.json", "planets.csv", ".hidden.txt"]
 
 
+@pytest.mark.says(
+    "docs/files.md",
+    "Links of a folder that lead out of it are left out by `KimiFileLoader`, unless `follow_symlinks=True`.",
+)
 @pytest.mark.parametrize("follow", [False, True])
 def test_links_out_of_a_folder_are_not_followed_unless_told_to(
     follow: bool, tmp_path: Path, make: Any, load: Any, caplog: pytest.LogCaptureFixture
@@ -220,6 +224,7 @@ def test_progress(
         make(folder, show_progress=True)
 
 
+@pytest.mark.says("docs/files.md", "`KimiFileParser` does the same behind any of LangChain's blob loaders.")
 def test_a_parser_goes_behind_any_blob_loader(folder: Path, make: Any) -> None:
     class Blobs(BlobLoader):
         def yield_blobs(self) -> Iterator[Blob]:

@@ -38,6 +38,10 @@ def ask(text: str) -> Any:
     return {"messages": [{"role": "user", "content": text}]}
 
 
+@pytest.mark.says(
+    "docs/web-search-and-tools.md",
+    'Official tools ("Formula") are described and run by Moonshot, and called like any function.',
+)
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("model", ["kimi-k3", "kimi-k2.6", "kimi-k2.7-code", "moonshot-v1-128k"])
 @pytest.mark.parametrize(
@@ -68,6 +72,7 @@ def test_declarations_are_moonshots(kimi: KimiEmulator, make: Any, toolkit: Any)
     assert kimi.requests[-1].body["tools"] == listed
 
 
+@pytest.mark.says("docs/web-search-and-tools.md", "A run that fails is told to the model")
 def test_failures_reach_the_model(kimi: KimiEmulator, make: Any, toolkit: Any) -> None:
     kimi.script(
         Reply(reasoning="r", tool_calls=[ToolCall("convert", {"value": "five"})]),
@@ -95,6 +100,7 @@ async def test_failures_are_handled_as_asked(toolkit: Any, asynchronous: bool) -
         await run(False)
 
 
+@pytest.mark.says("docs/web-search-and-tools.md", "a wrong key or an empty balance is raised")
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_a_wrong_key_is_langchains_error_and_ends_the_agent(toolkit: Any, asynchronous: bool) -> None:
     kit = toolkit()

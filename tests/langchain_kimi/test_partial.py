@@ -16,6 +16,7 @@ from langchain_kimi import KimiRequestError, KimiStreamError
 from tests.langchain_kimi.test_chat_models import WAYS, ask
 
 
+@pytest.mark.says("docs/partial-mode.md", "per call: the beginning of the answer")
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_prefix_per_call_and_by_bind(kimi: KimiEmulator, make: Any, way: str) -> None:
     for model, kwargs in ((make(), {"prefix": "{"}), (make().bind(prefix="{"), {})):
@@ -33,6 +34,10 @@ def test_the_prefix_is_streamed_first_and_parsed_by_parsers(kimi: KimiEmulator, 
     assert list(chain.stream("hi"))[-1] == {"a": [1, 2]}
 
 
+@pytest.mark.says(
+    "docs/partial-mode.md",
+    'The raw form, a last assistant message with `additional_kwargs={"partial": True}`, gives what the server sent',
+)
 @pytest.mark.parametrize("way", WAYS)
 async def test_the_raw_form_gives_what_the_server_sent(kimi: KimiEmulator, make: Any, way: str) -> None:
     kimi.script(Reply("rest."))
@@ -48,6 +53,7 @@ async def test_the_raw_form_gives_what_the_server_sent(kimi: KimiEmulator, make:
     }
 
 
+@pytest.mark.says("docs/partial-mode.md", "and who speaks it")
 def test_role_play_by_name(kimi: KimiEmulator, make: Any) -> None:
     make().invoke("Who are you?", prefix_name="Dr. Kelsier")
     last = kimi.requests[-1].body["messages"][-1]
@@ -68,6 +74,10 @@ async def test_where_it_cannot_work(make: Any) -> None:
             await ask(make(), way, "hi", extra_body={"partial": True})
 
 
+@pytest.mark.says(
+    "docs/partial-mode.md",
+    "an answer cut by its token limit is continued up to n times, and comes back as one, its usage added up",
+)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", ["v0", "v1"])
 async def test_cut_answers_come_back_as_one(kimi: KimiEmulator, make: Any, way: str, version: str) -> None:
@@ -119,6 +129,11 @@ def test_calls_cut_in_the_middle_are_not_guessed(kimi: KimiEmulator, make: Any) 
 TEXT = "A long answer, in many pieces of its own."
 
 
+@pytest.mark.says(
+    "docs/partial-mode.md",
+    "a stream that broke off is picked up where it stopped, up to n times",
+    "Without it, `KimiStreamError.partial` has what had come",
+)
 async def test_broken_streams(kimi: KimiEmulator, make: Any) -> None:
     def rest(body: dict[str, Any]) -> Reply:
         return Reply(TEXT.removeprefix(body["messages"][-1]["content"]))
@@ -139,6 +154,10 @@ async def test_broken_streams(kimi: KimiEmulator, make: Any) -> None:
     assert all(chunk.chunk_position is None for chunk in received), "no last chunk: what came is not whole"
 
 
+@pytest.mark.says(
+    "docs/partial-mode.md",
+    'tool calls in the history that nobody answered are answered with an error, and that is said once; `"repair"` says nothing, `"error"` raises',
+)
 def test_unanswered_calls(kimi: KimiEmulator, make: Any) -> None:
     call = {"name": "f", "args": {}, "id": "f:0"}
     broken = {"name": "g", "args": "{oops", "id": "g:0", "error": None, "type": "invalid_tool_call"}
@@ -163,6 +182,7 @@ def test_settings_are_checked(make: Any) -> None:
     assert json.loads(make(continue_on_length=2).model_dump_json())["continue_on_length"] == 2
 
 
+@pytest.mark.says("docs/partial-mode.md", "how long a stream may be silent")
 @pytest.mark.slow
 async def test_silence_breaks_a_stream_and_thinking_does_not(kimi: KimiEmulator, make: Any) -> None:
     for way in ("stream", "astream"):

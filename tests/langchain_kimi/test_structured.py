@@ -129,6 +129,10 @@ def test_types_that_are_no_classes(kimi: KimiEmulator, make: Any) -> None:
     assert structured.invoke("Some points.") == [Point(1.0, 2.0)]
 
 
+@pytest.mark.says(
+    "docs/structured-output.md",
+    "By default the server holds the answer to the schema, with thinking left on, and no tool choice is forced.",
+)
 def test_the_default_leaves_thinking_on(kimi: KimiEmulator, make: Any) -> None:
     raw = make("kimi-k2.6").with_structured_output(Weather, include_raw=True).invoke("Report on Paris.")
     assert isinstance(raw["parsed"], Weather)
@@ -187,6 +191,7 @@ def test_partial_objects_stream(kimi: KimiEmulator, make: Any, method: Any) -> N
 WEATHER = '{"city": "Paris", "sky": "clear"}'
 
 
+@pytest.mark.says("docs/structured-output.md", "Fences around JSON are taken off.")
 @pytest.mark.parametrize(
     "text", [WEATHER, f"```json\n{WEATHER}\n```", f"```\n{WEATHER}\n```\nHope this helps!", f"Here: {WEATHER} Done."]
 )
@@ -208,6 +213,7 @@ def test_a_fence_is_no_part_of_a_json_answer(kimi: KimiEmulator, make: Any) -> N
     assert "".join(str(chunk.content) for chunk in model.stream("hi") if isinstance(chunk, AIMessageChunk)) == WEATHER
 
 
+@pytest.mark.says("docs/structured-output.md", "An answer that was cut is reported as cut")
 @pytest.mark.parametrize("schema", [Weather, Joke, Numbers])
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_cut_answer_is_reported_as_cut(kimi: KimiEmulator, make: Any, schema: Any, streamed: bool) -> None:
@@ -221,6 +227,7 @@ def test_a_cut_answer_is_reported_as_cut(kimi: KimiEmulator, make: Any, schema: 
             list(structured.stream("hi")) if streamed else structured.invoke("hi")
 
 
+@pytest.mark.says("docs/structured-output.md", "a wrong one with the path and its text")
 @pytest.mark.parametrize(
     ("reply", "message"),
     [

@@ -47,6 +47,7 @@ def test_counting_is_local_by_default(make: Callable[..., ChatKimi], kimi: KimiE
     assert kimi.requests == []
 
 
+@pytest.mark.says("docs/files.md", '`ChatKimi(token_counting="server")` asks the server with every count')
 def test_the_server_counts_when_asked_to(make: Callable[..., ChatKimi], kimi: KimiEmulator) -> None:
     model = make(token_counting="server")
     messages = conversation()
@@ -76,6 +77,7 @@ def test_the_web_search_counts_as_what_is_sent_of_it(counting: str, make: Callab
         assert model.get_num_tokens_from_messages(messages, tools=[tool]) - bare == estimate_tools([web_search_tool()])
 
 
+@pytest.mark.says("docs/files.md", "`trim_messages(..., token_counter=model)` works")
 @pytest.mark.parametrize("counting", ["local", "server"])
 def test_messages_are_trimmed_to_a_budget(counting: str, make: Callable[..., ChatKimi]) -> None:
     model = make(token_counting=counting)
@@ -124,6 +126,7 @@ def test_errors_are_langchains(make: Callable[..., ChatKimi], kimi: KimiEmulator
         make(token_counting="tiktoken")
 
 
+@pytest.mark.says("docs/files.md", "no tokenizer to download")
 @pytest.mark.slow
 def test_counting_imports_no_tokenizer() -> None:
     code = """

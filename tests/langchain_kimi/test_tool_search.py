@@ -72,6 +72,9 @@ def assert_append_only(kimi: KimiEmulator) -> None:
         assert more[: len(messages)] == messages
 
 
+@pytest.mark.says(
+    "docs/web-search-and-tools.md", "shows the model a search tool in their place, and loads what a search finds"
+)
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_an_agent_over_300_tools(kimi: KimiEmulator, make: Any, asynchronous: bool) -> None:
     kimi.script(
@@ -87,6 +90,7 @@ async def test_an_agent_over_300_tools(kimi: KimiEmulator, make: Any, asynchrono
     assert_append_only(kimi)
 
 
+@pytest.mark.says("docs/web-search-and-tools.md", "a thread that is resumed has its tools again")
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_a_thread_goes_on_with_what_it_has_loaded(kimi: KimiEmulator, make: Any, asynchronous: bool) -> None:
     saver = InMemorySaver()
@@ -100,6 +104,10 @@ async def test_a_thread_goes_on_with_what_it_has_loaded(kimi: KimiEmulator, make
     assert_append_only(kimi)
 
 
+@pytest.mark.says(
+    "docs/web-search-and-tools.md",
+    "Other models than kimi-k3 and newer get them among the request's tools, in the order they were found.",
+)
 def test_other_families_get_them_with_the_request(kimi: KimiEmulator, make: Any) -> None:
     kimi.script(
         calls(search("create invoice")), calls(search("count parcel")),
@@ -133,6 +141,7 @@ def test_nothing_is_found(kimi: KimiEmulator, make: Any) -> None:
     assert_append_only(kimi)
 
 
+@pytest.mark.says("docs/web-search-and-tools.md", "A call of a tool that was never loaded is answered with an error.")
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_a_tool_that_was_never_loaded_is_not_run(kimi: KimiEmulator, make: Any, asynchronous: bool) -> None:
     kimi.script(calls(ToolCall("beta_create_invoice", {"target": "Ada"})), Reply("Sorry."))
@@ -142,6 +151,10 @@ async def test_a_tool_that_was_never_loaded_is_not_run(kimi: KimiEmulator, make:
     assert "is not loaded, so it was not called. Search for it with find first" in messages[2].content
 
 
+@pytest.mark.says(
+    "docs/web-search-and-tools.md",
+    "`max_tools` (100) is how many a conversation loads; the oldest stay, and the search tells the model when it is full.",
+)
 def test_the_oldest_stay_when_it_is_full(kimi: KimiEmulator, make: Any) -> None:
     kimi.script(*(calls(search(str(first))) for first in range(0, 300, 30)), Reply("Done."))
     pages = KimiToolSearchMiddleware(TOOLS, lambda query: TOOLS[int(query) :], limit=15)
@@ -180,6 +193,10 @@ async def later(query: str) -> list[Any]:
     return [TOOLS[-1]]
 
 
+@pytest.mark.says(
+    "docs/web-search-and-tools.md",
+    "Give a function, sync or async, that returns names, tools or documents, best first; or any retriever of LangChain's over `tool_documents(tools)`",
+)
 @pytest.mark.parametrize(
     ("retriever", "name", "asynchronous"),
     [
@@ -240,6 +257,10 @@ def test_a_name_that_the_agent_has_too(kimi: KimiEmulator, make: Any) -> None:
     assert kimi.requests == []
 
 
+@pytest.mark.says(
+    "docs/web-search-and-tools.md",
+    "Without a `retriever` the words that a query and the tools share decide (BM25), which knows no synonyms.",
+)
 @pytest.mark.parametrize(
     ("query", "first"),
     [("export songs from gamma", "gamma_export_song"), ("betaArchiveContract", "beta_archive_contract"), ("?", None)],

@@ -66,6 +66,7 @@ def test_every_form_declares_the_builtin(kimi: KimiEmulator, make: Any, given: A
     assert kimi.requests[-1].body["tools"][1]["function"]["name"] == "get_weather"
 
 
+@pytest.mark.says("docs/web-search-and-tools.md", "the model searches on the server, beside your own tools")
 @pytest.mark.slow
 @pytest.mark.parametrize("model", FAMILIES)
 @pytest.mark.parametrize("way", WAYS)
@@ -81,6 +82,10 @@ async def test_agents_of_every_family_search(kimi: KimiEmulator, make: Any, mode
     assert sent[1].get("reasoning_content") == messages[1].additional_kwargs.get("reasoning_content")
 
 
+@pytest.mark.says(
+    "docs/web-search-and-tools.md",
+    "Every call has to be answered with its own arguments, byte for byte; that is done for you.",
+)
 @pytest.mark.parametrize("way", WAYS)
 async def test_the_echo_is_what_the_server_wrote_byte_for_byte(kimi: KimiEmulator, make: Any, way: str) -> None:
     kimi.script(

@@ -70,6 +70,10 @@ def thoughts(kimi: KimiEmulator) -> list[str | None]:
     return [message.get("reasoning_content") for message in messages if message["role"] == "assistant"]
 
 
+@pytest.mark.says(
+    "docs/agents.md",
+    "What the model thought before it answered comes with every answer, streamed first, and has to be sent back with the conversation.",
+)
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("streaming", [True, False])

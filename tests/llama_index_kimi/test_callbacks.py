@@ -102,6 +102,7 @@ async def test_a_callback_handler_hears_of_the_call(kimi: KimiEmulator, method: 
     assert len(handler.get_event_pairs(CBEventType.LLM)) == 1
 
 
+@pytest.mark.says("docs/performance.md", "LlamaIndex's events are made where somebody listens.")
 @pytest.mark.parametrize("method", METHODS)
 async def test_nothing_is_made_where_nobody_listens(kimi: KimiEmulator, made: list[str], method: str) -> None:
     assert await ask(Kimi(api_base=kimi.base_url, api_key="sk-test"), method) > 0

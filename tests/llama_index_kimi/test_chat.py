@@ -38,6 +38,7 @@ async def run(llm: Kimi, mode: str, messages: list[ChatMessage] = HELLO, **kwarg
     return [chunk async for chunk in result] if mode == "astream_chat" else [result]
 
 
+@pytest.mark.says("docs/agents.md", "a `ThinkingBlock` in `response.message.blocks`")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("chunk_size", [1, 3, None])
 async def test_every_mode_gives_the_same_answer(kimi: KimiEmulator, llm: Make, mode: str, chunk_size: int) -> None:
@@ -65,6 +66,7 @@ async def test_every_mode_gives_the_same_answer(kimi: KimiEmulator, llm: Make, m
     assert "reasoning_content" not in final.message.additional_kwargs
 
 
+@pytest.mark.says("docs/agents.md", '`response.additional_kwargs["thinking_delta"]`')
 @pytest.mark.parametrize("mode", ["stream_chat", "astream_chat"])
 async def test_a_stream_adds_up(kimi: KimiEmulator, llm: Make, mode: str) -> None:
     kimi.script(Reply(ANSWER, reasoning=THOUGHT, chunk_size=2))

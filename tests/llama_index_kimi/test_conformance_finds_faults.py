@@ -62,6 +62,9 @@ def test_each_fault_is_found_and_what_is_whole_passes(tmp_path: Path) -> None:
     assert ("TestOverrides", "test_complete") in results.ran - results.failed
 
 
+@pytest.mark.says(
+    "docs/testing.md", "An LLM with a fault is written for every part of it, to see that the part notices."
+)
 @pytest.mark.parametrize("part", PARTS)
 def test_every_part_of_the_suite_can_fail(part: type) -> None:
     found = {test for tests in CASES.values() for test in tests}

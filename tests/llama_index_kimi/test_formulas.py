@@ -44,6 +44,10 @@ def spec(kimi: KimiEmulator) -> Iterator[Callable[..., KimiFormulaToolSpec]]:
         each.close()
 
 
+@pytest.mark.says(
+    "docs/web-search-and-tools.md",
+    'Official tools ("Formula") are described and run by Moonshot, and called like any function.',
+)
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["kimi-k3", "kimi-k2.6", "kimi-k2.7-code", "moonshot-v1-128k"])
 @pytest.mark.parametrize("streaming", [True, False])

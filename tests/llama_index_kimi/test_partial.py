@@ -53,6 +53,10 @@ async def test_the_answer_has_the_prefix(kimi: KimiEmulator, make: Any, way: str
     assert kimi.requests[-1].body["messages"][-1] == {"role": "assistant", "content": "def f(n):\n", "partial": True}
 
 
+@pytest.mark.says(
+    "docs/partial-mode.md",
+    'The raw form, a last assistant message with `additional_kwargs={"partial": True}`, gives what the server sent',
+)
 async def test_role_play_and_the_raw_form(kimi: KimiEmulator, make: Any) -> None:
     await ask(make(), "chat", prefix_name="Dr. Kelsier")
     assert kimi.requests[-1].body["messages"][-1]["name"] == "Dr. Kelsier"
@@ -81,6 +85,10 @@ def test_a_program_reads_a_json_prefix(kimi: KimiEmulator, make: Any) -> None:
     assert program(llm_kwargs={"prefix": "{"}) == Point(x=1)
 
 
+@pytest.mark.says(
+    "docs/partial-mode.md",
+    "an answer cut by its token limit is continued up to n times, and comes back as one, its usage added up",
+)
 @pytest.mark.parametrize("way", WAYS)
 async def test_cut_answers_come_back_as_one(kimi: KimiEmulator, make: Any, way: str) -> None:
     usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
@@ -97,6 +105,7 @@ async def test_cut_answers_come_back_as_one(kimi: KimiEmulator, make: Any, way: 
         assert responses[-1].message.blocks[0].content == "I think."
 
 
+@pytest.mark.says("docs/partial-mode.md", "a stream that broke off is picked up where it stopped, up to n times")
 @pytest.mark.parametrize("way", [way for way in WAYS if "stream" in way])
 async def test_broken_streams(kimi: KimiEmulator, make: Any, way: str) -> None:
     def rest(body: dict[str, Any]) -> Reply:
@@ -118,6 +127,10 @@ async def test_where_it_cannot_work(make: Any) -> None:
             await ask(make(), way, prefix="{", response_format={"type": "json_object"})
 
 
+@pytest.mark.says(
+    "docs/partial-mode.md",
+    'tool calls in the history that nobody answered are answered with an error, and that is said once; `"repair"` says nothing, `"error"` raises',
+)
 def test_unanswered_calls(kimi: KimiEmulator, make: Any) -> None:
     call = ToolCallBlock(tool_call_id="f:0", tool_name="f", tool_kwargs="{}")
     history = [*HI, ChatMessage(role=MessageRole.ASSISTANT, blocks=[call]), *HI]

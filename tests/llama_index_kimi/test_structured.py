@@ -350,6 +350,7 @@ DRESSED = {
 }
 
 
+@pytest.mark.says("docs/structured-output.md", "Fences around JSON are taken off.")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dressing", DRESSED)
 @pytest.mark.parametrize("model", ["kimi-k2.6", "kimi-k3"])
@@ -630,6 +631,10 @@ async def test_tokens_are_counted_once(kimi: KimiEmulator, llm: Make) -> None:
         assert (counter.prompt_llm_token_count, counter.completion_llm_token_count) == (20 * count, 30 * count)
 
 
+@pytest.mark.says(
+    "docs/structured-output.md",
+    "By default the server holds the answer to the schema, with thinking left on, and no tool choice is forced.",
+)
 async def test_thinking_stays_on(kimi: KimiEmulator, llm: Make, thoughts: Thoughts) -> None:
     for mode in MODES:
         kimi.script(Reply(ADA, reasoning=f"Think {mode}."))

@@ -95,6 +95,7 @@ def test_in_a_prompt_helper_with_the_models_own_window(llm: Callable[..., Kimi])
     assert PromptHelper.from_llm_metadata(llm().metadata, tokenizer=tokenizer).context_window == 1_048_576
 
 
+@pytest.mark.says("docs/files.md", "`KimiTokenizer()` goes wherever a `tokenizer` or a `tokenizer_fn` is taken")
 @pytest.mark.slow
 def test_everywhere_and_in_splitters() -> None:
     before = Settings._tokenizer

@@ -75,6 +75,7 @@ async def test_no_request_has_more_tools_than_kimi_takes(
         assert json.dumps(later[: len(earlier)]) == json.dumps(earlier)
 
 
+@pytest.mark.says("docs/web-search-and-tools.md", 'one that does not find a tool by its name has it "not found"')
 async def test_a_tool_that_the_retriever_does_not_find_by_its_name_is_not_run(
     kimi: KimiEmulator, llm: Make, retriever: ObjectRetriever[Any]
 ) -> None:

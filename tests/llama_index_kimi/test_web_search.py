@@ -60,6 +60,10 @@ async def test_agents_of_every_family_search(kimi: KimiEmulator, llm: Make, mode
     assert body["messages"][2]["name"] == "$web_search"
 
 
+@pytest.mark.says(
+    "docs/web-search-and-tools.md",
+    "Every call has to be answered with its own arguments, byte for byte; that is done for you.",
+)
 @pytest.mark.parametrize("streaming", [True, False])
 @pytest.mark.parametrize("workflow", [True, False])
 @pytest.mark.slow

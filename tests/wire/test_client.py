@@ -101,6 +101,7 @@ def test_four_ways_one_answer(client: KimiClient, way: str) -> None:
     assert completion.request_id
 
 
+@pytest.mark.says("docs/production.md", "Nothing of the environment's `OPENAI_*` is read or sent.")
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_of_openais_environment_is_sent(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     ambient = {
@@ -160,6 +161,11 @@ ERRORS = [
 ]  # fmt: skip
 
 
+@pytest.mark.says(
+    "docs/errors.md",
+    "Server errors are also the openai class for their status",
+    "carry the server's words, its error type, the request id and a line on what to do",
+)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("status", "kind", "message", "error_class", "sdk_class", "hint"), ERRORS)
 def test_server_errors_have_a_class_the_servers_words_and_a_hint(
@@ -192,12 +198,17 @@ def test_a_gateways_page_becomes_a_sentence(kimi: KimiEmulator, client: KimiClie
         client.complete(request())
 
 
+@pytest.mark.says("docs/errors.md", "the server said yes, and its answer cannot be used")
 def test_an_answer_that_is_no_completion(kimi: KimiEmulator, client: KimiClient) -> None:
     kimi.script(Reply(body={"object": "list"}))
     with pytest.raises(KimiResponseError, match="not a chat completion"):
         client.complete(request())
 
 
+@pytest.mark.says(
+    "docs/errors.md",
+    'a stream broke off, or its host says so (`finish_reason` "error", "abort"); `partial` has what had come',
+)
 @pytest.mark.parametrize("way", ["stream", "astream"])
 @pytest.mark.parametrize("fault", [{"cut_after": 3}, {"cut_after": 0}, {"done": False}])
 def test_a_broken_stream_is_never_an_answer(
@@ -217,6 +228,7 @@ def test_an_error_inside_a_stream_is_the_error_it_stands_for(kimi: KimiEmulator,
     assert caught.value.request_id
 
 
+@pytest.mark.says("docs/errors.md", "the server was not reached, or did not answer in time")
 @pytest.mark.parametrize("way", WAYS)
 def test_a_host_that_is_not_there(way: str) -> None:
     client = KimiClient(api_key=SECRET, base_url="http://127.0.0.1:9/v1", max_retries=0)
@@ -234,6 +246,7 @@ def test_a_server_that_is_too_slow(kimi: KimiEmulator, client: KimiClient, way: 
         ask(client, way, timeout=0.2)
 
 
+@pytest.mark.says("docs/errors.md", "There is one layer of retries, the openai SDK's (`max_retries=2`).")
 @pytest.mark.parametrize(("max_retries", "sent"), [(0, 1), (1, 2)])
 @pytest.mark.slow
 def test_the_sdk_retries_and_nobody_else(kimi: KimiEmulator, max_retries: int, sent: int) -> None:
@@ -388,6 +401,7 @@ def test_words_that_look_like_no_json_are_sent(kimi: KimiEmulator, client: KimiC
     assert kimi.requests[-1].body["messages"][-1]["content"] == "Is NaN more than -Infinity?"
 
 
+@pytest.mark.says("docs/performance.md", "A request is written as JSON once, whatever its attempts.")
 @pytest.mark.slow
 def test_a_body_is_written_once_for_all_attempts(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     from kimi_wire.transport import connection

@@ -44,6 +44,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
+@pytest.mark.says("docs/cost.md", "`python -m kimi_wire models` shows the prices beside the models that a key may use.")
 def test_models(run: Run) -> None:
     status, out, _ = run("models")
     assert status == 0
@@ -220,6 +221,11 @@ def test_no_money(run: Run, kimi: KimiEmulator) -> None:
     assert "The balance is 0.00: every chat request is refused" in out
 
 
+@pytest.mark.says(
+    "docs/files.md",
+    "The key is read from the environment, sent to the configured host only, and never printed.",
+    "`doctor --try-other-region` sends a key that is refused to the other region's host, to find out whose it is.",
+)
 def test_a_refused_key_is_sent_nowhere_else(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with KimiEmulator(keys=["sk-one"]) as here, KimiEmulator(keys=[SECRET]) as there:
         monkeypatch.setattr(doctor, "other_region", lambda url: there.base_url)

@@ -68,6 +68,7 @@ def methods(kimi: KimiEmulator) -> list[str]:
     return [request.method for request in kimi.requests]
 
 
+@pytest.mark.says("docs/files.md", "Each file is uploaded, read and deleted again.")
 def test_extraction_leaves_no_file_behind(make: Any, call: Any, kimi: KimiEmulator, tmp_path: Path) -> None:
     path = tmp_path / "说明.md"
     path.write_text("# 标题\n\ntext", encoding="utf-8")
@@ -169,6 +170,7 @@ def test_an_endless_file_object_is_not_read_to_its_end() -> None:
         read_document(Endless(), "a.txt")
 
 
+@pytest.mark.says("docs/files.md", "Kimi extracts the text of PDF, Office, HTML, e-book, picture and text files.")
 @pytest.mark.parametrize("name", ["a.tsx", "a.ts", "a.PY3", "a.jpg", "a.rst", "Makefile", "a.unheard"])
 def test_documented_and_unheard_of_types_pass(name: str) -> None:
     assert read_document(b"x", name) == Document(name, b"x")

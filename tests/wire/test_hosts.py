@@ -49,6 +49,10 @@ def render(dialect: str, messages: list[dict[str, Any]] = HELLO, *, stream: bool
     return render_request(merged, messages, stream=stream, notices=notices)
 
 
+@pytest.mark.says(
+    "docs/hosts.md",
+    "Hosts that are known by their address (OpenRouter, Fireworks, Together, Groq, DashScope, SiliconFlow, Chutes) need no setting",
+)
 def test_addresses_tell_the_dialect() -> None:
     expected = {
         "": "moonshot",
@@ -73,6 +77,10 @@ def test_addresses_tell_the_dialect() -> None:
     assert host_for("vllm", "https://api.moonshot.ai/v1").name == "vllm"
 
 
+@pytest.mark.says(
+    "docs/hosts.md",
+    "An assistant message that only calls tools has no key `content` on Moonshot's platform and its stand-in on this machine (`localhost`), and null on every other host",
+)
 @pytest.mark.parametrize("content", [None, "", " ", [], [{"type": "text", "text": ""}], ...])
 @pytest.mark.parametrize("model", ["kimi-k3", "kimi-k2.6", "gpt-5"])
 def test_an_answer_without_text_says_so_everywhere_but_on_moonshots_platform(model: str, content: Any) -> None:
@@ -175,6 +183,9 @@ THINKING: list[tuple[str, str, dict[str, Any], dict[str, Any] | list[str]]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.says(
+    "docs/hosts.md", "The same models on other hosts want other words for thinking, reasoning and Partial Mode"
+)
 @pytest.mark.parametrize(("dialect", "model", "settings", "expected"), THINKING)
 def test_thinking_is_asked_for_in_the_hosts_words(
     dialect: str, model: str, settings: dict[str, Any], expected: dict[str, Any] | list[str]
@@ -189,6 +200,7 @@ def test_thinking_is_asked_for_in_the_hosts_words(
         assert not request.notices
 
 
+@pytest.mark.says("docs/hosts.md", "reasoning goes out as")
 @pytest.mark.parametrize("dialect", HOSTS)
 @pytest.mark.parametrize("model", ["kimi-k2.6", "kimi-k3"])
 def test_reasoning_goes_out_under_the_hosts_key(dialect: str, model: str) -> None:
@@ -285,6 +297,7 @@ def test_a_cut_answer_is_continued_in_the_hosts_form(dialect: str) -> None:
     assert plain.body["messages"] == [*HELLO, {"role": "assistant", "content": "So"}]
 
 
+@pytest.mark.says("docs/hosts.md", "none: refused")
 @pytest.mark.parametrize("dialect", sorted(set(HOSTS) - {*LIKE_MOONSHOT, *SELF_HOSTED}))
 def test_other_hosts_have_no_partial_mode(dialect: str) -> None:
     with pytest.raises(KimiRequestError, match="no Partial Mode on this host"):
@@ -312,6 +325,7 @@ def test_forced_choices_are_native_where_the_open_weights_are_run(dialect: str, 
     assert (dialect in LOCKED) is not HOSTS[dialect].native_choice
 
 
+@pytest.mark.says("docs/hosts.md", "a forced call is written as JSON under the tool's schema")
 @pytest.mark.parametrize("model", ["kimi-k2.7-code", "kimi-k2.6", "kimi-k3", "moonshot-v1-128k"])
 @pytest.mark.parametrize("choice", ["look", "any"])
 def test_a_proxy_that_replaces_forced_choices_gets_none(model: str, choice: str) -> None:
@@ -321,6 +335,9 @@ def test_a_proxy_that_replaces_forced_choices_gets_none(model: str, choice: str)
     assert request.plan.expected == ("look",)
 
 
+@pytest.mark.says(
+    "docs/hosts.md", "Tools that a message loads reach kimi-k3 through `vllm`, `sglang` and `litellm` too"
+)
 @pytest.mark.parametrize("dialect", HOSTS)
 def test_tools_of_messages_go_to_hosts_that_carry_them(dialect: str) -> None:
     loading = [{"role": "system", "tools": [TOOL]}, *HELLO]
@@ -332,6 +349,7 @@ def test_tools_of_messages_go_to_hosts_that_carry_them(dialect: str) -> None:
     assert ["declared with the request" in notice.message for notice in request.notices] == [True]
 
 
+@pytest.mark.says("docs/hosts.md", "`$web_search` runs in Moonshot's server, and is refused for hosts without it.")
 @pytest.mark.parametrize("dialect", HOSTS)
 def test_functions_of_moonshots_server_go_there_alone(dialect: str) -> None:
     search = {"type": "builtin_function", "function": {"name": "$web_search"}}
@@ -342,6 +360,10 @@ def test_functions_of_moonshots_server_go_there_alone(dialect: str) -> None:
         render(dialect, tools=[search])
 
 
+@pytest.mark.says(
+    "docs/hosts.md",
+    "`parallel_tool_calls=False` goes out to `vllm` and `sglang`, which keep to it; elsewhere a warning says that Kimi decides.",
+)
 @pytest.mark.parametrize("dialect", HOSTS)
 @pytest.mark.parametrize("parallel", [True, False])
 def test_parallel_calls_are_asked_for_where_that_has_an_effect(dialect: str, parallel: bool) -> None:
@@ -359,6 +381,7 @@ def test_thinking_is_switched_off_for_a_forced_choice_in_the_hosts_words() -> No
     assert render("dashscope", model="kimi-k2.6", tools=[TOOL], tool_choice="look").body["enable_thinking"] is False
 
 
+@pytest.mark.says("docs/hosts.md", "`openai` is for hosts that refuse every field they do not know.")
 @pytest.mark.parametrize("dialect", STRICT)
 def test_strict_hosts_get_only_what_they_know(dialect: str) -> None:
     history = [*HELLO, *answered("a", reasoning_content="hm", reasoning_details=DETAILS)]

@@ -14,6 +14,10 @@ from kimi_wire.answers.repeats import FreshDeltas, FreshText, without_repetition
 SAID = "It was the best of times, it was the worst of times"
 
 
+@pytest.mark.says(
+    "docs/partial-mode.md",
+    "A continuation that repeats the end of what came before, a dozen characters or more that stand nowhere else, is not doubled.",
+)
 @pytest.mark.parametrize(
     ("earlier", "later", "fresh"),
     [

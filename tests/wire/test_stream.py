@@ -371,6 +371,7 @@ def test_a_native_call_under_a_constrained_choice_is_taken() -> None:
     assert completion.choice.content == add_up(deltas).content == "Well: "
 
 
+@pytest.mark.says("docs/errors.md", "a tool call was forced, and none came")
 def test_a_forced_call_that_does_not_come_is_an_error() -> None:
     state = StreamState({}, CONSTRAINED)
     list(state.feed(sse(delta("stop", content="No.")) + DONE))

@@ -33,6 +33,7 @@ def recordings() -> Path:
     return folder
 
 
+@pytest.mark.says("docs/files.md", "`ChatKimi` counts tokens by an estimate (within a fifth, no tokenizer to download)")
 @pytest.mark.parametrize("name", RECORDED)
 def test_estimates_are_close_to_what_was_billed(name: str, recordings: Path) -> None:
     recorded = json.loads((recordings / "kimi-k3-chat" / f"{name}.json").read_text(encoding="utf-8"))

@@ -46,6 +46,10 @@ def test_content_says_what_a_file_is(media_type: str) -> None:
     assert sniff(ALL[media_type][:HEAD]) == media_type
 
 
+@pytest.mark.says(
+    "docs/media.md",
+    "Kimi takes images (jpeg, png, gif, webp, bmp, heic, heif) and videos (mp4, mpeg, mov, avi, flv, webm, wmv, 3gpp)",
+)
 @pytest.mark.parametrize("media_type", [*IMAGES, *VIDEOS])
 def test_client_and_emulator_agree_on_what_is_taken(media_type: str) -> None:
     assert magic.media_type(ALL[media_type]) == media_type
@@ -76,6 +80,7 @@ def test_content_at_the_edges(head: bytes, media_type: str | None) -> None:
     assert sniff(head) == media_type
 
 
+@pytest.mark.says("docs/media.md", "check what a file is by its content before anything is sent")
 @pytest.mark.parametrize("declared", ["image/png", "image/x-icon", "application/octet-stream", "IMAGE/PNG", ""])
 @pytest.mark.parametrize("media_type", IMAGES)
 def test_content_wins_over_what_is_declared(media_type: str, declared: str) -> None:
@@ -128,6 +133,7 @@ def test_media_go_in_user_messages_and_tool_results_only() -> None:
         ask(image(PNG_URL), role="system")
 
 
+@pytest.mark.says("docs/media.md", "A picture in the user's last message is an error.")
 def test_families_without_vision_or_video_are_named() -> None:
     for model, part, words in (
         ("kimi-k2-0905-preview", image(PNG_URL), "'image_url', which kimi-k2 does not take"),
@@ -194,6 +200,7 @@ def test_the_callers_parts_are_not_changed() -> None:
 # Attachments of the frameworks.
 
 
+@pytest.mark.says("docs/media.md", 'become text in `<document title="...">`')
 @pytest.mark.parametrize(
     ("given", "part"),
     [
@@ -220,6 +227,7 @@ def test_attachments(given: dict[str, Any], part: Any) -> None:
     assert render_attachment(**given) == part
 
 
+@pytest.mark.says("docs/media.md", "PDF and Word need the file loaders, audio a transcript.")
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -250,6 +258,10 @@ def test_urls_in_errors_have_no_secrets() -> None:
 # Size, and what is left to do.
 
 
+@pytest.mark.says(
+    "docs/media.md",
+    "A request has at most 100 MB; a larger one is refused before it is sent, with the name of its largest file.",
+)
 @pytest.mark.slow
 def test_the_largest_file_of_a_request_that_is_too_large_is_named() -> None:
     data = b64(PNG + bytes(60 * 1024 * 1024))

@@ -126,6 +126,7 @@ def test_a_name_that_changes_its_address_after_the_check_leads_nowhere_else(host
         fetch([host.url()])
 
 
+@pytest.mark.says("docs/media.md", "public addresses only")
 @pytest.mark.parametrize("addresses", [["127.0.0.1", "10.0.0.1"], ["::ffff:127.0.0.1"], ["192.168.0.1"], []])
 def test_every_address_of_a_name_has_to_be_public(host: Host, names: Any, addresses: list[str]) -> None:
     names["pictures.example"] = [addresses]
@@ -199,6 +200,7 @@ def test_answers_that_are_not_taken(
         get([host.url("/cat.png")])
 
 
+@pytest.mark.says("docs/media.md", "100 MB and 60 s for all files of a request")
 def test_all_files_of_a_request_share_one_limit(host: Host, names: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(media_download, "MAX_BYTES", 2 * len(PNG) + 1)
     host.pages |= {f"/{number}": (200, {}, PNG) for number in range(3)}

@@ -98,6 +98,7 @@ def test_every_event_loop_and_thread_shares_what_is_known(kimi: KimiEmulator, cl
     assert len(uploads(kimi)) == 1
 
 
+@pytest.mark.says("docs/media.md", "`delete_uploaded_media()` (`adelete_...`) deletes them from the account.")
 async def test_uploads_are_deleted_on_demand(kimi: KimiEmulator, client: Any) -> None:
     client.complete(ask(picture(1), picture(2)))
     ids = list(kimi.uploads)

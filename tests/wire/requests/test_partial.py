@@ -333,6 +333,9 @@ def test_unanswered_calls_are_answered_where_that_is_asked_for() -> None:
         render(messages, unanswered_tool_calls="ignore")
 
 
+@pytest.mark.says(
+    "docs/web-search-and-tools.md", "is answered with an error, and a warning says so once (`unanswered_tool_calls`)"
+)
 def test_unanswered_calls_of_a_conversation_that_went_on_are_answered_and_said() -> None:
     again = [*HELLO, calls("a"), {"role": "tool", "tool_call_id": "a", "content": "1"}, *HELLO, calls("a", "b")]
     with pytest.raises(KimiRequestError, match=r"The tool calls \['a', 'b'\] have no answer"):

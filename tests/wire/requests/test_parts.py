@@ -54,6 +54,7 @@ def test_no_result_is_refused(parts: list[Any]) -> None:
     assert isinstance(result(*parts), str)
 
 
+@pytest.mark.says("docs/agents.md", "anything else as JSON")
 @given(st.lists(st.dictionaries(st.text(min_size=1), st.integers() | st.text(), min_size=2).filter(lambda d: "type" not in d), min_size=1))  # fmt: skip
 def test_data_comes_back_as_the_json_it_is(data: list[Any]) -> None:
     assert json.loads(result(*data)) == data
@@ -88,6 +89,11 @@ def test_what_is_sealed_inside_of_a_part_stays_behind() -> None:
     assert result({"type": "function", "signature": "def f()"}) == '{"type": "function", "signature": "def f()"}'
 
 
+@pytest.mark.says(
+    "docs/agents.md",
+    "texts and refusals, and the transcript of an answer in sound",
+    "nothing, with a line in the log; pictures with a warning there",
+)
 @pytest.mark.parametrize(
     ("parts", "text"),
     [
@@ -105,6 +111,7 @@ def test_what_an_assistant_said(parts: list[Any], text: str | None) -> None:
     assert said(*parts) == text
 
 
+@pytest.mark.says("docs/agents.md", "What a user says is not guessed: a block without a form is a `KimiRequestError`.")
 @pytest.mark.parametrize("role", ["user", "system"])
 @pytest.mark.parametrize("part", [{"type": "odd"}, {"type": ["odd"]}, {}, {"type": "text", "text": 5}, 5, None])
 def test_what_a_person_says_has_to_have_a_form(role: str, part: Any) -> None:

@@ -237,6 +237,10 @@ AWKWARD = {
 }
 
 
+@pytest.mark.says(
+    "docs/structured-output.md",
+    "Every schema, of tools too, is written in Moonshot's dialect of JSON Schema on its way out",
+)
 def test_schemas_go_out_in_the_dialect() -> None:
     before = copy.deepcopy(AWKWARD)
     tool = {"type": "function", "function": {"name": "f", "parameters": AWKWARD}}
@@ -254,6 +258,9 @@ def test_schemas_go_out_in_the_dialect() -> None:
     assert foreign["response_format"] == {"type": "json_schema", "json_schema": {"schema": AWKWARD}}
 
 
+@pytest.mark.says(
+    "docs/structured-output.md", "Only what is no JSON Schema, or what nothing could satisfy, is an error."
+)
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -65,6 +65,7 @@ def test_names_that_are_refused(name: Any) -> None:
         render_tools([tool(name)], K3)
 
 
+@pytest.mark.says("docs/web-search-and-tools.md", "Kimi takes 128 tools in a request")
 def test_lists_that_are_refused() -> None:
     with pytest.raises(KimiRequestError, match="129 tools were given; Kimi takes at most 128"):
         render_tools([tool(f"t{number}") for number in range(129)], K3)
@@ -133,18 +134,23 @@ def plan(model: str, choice: Any, *, asked: bool = False, tools: list[Any] | Non
 NAMED = {"type": "function", "function": {"name": "add"}}
 
 
+@pytest.mark.says("docs/agents.md", "`required`; a named tool narrows the list to it")
 @pytest.mark.parametrize("model", ["kimi-k3", "kimi-k3.1-pro", UNSEEN])
 def test_k3_takes_required_over_the_narrowed_list(model: str) -> None:
     assert plan(model, "any") == ToolPlan([ADD, GET], "required", expected=("add", "get"))
     assert plan(model, "add") == ToolPlan([ADD], "required", expected=("add",))
 
 
+@pytest.mark.says("docs/agents.md", "as given, with thinking switched off for the call")
 @pytest.mark.parametrize("model", ["kimi-k2.5", "kimi-k2.6"])
 def test_switchable_families_stop_thinking_for_the_call(model: str) -> None:
     assert plan(model, "any") == ToolPlan([ADD, GET], "required", thinking_off=True, expected=("add", "get"))
     assert plan(model, "add") == ToolPlan([ADD, GET], NAMED, thinking_off=True, expected=("add",))
 
 
+@pytest.mark.says(
+    "docs/agents.md", "the call is written as JSON under the tool's schema, and comes back as the tool call it is"
+)
 @pytest.mark.parametrize(("model", "asked"), [("kimi-k2.7-code", False), ("kimi-k2.7-code", True), ("kimi-k2.6", True)])
 def test_constrained_families_write_the_call_as_json(model: str, asked: bool) -> None:
     one = plan(model, "add", asked=asked)
@@ -159,6 +165,10 @@ def test_constrained_families_write_the_call_as_json(model: str, asked: bool) ->
     assert [branch["properties"]["name"]["enum"] for branch in call["anyOf"]] == [["add"], ["get"]]
 
 
+@pytest.mark.says(
+    "docs/agents.md",
+    "left to the model over the narrowed list, with a warning, and `KimiToolChoiceError` if no call comes",
+)
 @pytest.mark.parametrize("model", ["moonshot-v1-32k", "kimi-k2", "kimi-k2-thinking", "kimi-latest"])
 def test_other_families_are_asked_and_checked(model: str) -> None:
     asked = plan(model, "add")
