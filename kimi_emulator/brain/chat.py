@@ -18,7 +18,7 @@ _SMALL_TALK = (
         "Hello! How can I help you today?",
     ),
     (
-        re.compile(r"\bhow (?:are you|is it going)\b", re.I),
+        re.compile(r"\bhow (?:are you|is it going)\b|你好吗", re.I),
         "I'm doing well, thank you for asking! How can I help you today?",
     ),
     (re.compile(r"\A(?:well, )?thanks\b|\A谢谢", re.I), "You're welcome! Is there anything else I can help you with?"),

@@ -6,6 +6,7 @@ from ..text import is_chinese
 
 CHINESE = {
     "Hello! How can I help you today?": "你好！有什么可以帮你的？",
+    "I'm doing well, thank you for asking! How can I help you today?": "我很好，谢谢关心！有什么可以帮你的？",
     "You're welcome! Is there anything else I can help you with?": "不客气！还有什么可以帮你的？",
     "I am a local emulator of the Kimi API: I answer like a chat model, but no language model is behind me.": (
         "我是 Kimi API 的本地模拟器：我像聊天模型一样作答，但背后没有语言模型。"
@@ -41,7 +42,8 @@ def say(asked: str, said: str, /, **parts: object) -> str:
 
     Args:
         asked: The question.
-        said: What to say, in English; with names in braces where `parts` go.
+        said: What to say, in English, which is what comes where there is no Chinese for it; with names in braces where
+            `parts` go.
         parts: What is put in.
     """
-    return (CHINESE[said] if is_chinese(asked) else said).format(**parts)
+    return (CHINESE.get(said, said) if is_chinese(asked) else said).format(**parts)

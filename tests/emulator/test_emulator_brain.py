@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kimi_emulator import brain, rules
-from kimi_emulator.brain import speech, values
+from kimi_emulator.brain import chat, speech, values
 from kimi_emulator.rules import schema as rules_schema
 from kimi_emulator.scripting import Reply, ToolCall
 
@@ -420,6 +420,7 @@ def test_one_clause_may_only_name_the_tool() -> None:
     [
         ("你好！", "你好！有什么可以帮你的？"),
         ("您好", "你好！有什么可以帮你的？"),
+        ("你好吗？", "我很好，谢谢关心！"),
         ("谢谢！", "不客气！"),
         ("你是谁？", "我是 Kimi API 的本地模拟器"),
         ("9.11 和 9.9 哪个大？", "你问的是：“9.11 和 9.9 哪个大？”。我是 Kimi API 的本地模拟器"),
@@ -467,6 +468,10 @@ def test_values_of_a_chinese_sentence() -> None:
 def test_all_that_is_said_has_the_same_parts_in_chinese() -> None:
     for english, chinese in speech.CHINESE.items():
         assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", chinese)), english
+
+
+def test_small_talk_is_all_there_in_chinese() -> None:
+    assert {said for _, said in chat._SMALL_TALK} <= speech.CHINESE.keys()
 
 
 def test_parts_and_media() -> None:
