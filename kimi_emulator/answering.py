@@ -55,7 +55,7 @@ def decide(state: State, body: Any) -> tuple[ChatRequest, Reply | Failure]:
     if callable(step):
         step = step(dict(body))
     if step is None:
-        return request, _limit(brain.answer(request), request)
+        return request, _limit(brain.answer(request, state.uploads), request)
     return request, step if isinstance(step, Failure) else _fit(step, request)
 
 

@@ -48,7 +48,7 @@ PAGES = (
     Page("Eiffel tower", "https://example.com/eiffel-tower", "The Eiffel tower in Paris is 330 metres high."),
     Page("LangChain", "https://example.com/langchain", "LangChain is a framework for agents on language models."),
     Page("LlamaIndex", "https://example.com/llama-index", "LlamaIndex is a framework for data and agents."),
-    Page("World news", "https://example.com/news", "The latest news today: nothing happened, says the emulator."),
+    Page("World news", "https://example.com/news", "The latest news today: nothing happened."),
 )
 
 
@@ -60,8 +60,8 @@ def search(query: str, limit: int = 3) -> list[Page]:
 
 
 def say(pages: list[Page]) -> str:
-    """Write pages as the text that the model reads."""
-    return " ".join(f"{page.text} ({page.url})" for page in pages) or _NOTHING
+    """Write pages as the text that the model reads, a line each."""
+    return "\n".join(f"{page.text} ({page.url})" for page in pages) or _NOTHING
 
 
 def arguments(query: str) -> dict[str, Any]:

@@ -17,8 +17,10 @@ Kind = Literal["thinking", "text", "call", "result"]
 # Redrawing a fold for each token is what makes a notebook's page stutter.
 _SECONDS_BETWEEN_DRAWINGS = 0.1
 
+# JupyterLab breaks lines of a `<pre>` at any letter (`word-break: break-all`).
 _FOLDED = (
-    "white-space: pre-wrap; overflow-wrap: anywhere; font-family: inherit; opacity: 0.7; margin: 0.3em 0 0.6em 1.2em"
+    "white-space: pre-wrap; word-break: normal; overflow-wrap: break-word; font-family: inherit; opacity: 0.7; "
+    "margin: 0.3em 0 0.6em 1.2em"
 )
 
 # Dollars, apart from those in code and those around mathematics: as Pandoc has it, those are next to no space on the

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from kimi_wire.errors import KimiRequestError
@@ -336,6 +336,23 @@ HOSTS: Mapping[str, Host] = MappingProxyType({host.name: host for host in _ROWS}
 """Every known dialect by its name."""
 
 AUTO = "auto"
+
+Dialect = Literal[
+    "auto",
+    "moonshot",
+    "vllm",
+    "sglang",
+    "openrouter",
+    "litellm",
+    "openai",
+    "fireworks",
+    "together",
+    "groq",
+    "dashscope",
+    "siliconflow",
+    "chutes",
+]
+"""What the setting `dialect` may be: `auto`, and the names of `HOSTS`, for type checkers."""
 
 _ADDRESSES = {address: host for host in HOSTS.values() for address in host.addresses}
 

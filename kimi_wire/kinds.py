@@ -11,10 +11,25 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.json_values import is_whole, shown
+
+_Words = TypeVar("_Words")
+
+
+class _AnyText:
+    """Has pydantic take any text for a field, as it takes one for a `str`."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: Callable[[Any], Any]) -> Any:
+        return handler(str)
+
+
+Spelt = Annotated[_Words, _AnyText]
+"""Some words of a `Literal`, for editors and type checkers. Pydantic leaves them alone: another word is refused by what
+reads the setting, which knows the model and the host, and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ CacheTTL = Literal["5m", "1h"]
 
 CACHE_TTLS: tuple[str, ...] = get_args(CacheTTL)
 
+Effort = Literal["low", "high", "max"]
+"""The words for how hard a model thinks, of all families that have such a setting."""
+
 
 class Thinking(Enum):
     """How a family thinks before it answers."""

@@ -11,14 +11,29 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from kimi_wire.borrowed import LEFT_OUT, WORDS, read_words
 from kimi_wire.errors import KimiRequestError
+from kimi_wire.hosts import Dialect
 from kimi_wire.kinds import COUNT, NUMBER, OBJECT, OBJECTS, SWITCH, TEXT, TEXTS, Kind, check_kind, check_options
-from kimi_wire.profiles import CacheTTL
+from kimi_wire.profiles import CACHE_TTLS, CacheTTL, Effort
 
 DEFAULT_MODEL = "kimi-k3"
+
+MissingReasoning = Literal["placeholder", "omit", "error"]
+UnansweredToolCalls = Literal["warn", "error", "repair"]
+EmptyAnswers = Literal["warn", "retry", "error"]
+RemoteImages = Literal["error", "download"]
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "missing_reasoning": get_args(MissingReasoning),
+    "unanswered_tool_calls": get_args(UnansweredToolCalls),
+    "empty_answers": get_args(EmptyAnswers),
+    "remote_images": get_args(RemoteImages),
+    "prompt_cache_ttl": CACHE_TTLS,
+}
+"""What a setting may be that says how a conversation, or its answer, is treated."""
 
 _PLAIN_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
@@ -86,16 +101,16 @@ class Settings:
 
     model: str = DEFAULT_MODEL
     thinking: bool | None = None
-    reasoning_effort: str | None = None
+    reasoning_effort: Effort | None = None
     preserve_thinking: bool | None = None
-    missing_reasoning: Literal["placeholder", "omit", "error"] | None = None
-    unanswered_tool_calls: Literal["warn", "error", "repair"] = "warn"
-    dialect: str = "auto"
+    missing_reasoning: MissingReasoning | None = None
+    unanswered_tool_calls: UnansweredToolCalls = "warn"
+    dialect: Dialect = "auto"
     prefix: str | None = None
     prefix_name: str | None = None
     continue_on_length: int = 0
     resume_streams: int = 0
-    empty_answers: Literal["warn", "retry", "error"] = "warn"
+    empty_answers: EmptyAnswers = "warn"
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -112,7 +127,7 @@ class Settings:
     prompt_cache_key: str | None = None
     prompt_cache_ttl: CacheTTL | None = None
     safety_identifier: str | None = None
-    remote_images: Literal["error", "download"] = "error"
+    remote_images: RemoteImages = "error"
     upload_media_over: int | None = None
     extra_body: Mapping[str, Any] | None = None
     strict: bool = False

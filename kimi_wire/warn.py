@@ -6,6 +6,7 @@ Deliberately absent: a number of frames to skip. It is wrong, in silence, with t
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
 from types import FrameType
 
@@ -26,16 +27,43 @@ _IN_BETWEEN = frozenset(
 def warn(message: str) -> None:
     """Give a `KimiWarning` at the line that called: the innermost one that is neither ours nor a framework's.
 
-    In a task or a thread that a framework has made, that is the line which runs them all, such as `asyncio.run(...)`.
+    In a task that a framework has made, that is the line which runs them all, such as `asyncio.run(...)`; in a thread
+    of a pool, the line that waits for the pool, such as `model.batch(...)`, unless several threads wait for one.
 
     Args:
         message: What the caller should know.
     """
-    frame: FrameType | None = sys._getframe(1)
-    level = 2
+    here = sys._getframe(1)
+    frame = _outside(here) or _waiting() or here
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    module = frame.f_globals.get("__name__") or "<unknown>"
+    warnings.warn_explicit(message, KimiWarning, frame.f_code.co_filename, frame.f_lineno, module, registry)
+
+
+def _outside(frame: FrameType | None) -> FrameType | None:
+    """The innermost frame that is neither ours nor a framework's; None where a thread has none."""
     while frame is not None and _package(frame) in _IN_BETWEEN:
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, KimiWarning, stacklevel=level)
+        frame = frame.f_back
+    return frame
+
+
+def _waiting() -> FrameType | None:
+    """The frame that waits for the threads of a pool; None where none does, or several do."""
+    waiting = []
+    for thread, frame in sys._current_frames().items():
+        caller = None if thread == threading.get_ident() else _outside(frame)
+        if caller is not None and _waits(frame, caller):
+            waiting.append(caller)
+    return waiting[0] if len(waiting) == 1 else None
+
+
+def _waits(frame: FrameType | None, caller: FrameType) -> bool:
+    """Whether a pool's frame is among those that a frame was called by, up to its caller."""
+    while frame is not None and frame is not caller:
+        if _package(frame) == "concurrent":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _package(frame: FrameType) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args, get_origin, overload
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, BaseRunManager, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
@@ -12,7 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.utils.utils import LC_ID_PREFIX
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 from typing_extensions import Self
 
 from kimi_wire import __version__
@@ -20,6 +21,8 @@ from kimi_wire.answers import PROVIDER, Completion, Delta
 from kimi_wire.borrowed import ADDRESSES, SECRET, read_words
 from kimi_wire.endpoints import KimiClient, KimiPlatform, estimate_messages, estimate_text, estimate_tools
 from kimi_wire.errors import KimiError
+from kimi_wire.hosts import Dialect
+from kimi_wire.kinds import Spelt
 from kimi_wire.model_object import (
     check_fields,
     client_of,
@@ -32,9 +35,16 @@ from kimi_wire.model_object import (
     profile_asked,
     without_secrets,
 )
-from kimi_wire.profiles import CacheTTL
+from kimi_wire.profiles import CacheTTL, Effort
 from kimi_wire.requests import Request
-from kimi_wire.settings import DEFAULT_MODEL, suggest
+from kimi_wire.settings import (
+    DEFAULT_MODEL,
+    EmptyAnswers,
+    MissingReasoning,
+    RemoteImages,
+    UnansweredToolCalls,
+    suggest,
+)
 from kimi_wire.structured import OutputForm
 from kimi_wire.transport import (
     DEFAULT_BASE_URL,
@@ -52,6 +62,8 @@ from langchain_kimi.structured import KimiOutputParser, describe_schema, read_sc
 from langchain_kimi.tools import Tool, render_tool
 
 Made = TypeVar("Made")
+Output = TypeVar("Output")
+Key: TypeAlias = SecretStr | str | Callable[[], str | Awaitable[str]]
 Maker = Callable[[Delta | Completion], Iterable[Made]]
 StructuredMethod = Literal["json_schema", "function_calling", "json_mode"]
 
@@ -68,24 +80,18 @@ class ChatKimi(BaseChatModel):
         ```
 
     Key init args:
-        model:
-            Model id, in any spelling hosts use. Default `kimi-k3`.
-        thinking:
-            Whether to think; None (the default) leaves it to the model. Only kimi-k2.5 and kimi-k2.6 have the switch.
-        reasoning_effort:
-            `"low"`, `"high"` or `"max"`; kimi-k3 and newer only.
-        max_tokens:
-            Cap on the answer, thinking included. No default: a small one gives empty answers.
-        temperature:
-            And other sampling parameters: sent only to models that take them; others refuse any value but their own.
-        api_key:
-            The key, or a function that gives it, asked with each request. Default: the environment's
-            `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
-        base_url:
-            Default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
-            `https://api.moonshot.ai/v1`. Keys of the Chinese platform need `https://api.moonshot.cn/v1`.
-        dialect:
-            What the host speaks, where it is not Moonshot's: `"vllm"`, `"sglang"`, `"openrouter"`.
+        - `model`: The model's id, in any spelling hosts use. Default `kimi-k3`.
+        - `thinking`: Whether to think; None (the default) leaves it to the model. Only kimi-k2.5 and kimi-k2.6 have the
+          switch.
+        - `reasoning_effort`: `"low"`, `"high"` or `"max"`; kimi-k3 and newer only.
+        - `max_tokens`: Cap on the answer, thinking included. No default: a small one gives empty answers.
+        - `temperature`: And other sampling parameters: sent only to models that take them; others refuse any value but
+          their own.
+        - `api_key`: The key, or a function that gives it, asked with each request. Default: the environment's
+          `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
+        - `base_url`: Default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
+          `https://api.moonshot.ai/v1`. Keys of the Chinese platform need `https://api.moonshot.cn/v1`.
+        - `dialect`: What the host speaks, where it is not Moonshot's: `"vllm"`, `"sglang"`, `"openrouter"`.
 
     See the fields below for all of them. Each setting of a request can also be given to a single call:
     `model.invoke(messages, thinking=False)`, `model.bind(max_tokens=2000)`.
@@ -186,39 +192,60 @@ class ChatKimi(BaseChatModel):
         `model_name`, `model_provider` (`"moonshot"`), `id` and `request_id`, which Moonshot's support asks for.
     """
 
+    # An editor shows, of an argument whose field has another name, the text of what has its name.
+
     model_name: str = Field(default=DEFAULT_MODEL, alias="model")
-    """Model id. Families are known by pattern; ids that are not Kimi's are sent untouched."""
+    """The field of `model`."""
 
-    kimi_api_key: SecretStr | str | Callable[[], str | Awaitable[str]] = Field(
-        default=None, alias="api_key", validate_default=True
-    )
-    """API key, held as a `SecretStr`; or a function without arguments, synchronous or not, that gives the key of each
-    attempt of each request. Default: the environment's `MOONSHOT_API_KEY`, else `KIMI_API_KEY`."""
+    kimi_api_key: Key | None = Field(default=None, alias="api_key", validate_default=True, repr=False)
+    """The field of `api_key`."""
 
-    base_url: str = Field(default=None, validate_default=True)
+    @property
+    def model(self) -> str:
+        """Model id. Families are known by pattern; ids that are not Kimi's are sent untouched."""
+        return self.model_name
+
+    @model.setter
+    def model(self, model: str) -> None:
+        self.model_name = model
+
+    @property
+    def api_key(self) -> Key | None:
+        """API key, held as a `SecretStr`; or a function that gives the key of each attempt of each request.
+
+        The function takes nothing, and may be asynchronous. Default: the environment's `MOONSHOT_API_KEY`, else
+        `KIMI_API_KEY`.
+        """
+        return self.kimi_api_key
+
+    @api_key.setter
+    def api_key(self, api_key: Key | None) -> None:
+        self.kimi_api_key = api_key
+
+    base_url: str | None = Field(default=None, validate_default=True)
     """The API's root; default: the environment's `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`, else
     `https://api.moonshot.ai/v1`."""
 
     thinking: bool | None = None
     """Whether to think; None is the model's default. Left out with a warning where the model has no switch."""
 
-    reasoning_effort: str | None = None
+    reasoning_effort: Spelt[Effort] | None = None
     """`low`, `high` or `max`, kimi-k3 and newer only; the server's default is `max`. Changing it in the middle of a
     conversation loses the prefix cache."""
 
     preserve_thinking: bool | None = None
     """Whether the model sees its thinking of earlier turns again (`thinking.keep`). A choice on kimi-k2.6 only."""
 
-    missing_reasoning: Literal["placeholder", "omit", "error"] | None = None
+    missing_reasoning: Spelt[MissingReasoning] | None = None
     """What to do about an assistant message that has lost its thinking: send a space in its place, nothing, or raise.
     That is about messages with tool calls, and about every one where the model is shown its earlier thinking. None
     sends the space to models that have refused to go on without, and nothing to others."""
 
-    unanswered_tool_calls: Literal["warn", "error", "repair"] = "warn"
+    unanswered_tool_calls: Spelt[UnansweredToolCalls] = "warn"
     """What to do about a tool call in the history that nobody answered, as frameworks drop those with broken arguments
     and people change the subject: answer it with an error and say so once, raise, or answer it in silence."""
 
-    dialect: str = "auto"
+    dialect: Spelt[Dialect] = "auto"
     """What the host speaks: `moonshot`, `vllm`, `sglang`, `openrouter`, or `openai` for one that refuses all fields but
     OpenAI's. `auto` is `moonshot`, but for hosts that are known by their address."""
 
@@ -229,12 +256,12 @@ class ChatKimi(BaseChatModel):
     """How often a stream that broke off is resumed in Partial Mode, where it stopped; before its text begins, it is
     begun anew. While that may happen, thinking is given when the text begins, so that it is that of one attempt."""
 
-    empty_answers: Literal["warn", "retry", "error"] = "warn"
+    empty_answers: Spelt[EmptyAnswers] = "warn"
     """What to do about an answer with neither text nor a tool call, such as one that is only thinking: warn, ask again
     up to `max_retries` times and then raise, or raise a `KimiEmptyAnswerError`. `retry` holds thinking back as
     `resume_streams` does."""
 
-    max_tokens: int | None = Field(default=None, alias="max_completion_tokens")
+    max_tokens: int | None = None
     """Cap on the answer in tokens, thinking included."""
 
     temperature: float | None = None
@@ -247,31 +274,31 @@ class ChatKimi(BaseChatModel):
     """Number of answers; more than one on moonshot-v1 and kimi-k2 only, and not streamed."""
 
     presence_penalty: float | None = None
-    """-2 to 2; sent only where the model takes it."""
+    """What tokens lose that have been said, -2 to 2; sent only where the model takes it."""
 
     frequency_penalty: float | None = None
-    """-2 to 2; sent only where the model takes it."""
+    """What tokens lose each time that they have been said, -2 to 2; sent only where the model takes it."""
 
     logprobs: bool | None = None
     """Whether to return log probabilities; sent only where the model takes it."""
 
     top_logprobs: int | None = None
-    """How many alternatives to return with them, 0 to 20."""
+    """How many alternatives to return with log probabilities, 0 to 20."""
 
-    stop: list[str] | str | None = Field(default=None, alias="stop_sequences")
+    stop: list[str] | str | None = None
     """Up to 5 strings of at most 32 bytes each, at which the answer ends."""
 
     prompt_cache_key: str | None = None
     """An id of the session: requests with the same one find the same prefix cache."""
 
-    prompt_cache_ttl: CacheTTL | None = None
+    prompt_cache_ttl: Spelt[CacheTTL] | None = None
     """How long the prefix cache is to keep what a request writes to it (kimi-k3 and newer only); None is what cache
     points in the messages ask for, else five minutes. A hit renews the time; an hour costs twice as much to write."""
 
     safety_identifier: str | None = None
     """A stable, hashed id of the end user."""
 
-    remote_images: Literal["error", "download"] = "error"
+    remote_images: Spelt[RemoteImages] = "error"
     """What to do about images and videos given as http(s) URLs, which Kimi does not fetch: raise, or fetch them from
     here (public addresses only, 100 MB and 60 s for all of a request, no proxy) and send the bytes."""
 
@@ -356,13 +383,29 @@ class ChatKimi(BaseChatModel):
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
         """Refuse at construction what every request would be refused for."""
-        check_fields(self, self._settings(), self.base_url)
+        check_fields(self, self._settings(), self.base_url or "")
         return self
 
     @model_validator(mode="after")
     def _set_kimi_version(self) -> Self:
         self._add_version("kimi-adapters", __version__)
         return self
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy the model object; the copy shares its connections.
+
+        Args:
+            update: Fields to change, by the names of the constructor or their own; as with Pydantic they are not
+                checked.
+            deep: Whether to copy what the fields hold, too.
+
+        Returns:
+            The copy.
+        """
+        fields = {info.alias: name for name, info in type(self).model_fields.items() if info.alias}
+        changed = {fields.get(name, name): value for name, value in (update or {}).items()}
+        hide_keys(changed, ("kimi_api_key",), SecretStr)
+        return super().model_copy(update=changed, deep=deep)
 
     def __getstate__(self) -> dict[Any, Any]:
         """The state for a pickle: without the key, the headers and the connections."""
@@ -424,7 +467,7 @@ class ChatKimi(BaseChatModel):
         return params
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        return model_profile(self.model_name, profile_asked(self._settings(), {}, self.base_url))
+        return model_profile(self.model_name, profile_asked(self._settings(), {}, self.base_url or ""))
 
     # The ways to ask. Each pair differs by `async` and `await` only; tests/test_architecture.py compares them.
 
@@ -541,7 +584,7 @@ class ChatKimi(BaseChatModel):
         call = {**kwargs, "stop": stop}
         call.pop("stream", None)  # LangChain's word for the way it calls, not a setting
         rendered = render_messages(messages)
-        own, base_url = self._settings(), self.base_url
+        own, base_url = self._settings(), self.base_url or ""
         return prepare(own, call, rendered, stream=stream, base_url=base_url, warned=self._warned)
 
     def delete_uploaded_media(self) -> list[str]:
@@ -596,7 +639,8 @@ class ChatKimi(BaseChatModel):
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """Count the prompt tokens of messages: text, thinking, tool calls and images.
 
-        Works as `trim_messages(..., token_counter=model)`. With `token_counting="server"`, each count is a request.
+        Works as `trim_messages(..., token_counter=model)`. With `token_counting="server"`, each count is a request. The
+        hidden prompt of kimi-k3 and newer, about 80 tokens, is counted too: `max_tokens` has to have room for it.
 
         Args:
             messages: The messages. None at all are 0 tokens.
@@ -655,15 +699,73 @@ class ChatKimi(BaseChatModel):
             kwargs["tool_choice"] = tool_choice
         return self.bind(tools=formatted, **kwargs)
 
+    # Type checkers have no word for what a union, a `Literal` or an `Annotated` is made of. Each is a `Hashable`, as no
+    # dict is; and to pyright a union is one of its classes, so it comes before those. Core has one signature for all.
+
+    @overload  # type: ignore[override]
     def with_structured_output(
         self,
-        schema: dict[str, Any] | type | None = None,
+        schema: UnionType,
         *,
         method: StructuredMethod = "json_schema",
         include_raw: bool = False,
         strict: bool | None = None,
         **kwargs: Any,
-    ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
+    ) -> Runnable[LanguageModelInput, Any]: ...
+
+    @overload
+    def with_structured_output(
+        self,
+        schema: type[Output],
+        *,
+        method: StructuredMethod = "json_schema",
+        include_raw: Literal[False] = False,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Output]: ...
+
+    @overload
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | None = None,
+        *,
+        method: StructuredMethod = "json_schema",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, dict[str, Any]]: ...
+
+    @overload
+    def with_structured_output(
+        self,
+        schema: Hashable,
+        *,
+        method: StructuredMethod = "json_schema",
+        include_raw: Literal[True],
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, dict[str, Any]]: ...
+
+    @overload
+    def with_structured_output(
+        self,
+        schema: Hashable,
+        *,
+        method: StructuredMethod = "json_schema",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]: ...
+
+    def with_structured_output(
+        self,
+        schema: Any = None,
+        *,
+        method: StructuredMethod = "json_schema",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
         """Make a runnable whose answers have a given form; they stream as partial objects.
 
         Args:
@@ -691,7 +793,7 @@ class ChatKimi(BaseChatModel):
             raise ValueError(f"method={method!r} is not one of {', '.join(get_args(StructuredMethod))}.")
         if schema is None and method != "json_mode":
             raise ValueError(f"with_structured_output needs a schema for method={method!r}.")
-        if method == "json_schema" and not profile_asked(self._settings(), kwargs, self.base_url).json_schema:
+        if method == "json_schema" and not profile_asked(self._settings(), kwargs, self.base_url or "").json_schema:
             method = "function_calling"
         output = None if schema is None else read_schema(schema)
         parser = KimiOutputParser(output=output, from_tool=method == "function_calling")

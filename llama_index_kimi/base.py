@@ -31,7 +31,9 @@ from kimi_wire import KimiRequestError, profile_for
 from kimi_wire.answers import Completion
 from kimi_wire.borrowed import SECRET, read_words
 from kimi_wire.endpoints import KimiClient
+from kimi_wire.hosts import Dialect
 from kimi_wire.json_values import shown
+from kimi_wire.kinds import Spelt
 from kimi_wire.model_object import (
     check_fields,
     client_of,
@@ -44,9 +46,16 @@ from kimi_wire.model_object import (
     profile_asked,
     without_secrets,
 )
-from kimi_wire.profiles import Profile
+from kimi_wire.profiles import CacheTTL, Effort, Profile
 from kimi_wire.requests import Request
-from kimi_wire.settings import DEFAULT_MODEL, suggest
+from kimi_wire.settings import (
+    DEFAULT_MODEL,
+    EmptyAnswers,
+    MissingReasoning,
+    RemoteImages,
+    UnansweredToolCalls,
+    suggest,
+)
 from kimi_wire.structured import can_think_while_forced
 from kimi_wire.transport import DEFAULT_MAX_RETRIES, plain_secret, resolve_base_url, resolve_headers
 from llama_index_kimi.caching import current_session
@@ -65,6 +74,7 @@ from llama_index_kimi.tools import render_tool
 
 if TYPE_CHECKING:
     from llama_index.core.chat_engine.types import AgentChatResponse
+    from llama_index.core.program.utils import FlexibleModel
     from llama_index.core.tools.types import BaseTool
     from typing_extensions import Self
 
@@ -89,58 +99,9 @@ class Kimi(FunctionCallingLLM):
     those takes the key from the environment: at once from a dict, with the first call from a pickle.
 
     Args:
-        model: The model's id. Defaults to "kimi-k3". Any id is taken; what is known of its family decides what is sent.
-        api_key: The API key; or a function without arguments, synchronous or not, that gives the key of each attempt of
-            each request. Defaults to `MOONSHOT_API_KEY`, else `KIMI_API_KEY`.
-        api_base: The API's root; `base_url` is taken too. Defaults to `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or
-            `KIMI_BASE_URL`, else "https://api.moonshot.ai/v1". Keys of the platform in China are for
-            "https://api.moonshot.cn/v1".
-        thinking: Whether to think, for models with a switch. Defaults to None: what the model does on its own.
-        reasoning_effort: "low", "high" or "max", for kimi-k3 and newer. Defaults to None: the model's own.
-        preserve_thinking: Whether the model sees its thinking of earlier turns, for models with that switch.
-        missing_reasoning: What to do about an assistant message whose thinking is lost: "placeholder" sends a space,
-            "omit" nothing, "error" raises. That is about messages with tool calls, and about every one where the model
-            is shown its earlier thinking. Defaults to the space for models that have refused to go on without.
-        unanswered_tool_calls: What to do about a tool call in the history without an answer: "repair" answers it with
-            an error, "warn" says so once, "error" raises. Defaults to "warn".
-        dialect: What the host speaks: "moonshot", "vllm", "sglang", "openrouter", or "openai" for one that refuses all
-            fields but OpenAI's. Defaults to "auto": Moonshot's, but for hosts that are known by their address.
-        continue_on_length: How often an answer cut by its token limit is continued in Partial Mode. Defaults to 0.
-        resume_streams: How often a stream that broke off is resumed in Partial Mode; before its text, it is begun anew.
-            While that may happen, thinking is given when the text begins. Defaults to 0.
-        empty_answers: What to do about an answer with neither text nor a tool call, such as one that is only thinking:
-            "warn"; "retry" asks again up to `max_retries` times, and then raises; "error" raises a
-            `KimiEmptyAnswerError`. Defaults to "warn".
-        max_tokens: Cap on the answer in tokens, thinking included. Defaults to None: the model's own.
-        temperature: Sampling temperature. Like the next four without a default: most models take one value only.
-        top_p: Nucleus sampling.
-        presence_penalty: -2 to 2.
-        frequency_penalty: -2 to 2.
-        logprobs: Whether to return log probabilities, as `ChatResponse.logprobs`.
-        top_logprobs: How many alternatives with them, 0 to 20.
-        stop: Up to 5 strings of at most 32 bytes.
-        prompt_cache_key: Steers requests of one session to the same cache. Defaults to None: that of a
-            `prompt_cache_session`, if one is on.
-        prompt_cache_ttl: "5m" or "1h": how long the cache is to keep what a request writes to it, for kimi-k3 and
-            newer. Defaults to None: what a `CachePoint` in the messages asks for, else the server's five minutes.
-        safety_identifier: A stable, hashed id of the end user.
-        remote_images: What to do about images and videos given as http(s) URLs, which Kimi does not fetch: "error"
-            raises, "download" fetches them from here (public addresses only, 100 MB and 60 s for all of a request, no
-            proxy) and sends the bytes. Defaults to "error".
-        upload_media_over: Images and videos of more than so many bytes are uploaded once for this object, and referred
-            to by their `ms://` id from then on; `delete_uploaded_media` deletes them. Defaults to None: each is sent
-            with every request.
-        extra_body: Fields to put into the request's body as they are.
-        strict: Whether to raise a `KimiRequestError` where a setting would be left out. Defaults to False.
-        timeout: Seconds to wait for the server. Defaults to None: 60 to connect and 900 for the next byte, since
-            thinking is silent for minutes.
-        stream_idle_timeout: Seconds a stream may be silent. Defaults to None: as `timeout`.
-        max_retries: How often to try again after a rate limit, a server error or a lost connection. Defaults to 2.
-        default_headers: Headers for every request.
-        http_client: A client of the HTTP library that the openai SDK is built on, for synchronous calls.
-        http_async_client: The same for asynchronous calls.
-        context_window: Input and output together, in tokens. Defaults to None: the model's own.
-        **kwargs: `callback_manager`, `system_prompt` and all else that every LLM of LlamaIndex takes.
+        model: The model's id, also by position.
+        **kwargs: The fields below, and `callback_manager`, `system_prompt` and all else that every LLM of LlamaIndex
+            takes.
 
     Raises:
         KimiMissingKeyError: There is no API key.
@@ -201,49 +162,128 @@ class Kimi(FunctionCallingLLM):
         ```
     """
 
-    model: str = Field(default=DEFAULT_MODEL, description="The model's id.")
-    api_key: SecretStr | str | Callable[[], str | Awaitable[str]] | None = Field(
-        default=None, description="The API key, or a function that gives it.", exclude=True, repr=False
-    )
-    api_base: str | None = Field(default=None, description="The API's root.")
-    base_url: str | None = Field(default=None, description="The same, by its other name.", exclude=True, repr=False)
-    thinking: bool | None = Field(default=None, description="Whether to think; None is the model's default.")
-    reasoning_effort: str | None = Field(default=None, description="low, high or max; kimi-k3 and newer only.")
-    preserve_thinking: bool | None = Field(default=None, description="Whether the model sees its earlier thinking.")
-    missing_reasoning: str | None = Field(default=None, description="placeholder, omit or error.")
-    unanswered_tool_calls: str = Field(default="warn", description="warn, error or repair.")
-    dialect: str = Field(default="auto", description="What the host speaks; auto goes by its address.")
-    continue_on_length: int = Field(default=0, description="How often a cut answer is continued in Partial Mode.")
-    resume_streams: int = Field(default=0, description="How often a broken stream is resumed in Partial Mode.")
-    empty_answers: str = Field(default="warn", description="warn, retry or error.")
-    max_tokens: int | None = Field(default=None, description="Cap on the answer in tokens, thinking included.")
-    temperature: float | None = Field(default=None, description="Sampling temperature.")
-    top_p: float | None = Field(default=None, description="Nucleus sampling.")
-    presence_penalty: float | None = Field(default=None, description="-2 to 2.")
-    frequency_penalty: float | None = Field(default=None, description="-2 to 2.")
-    logprobs: bool | None = Field(default=None, description="Whether to return log probabilities.")
-    top_logprobs: int | None = Field(default=None, description="How many alternatives with them, 0 to 20.")
-    stop: str | list[str] | None = Field(default=None, description="Up to 5 strings of at most 32 bytes.")
-    prompt_cache_key: str | None = Field(default=None, description="Steers requests to the same cache.")
-    prompt_cache_ttl: str | None = Field(default=None, description="How long the cache keeps a request: 5m or 1h.")
-    safety_identifier: str | None = Field(default=None, description="A stable, hashed id of the end user.")
-    remote_images: str = Field(default="error", description="error or download.")
-    upload_media_over: int | None = Field(default=None, description="Upload larger images and videos, in bytes.")
-    extra_body: Mapping[str, Any] | None = Field(default=None, description="Fields to put into the body as they are.")
-    strict: bool = Field(default=False, description="Raise where a setting would be left out with a warning.")
-    timeout: float | None = Field(default=None, description="Seconds; None is 60 to connect and 900 to read.")
-    stream_idle_timeout: float | None = Field(default=None, description="Seconds of silence that break a stream.")
-    max_retries: int = Field(default=DEFAULT_MAX_RETRIES, description="How often to try again.", ge=0)
-    default_headers: dict[str, str] | None = Field(
-        default=None, description="Headers for every request.", exclude=True, repr=False
-    )
-    http_client: Any = Field(default=None, description="HTTP client of synchronous calls.", exclude=True, repr=False)
-    http_async_client: Any = Field(
-        default=None, description="HTTP client of asynchronous calls.", exclude=True, repr=False
-    )
-    context_window: int | None = Field(default=None, description="Input and output, in tokens; None is the model's.")
+    model: str = Field(default=DEFAULT_MODEL, kw_only=False)
+    """The model's id. Defaults to "kimi-k3". Any id is taken; what is known of its family decides what is sent."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)  # pydantic would quote the arguments, keys among them
+    api_key: SecretStr | str | Callable[[], str | Awaitable[str]] | None = Field(default=None, exclude=True, repr=False)
+    """The API key; or a function without arguments, synchronous or not, that gives the key of each attempt of each
+    request. Defaults to `MOONSHOT_API_KEY`, else `KIMI_API_KEY`."""
+
+    api_base: str | None = None
+    """The API's root; `base_url` is taken too. Defaults to `MOONSHOT_BASE_URL`, `MOONSHOT_API_BASE` or `KIMI_BASE_URL`,
+    else "https://api.moonshot.ai/v1". Keys of the platform in China are for "https://api.moonshot.cn/v1"."""
+
+    base_url: str | None = Field(default=None, exclude=True, repr=False)
+    """The API's root, by its other name."""
+
+    thinking: bool | None = None
+    """Whether to think, for models with a switch. Defaults to None: what the model does on its own."""
+
+    reasoning_effort: Spelt[Effort] | None = None
+    """How hard to think, "low", "high" or "max", for kimi-k3 and newer. Defaults to None: the model's own."""
+
+    preserve_thinking: bool | None = None
+    """Whether the model sees its thinking of earlier turns, for models with that switch."""
+
+    missing_reasoning: Spelt[MissingReasoning] | None = None
+    """What to do about an assistant message whose thinking is lost: "placeholder" sends a space, "omit" nothing,
+    "error" raises. That is about messages with tool calls, and about every one where the model is shown its earlier
+    thinking. Defaults to the space for models that have refused to go on without."""
+
+    unanswered_tool_calls: Spelt[UnansweredToolCalls] = "warn"
+    """What to do about a tool call in the history without an answer: "repair" answers it with an error, "warn" says so
+    once, "error" raises. Defaults to "warn"."""
+
+    dialect: Spelt[Dialect] = "auto"
+    """What the host speaks: "moonshot", "vllm", "sglang", "openrouter", or "openai" for one that refuses all fields but
+    OpenAI's. Defaults to "auto": Moonshot's, but for hosts that are known by their address."""
+
+    continue_on_length: int = 0
+    """How often an answer cut by its token limit is continued in Partial Mode. Defaults to 0."""
+
+    resume_streams: int = 0
+    """How often a stream that broke off is resumed in Partial Mode; before its text, it is begun anew. While that may
+    happen, thinking is given when the text begins. Defaults to 0."""
+
+    empty_answers: Spelt[EmptyAnswers] = "warn"
+    """What to do about an answer with neither text nor a tool call, such as one that is only thinking: "warn"; "retry"
+    asks again up to `max_retries` times, and then raises; "error" raises a `KimiEmptyAnswerError`. Defaults to
+    "warn"."""
+
+    max_tokens: int | None = None
+    """Cap on the answer in tokens, thinking included. Defaults to None: the model's own."""
+
+    temperature: float | None = None
+    """Sampling temperature. No default: most models take one value only, and it is sent only to others."""
+
+    top_p: float | None = None
+    """Nucleus sampling; sent only where the model takes it."""
+
+    presence_penalty: float | None = None
+    """What tokens lose that have been said, -2 to 2; sent only where the model takes it."""
+
+    frequency_penalty: float | None = None
+    """What tokens lose each time that they have been said, -2 to 2; sent only where the model takes it."""
+
+    logprobs: bool | None = None
+    """Whether to return log probabilities, as `ChatResponse.logprobs`; sent only where the model takes it."""
+
+    top_logprobs: int | None = None
+    """How many alternatives to return with log probabilities, 0 to 20."""
+
+    stop: str | list[str] | None = None
+    """Up to 5 strings of at most 32 bytes each, at which the answer ends."""
+
+    prompt_cache_key: str | None = None
+    """Steers requests of one session to the same cache. Defaults to None: that of a `prompt_cache_session`, if one is
+    on."""
+
+    prompt_cache_ttl: Spelt[CacheTTL] | None = None
+    """How long the cache is to keep what a request writes to it, "5m" or "1h", for kimi-k3 and newer. Defaults to None:
+    what a `CachePoint` in the messages asks for, else the server's five minutes."""
+
+    safety_identifier: str | None = None
+    """A stable, hashed id of the end user."""
+
+    remote_images: Spelt[RemoteImages] = "error"
+    """What to do about images and videos given as http(s) URLs, which Kimi does not fetch: "error" raises, "download"
+    fetches them from here (public addresses only, 100 MB and 60 s for all of a request, no proxy) and sends the bytes.
+    Defaults to "error"."""
+
+    upload_media_over: int | None = None
+    """Images and videos of more than so many bytes are uploaded once for this object, and referred to by their `ms://`
+    id from then on; `delete_uploaded_media` deletes them. Defaults to None: each is sent with every request."""
+
+    extra_body: Mapping[str, Any] | None = None
+    """Fields to put into the request's body as they are."""
+
+    strict: bool = False
+    """Whether to raise a `KimiRequestError` where a setting would be left out. Defaults to False."""
+
+    timeout: float | None = None
+    """Seconds to wait for the server. Defaults to None: 60 to connect and 900 for the next byte, since thinking is
+    silent for minutes."""
+
+    stream_idle_timeout: float | None = None
+    """Seconds a stream may be silent. Defaults to None: as `timeout`."""
+
+    max_retries: int = Field(default=DEFAULT_MAX_RETRIES, ge=0)
+    """How often to try again after a rate limit, a server error or a lost connection. Defaults to 2."""
+
+    default_headers: dict[str, str] | None = Field(default=None, exclude=True, repr=False)
+    """Headers for every request."""
+
+    http_client: Any = Field(default=None, exclude=True, repr=False)
+    """A client of the HTTP library that the openai SDK is built on, for synchronous calls."""
+
+    http_async_client: Any = Field(default=None, exclude=True, repr=False)
+    """A client of the HTTP library that the openai SDK is built on, for asynchronous calls."""
+
+    context_window: int | None = None
+    """Input and output together, in tokens. Defaults to None: the model's own."""
+
+    # pydantic would quote the arguments, keys among them
+    model_config = ConfigDict(hide_input_in_errors=True, use_attribute_docstrings=True)
 
     _connection: tuple[dict[str, Any], KimiClient] | None = PrivateAttr(default=None)
     _warned: set[str] = PrivateAttr(default_factory=set)
@@ -573,6 +613,28 @@ class Kimi(FunctionCallingLLM):
         result = await program.acall(llm_kwargs=dict(llm_kwargs or {}), **prompt_args)
         dispatcher.event(LLMStructuredPredictEndEvent(output=result))
         return result  # type: ignore[return-value]
+
+    if TYPE_CHECKING:  # they are core's, whose decorator loses the class
+
+        def stream_structured_predict(
+            self,
+            output_cls: type[Model],
+            prompt: PromptTemplate,
+            llm_kwargs: dict[str, Any] | None = None,
+            **prompt_args: Any,
+        ) -> Generator[Model | FlexibleModel, None, None]:
+            """Ask for an object of a class, and give it as it comes: what there is so far, and at its end the whole."""
+            ...
+
+        async def astream_structured_predict(
+            self,
+            output_cls: type[Model],
+            prompt: PromptTemplate,
+            llm_kwargs: dict[str, Any] | None = None,
+            **prompt_args: Any,
+        ) -> AsyncGenerator[Model | FlexibleModel, None]:
+            """The asynchronous twin of `stream_structured_predict`."""
+            ...
 
     # Behind `stream_structured_predict` and `astream_structured_predict`, which stay core's.
 

@@ -18,6 +18,7 @@ from hypothesis import settings
 from kimi_emulator import KimiEmulator
 from kimi_wire.transport import aiohttp as aiohttp_client
 from tests import promises
+from tests.examples import is_module
 
 # Clocks of shared machines prove nothing, hence no deadlines. By day the same inputs are tried each time, so that a change
 # fails for what it changed; the night looks for others.
@@ -58,6 +59,23 @@ def _no_interpreters(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
                 super().__init__(command, *args, **kwargs)
 
         monkeypatch.setattr(subprocess, "Popen", Popen)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take a switch for environments that should have everything."""
+    parser.addoption(
+        "--all-needs",
+        action="store_true",
+        help="a package that a test is marked to need and that is absent is a failure, and no reason to skip",
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what needs a package that is not here, or fail it with `--all-needs`."""
+    names = [name for mark in item.iter_markers("needs") for name in mark.args]
+    if absent := [name for name in names if not is_module(name)]:
+        report = pytest.fail if item.config.getoption("--all-needs") else pytest.skip
+        report(f"not installed: {', '.join(absent)}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

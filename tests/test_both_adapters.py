@@ -30,15 +30,15 @@ from pydantic import BaseModel, create_model
 from kimi_emulator import KimiEmulator, Reply
 from kimi_emulator import ToolCall as EmulatedCall
 from kimi_wire import KimiWarning
-from kimi_wire.media import REMOTE_IMAGES
+from kimi_wire.hosts import AUTO, HOSTS
 from kimi_wire.model_object import CONNECTION
-from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED
-from kimi_wire.requests.request import EMPTY_ANSWERS
-from kimi_wire.settings import OF_A_CALL, SETTINGS, Settings
+from kimi_wire.profiles import FAMILIES
+from kimi_wire.settings import CHOICES, OF_A_CALL, SETTINGS, MissingReasoning, Settings
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi, KimiStructuredOutputError
 
 README = Path(__file__).parent.parent / "README.md"
+TYPED = Path(__file__).parent / "typed"
 KEY = "sk-given-0123456789abcdef"
 
 # --- settings: one table ---
@@ -52,12 +52,12 @@ IN_LLAMA_INDEX = [name for name in IN_LANGCHAIN if name not in NOT_IN_LLAMA_INDE
 
 
 def plain(annotation: Any) -> Any:
-    """A type as both frameworks' fields can have it: abstract collections are lists and dicts, choices are text."""
+    """A type as both frameworks' fields can have it: abstract collections are lists and dicts."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
         return frozenset(map(plain, arguments))
     if origin is Literal:
-        return str
+        return arguments
     kinds = {Sequence: list, Mapping: dict}
     if origin is not None:
         return (kinds.get(origin, origin), tuple(map(plain, arguments)))
@@ -66,32 +66,31 @@ def plain(annotation: Any) -> Any:
 
 @pytest.mark.parametrize("name", IN_LANGCHAIN)
 def test_langchains_fields_are_those_of_the_table(name: str) -> None:
-    field = ChatKimi.model_fields["model_name" if name == "model" else name]
-    assert field.default == DEFAULTS[name]
-    assert plain(field.annotation) == plain(TABLE[name])
-    if get_origin(TABLE[name]) is Literal:
-        assert field.annotation == TABLE[name]
+    field = "model_name" if name == "model" else name
+    assert ChatKimi.model_fields[field].default == DEFAULTS[name]
+    assert plain(typing.get_type_hints(ChatKimi)[field]) == plain(TABLE[name])
 
 
 @pytest.mark.parametrize("name", IN_LLAMA_INDEX)
 def test_llama_indexs_fields_are_those_of_the_table(name: str) -> None:
     field = Kimi.model_fields[name]
     assert field.default == DEFAULTS[name]
-    assert plain(field.annotation) == plain(TABLE[name])
+    assert plain(typing.get_type_hints(Kimi)[name]) == plain(TABLE[name])
     assert field.description
 
 
 def documented_fields(model: type[Any]) -> set[str]:
-    """The fields of a class with a docstring below them, as editors show it."""
+    """What editors show a text of, where it is an argument: fields with a docstring below them, and properties."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(definition, ast.ClassDef)
     pairs = zip(definition.body, definition.body[1:], strict=False)
-    return {
+    fields = {
         field.target.id
         for field, below in pairs
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
     }
+    return fields | {name for name, thing in vars(model).items() if isinstance(thing, property) and thing.__doc__}
 
 
 def documented_arguments(model: type[Any]) -> set[str]:
@@ -99,11 +98,58 @@ def documented_arguments(model: type[Any]) -> set[str]:
     return set(re.findall(r"^    (\w+): \S", inspect.getdoc(model) or "", re.MULTILINE))
 
 
-def test_each_field_is_documented() -> None:
-    ours = {*IN_LANGCHAIN, *CONNECTION, "base_url", "kimi_api_key"} - {"model"} | {"model_name"}
-    assert ours - documented_fields(ChatKimi) == set()
-    assert {*IN_LLAMA_INDEX, *CONNECTION, "api_base", "api_key"} - documented_arguments(Kimi) == set()
+@pytest.mark.parametrize("model", [ChatKimi, Kimi])
+def test_editors_show_a_text_for_each_argument(model: Any) -> None:
+    inherited = model.__base__.model_fields
+    ours = {field.alias or name for name, field in model.model_fields.items() if name not in inherited}
+    assert {*IN_LLAMA_INDEX, *CONNECTION, "api_key", "base_url"} <= ours
+    assert ours - documented_fields(model) == set()
+
+
+def test_checkers_are_given_every_argument() -> None:
+    """And take each: mypy in `make types`, pyright in the matrix."""
+    tree = ast.parse((TYPED / "arguments.py").read_text("utf-8"))
+    calls = [node.value for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)]
+    given = {ast.unparse(call.func): {keyword.arg for keyword in call.keywords} for call in calls}
+    for model in (ChatKimi, Kimi):
+        wanted = {field.alias or name for name, field in model.model_fields.items()}
+        assert given[model.__name__] == wanted
+    from tests.typed import arguments
+
+    assert (arguments.CHAT.top_p, arguments.LLM.top_p) == (0.95, 0.95)
+
+
+def test_each_setting_is_documented() -> None:
     assert {*SETTINGS} - documented_arguments(Settings) == set()
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"reasoning_effort": "huge"}, "reasoning_effort='huge' is not one of low, high, max."),
+        ({"missing_reasoning": "drop"}, "missing_reasoning='drop' is not one of placeholder, omit, error."),
+        ({"unanswered_tool_calls": "Warn"}, "unanswered_tool_calls='Warn' is not one of warn, error, repair."),
+        ({"empty_answers": ""}, "empty_answers='' is not one of warn, retry, error."),
+        ({"remote_images": "send"}, "remote_images='send' is not one of error, download."),
+        ({"prompt_cache_ttl": "7m"}, "prompt_cache_ttl='7m' is not one of 5m, 1h."),
+        ({"dialect": "vlm"}, "dialect='vlm' is not one of auto, moonshot, "),
+    ],
+)
+@pytest.mark.parametrize("model", [ChatKimi, Kimi])
+def test_another_word_is_refused_by_what_knows_the_words(model: Any, given: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        model(api_key=KEY, **given)
+
+
+def test_the_words_are_for_checkers_alone(kimi: KimiEmulator, both: Any) -> None:
+    """A word that came after this version is sent, stored and read as any text."""
+    said = "The documentation of kimi-k3 has no reasoning_effort='medium'"
+    for model in both:
+        model.reasoning_effort = "medium"
+        with pytest.warns(KimiWarning, match=said):
+            _ = model.invoke("hi") if isinstance(model, ChatKimi) else model.complete("hi")
+        assert kimi.requests[-1].body["reasoning_effort"] == "medium"
+        assert json.loads(model.model_dump_json(include={"reasoning_effort"}))["reasoning_effort"] == "medium"
 
 
 def test_neither_class_has_a_setting_that_is_not_in_the_table() -> None:
@@ -121,18 +167,18 @@ def test_the_ways_to_the_server_have_one_default(name: str) -> None:
     assert ChatKimi.model_fields[name].default == Kimi.model_fields[name].default
 
 
-@pytest.mark.parametrize(
-    ("name", "choices"),
-    [
-        ("remote_images", REMOTE_IMAGES),
-        ("missing_reasoning", MISSING_REASONING),
-        ("unanswered_tool_calls", UNANSWERED),
-        ("empty_answers", EMPTY_ANSWERS),
-    ],
-)
-def test_the_choices_are_those_of_the_request(name: str, choices: Sequence[str]) -> None:
-    forms = [form for form in get_args(TABLE[name]) if form is not type(None)]
-    assert (get_args(forms[0]) if get_args(forms[0]) else tuple(forms)) == tuple(choices)
+def test_every_literal_is_a_row_of_a_table() -> None:
+    words = {name: found for name, form in TABLE.items() if (found := literals(form))}
+    efforts = dict.fromkeys(effort for family in FAMILIES for effort in family.efforts)
+    assert words.pop("reasoning_effort") == tuple(efforts)
+    assert words.pop("dialect") == (AUTO, *HOSTS)
+    assert words == CHOICES
+
+
+def literals(form: Any) -> tuple[str, ...]:
+    if get_origin(form) is Literal:
+        return get_args(form)
+    return tuple(word for one in get_args(form) for word in literals(one))
 
 
 def test_the_readme_has_a_row_for_each_setting_with_its_default() -> None:
@@ -477,7 +523,7 @@ def test_json_mode_without_a_schema_takes_objects_only(kimi: KimiEmulator, both:
     assert structured.invoke(ADA) == {"anything": [1]}
 
 
-@pytest.mark.parametrize("policy", MISSING_REASONING)
+@pytest.mark.parametrize("policy", get_args(MissingReasoning))
 @pytest.mark.parametrize(
     ("model", "preserve_thinking"), [("kimi-k3", None), ("kimi-k2.7-code", None), ("kimi-k2.6", True)]
 )

@@ -99,7 +99,9 @@ def definition(thing: Any, name: str, owner: type | None = None) -> Any:
     if owner is not None:
         tree = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner.__name__)
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return next((node for node in ast.walk(tree) if isinstance(node, kinds) and node.name == name), None)
+    found = [node for node in ast.walk(tree) if isinstance(node, kinds) and node.name == name]
+    written = [node for node in found if "overload" not in map(ast.unparse, node.decorator_list)]
+    return written[0] if written else None
 
 
 def arguments(node: ast.FunctionDef | ast.AsyncFunctionDef) -> tuple[str, ...]:

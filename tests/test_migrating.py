@@ -75,6 +75,10 @@ def test_the_names_of_a_call_are_those_of_the_sdk() -> None:
     assert read_call() - CALL == set()  # older versions have fewer
 
 
+@pytest.mark.says(
+    "docs/migrating.md",
+    "What means nothing is an error that says what to write",
+)
 @both
 @pytest.mark.parametrize("name", NAMES)
 def test_a_constructor_names_the_right_thing(model: Model, name: str) -> None:
@@ -197,6 +201,17 @@ def second_step_in_llama_index(llm: Any) -> Any:
     return llm.chat_with_tools([TOOL], chat_history=[asked, called.message, *results])
 
 
+@pytest.mark.says(
+    "docs/migrating.md",
+    '`temperature=0`: 400 "invalid temperature: only 1 is allowed for this model"',
+    '`message.additional_kwargs["reasoning_content"]`: `ChatOpenAI` has none',
+    '400 "thinking is enabled but reasoning_content is missing in assistant tool call message at index 1" (kimi-k2.6); not with `ChatMoonshot`',
+    "400 \"tool_choice 'required' is incompatible with thinking enabled\" (kimi-k2.6)",
+    "which the other two use for `json_schema` too: 400 \"tool_choice 'specified' is incompatible with thinking enabled\"",
+    "None in a stream without `stream_usage=True`, but for `ChatMoonshot`",
+    "`model.profile`: None",
+    "`ChatOpenAI` waits for ever, the others 600 s; `astream` may be silent for 120 s; two retries",
+)
 @pytest.mark.parametrize("name", ["ChatOpenAI", "ChatMoonshot", "ChatDeepSeek"])
 def test_what_langchains_classes_do(kimi: KimiEmulator, name: str) -> None:
     cls = getattr(pytest.importorskip(MODULES[name]), name)
@@ -216,8 +231,22 @@ def test_what_langchains_classes_do(kimi: KimiEmulator, name: str) -> None:
     assert said.usage_metadata["input_tokens"] > 0
     assert any(chunk.usage_metadata for chunk in thinks.stream("hi")) is own
     assert thinks.profile is None
+    waits = thinks.root_client.timeout
+    assert waits is None if name == "ChatOpenAI" else waits.read == 600
+    assert thinks.root_client.max_retries == 2
+    assert thinks.stream_chunk_timeout == 120
 
 
+@pytest.mark.says(
+    "docs/migrating.md",
+    "the same 400 with no argument at all: their own default is 0.1",
+    "`chat_with_tools(tools, ..., tool_required=True)`: the same 400",
+    "a 400, in `OpenAILike` without `should_use_structured_outputs=True`",
+    '`response.additional_kwargs["prompt_tokens"]`: none in a stream',
+    "`response.raw`, an object of the SDK: `raw.usage.prompt_tokens`",
+    "3,900, or 64,000 in `DeepSeek`, unless you say it",
+    "60 s and three retries",
+)
 @pytest.mark.parametrize("name", ["OpenAILike", "DeepSeek"])
 def test_what_llama_indexs_classes_do(kimi: KimiEmulator, name: str) -> None:
     cls = getattr(pytest.importorskip(MODULES[name]), name)
@@ -228,6 +257,10 @@ def test_what_llama_indexs_classes_do(kimi: KimiEmulator, name: str) -> None:
     assert MISSING in heard(lambda: second_step_in_llama_index(thinks))
     assert FORCED.format("required") in heard(lambda: thinks.chat_with_tools([TOOL], QUESTION, tool_required=True))
     assert "400" in heard(lambda: thinks.structured_predict(City, PromptTemplate("Where is the Eiffel tower?")))
+    if name == "OpenAILike":
+        holds = cls("kimi-k2.6", temperature=1, should_use_structured_outputs=True, **server)
+        assert holds.structured_predict(City, PromptTemplate("Where is the Eiffel tower?")).name
+    assert (thinks.timeout, thinks.max_retries) == (60, 3)
     said = thinks.chat([ChatMessage("hi")])
     assert said.raw.usage.prompt_tokens == said.additional_kwargs["prompt_tokens"] > 0
     assert [block.block_type for block in said.message.blocks] == ["thinking", "text"]
@@ -235,6 +268,16 @@ def test_what_llama_indexs_classes_do(kimi: KimiEmulator, name: str) -> None:
     assert thinks.metadata.context_window == (3900 if name == "OpenAILike" else 64_000)
 
 
+@pytest.mark.says(
+    "docs/migrating.md",
+    "One that the model does not take is left out with a warning",
+    "in LangChain a block of `content_blocks` too",
+    "the thinking goes back as it came",
+    "taken by every model",
+    "any `method`",
+    "streamed or not, with cached and thinking tokens",
+    "what is known of the model",
+)
 def test_what_chat_kimi_does(kimi: KimiEmulator) -> None:
     thinks = ChatKimi(model="kimi-k2.6", base_url=kimi.base_url, api_key=KEY)
     with pytest.warns(KimiWarning, match="temperature"):
@@ -252,6 +295,13 @@ def test_what_chat_kimi_does(kimi: KimiEmulator) -> None:
     assert (thinks.profile or {})["max_input_tokens"] == 262_144
 
 
+@pytest.mark.says(
+    "docs/migrating.md",
+    "the thinking goes back as it came",
+    "taken by every model",
+    '`raw` is a dict: `raw["usage"]["prompt_tokens"]`',
+    "streamed or not, with cached and thinking tokens",
+)
 def test_what_kimi_does(kimi: KimiEmulator) -> None:
     thinks = Kimi(model="kimi-k2.6", api_base=kimi.base_url, api_key=KEY)
     assert second_step_in_llama_index(thinks).message.content
@@ -265,6 +315,7 @@ def test_what_kimi_does(kimi: KimiEmulator) -> None:
     assert thinks.metadata.context_window == 262_144
 
 
+@pytest.mark.says("docs/migrating.md", "Methods have the frameworks' own parameters")
 @pytest.mark.parametrize(
     ("ours", "frameworks", "names"),
     [

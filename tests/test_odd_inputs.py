@@ -174,7 +174,7 @@ def test_a_conversation_in_extra_body_is_one(kimi: KimiEmulator) -> None:
 
 @pytest.mark.parametrize("make", [ChatKimi, Kimi, lambda api_key: KimiFiles(api_key)])
 def test_a_key_that_is_no_text(make: Callable[..., Any]) -> None:
-    with pytest.raises(KimiMissingKeyError, match="api_key is a bytes, and neither text nor a function"):
+    with pytest.raises(KimiMissingKeyError, match="api_key is of type bytes; give the key as text, or a function"):
         make(api_key=b"sk-secret")
 
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import linecache
+import sys
+import threading
+import time
+import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from langchain_core.runnables import RunnableParallel
 
 from kimi_emulator import KimiEmulator
 from kimi_wire import KimiError, KimiWarning
@@ -115,7 +123,9 @@ def test_constructors_say_what_to_do_about_other_words(asking: Make, name: str, 
 
 def test_a_key_or_a_timeout_of_another_kind_is_a_typed_error() -> None:
     for model_class in (ChatKimi, Kimi):
-        with pytest.raises((KimiError, ValueError), match="api_key is a int"):
+        with pytest.raises(
+            (KimiError, ValueError), match="api_key is of type int; give the key as text, or a function"
+        ):
             model_class(api_key=5)
         with pytest.raises((KimiError, ValueError), match="timeout"):
             model_class(api_key="sk-x", timeout="5s")
@@ -125,4 +135,60 @@ def test_a_warning_is_of_the_callers_line(asking: Make) -> None:
     ask = asking(model="kimi-k2.6", temperature=0.3)
     with pytest.warns(KimiWarning) as heard:
         ask("Hello")
-    assert heard[0].filename == __file__
+    assert is_at(heard[0], 'ask("Hello")')
+
+
+def is_at(warning: warnings.WarningMessage, line: str) -> bool:
+    """Whether a warning points at a line of this file."""
+    return warning.filename == __file__ and line in linecache.getline(__file__, warning.lineno)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_warning_of_a_pools_thread_is_of_the_line_that_waits_for_it(kimi: KimiEmulator, times: int) -> None:
+    def model() -> ChatKimi:
+        return ChatKimi(model="kimi-k2.6", api_key="sk-test", base_url=kimi.base_url, temperature=0.3)
+
+    asked = ["Hello"] * times
+    with pytest.warns(KimiWarning) as heard:
+        model().batch(asked)
+    assert is_at(heard[0], "model().batch(")
+    with pytest.warns(KimiWarning) as heard:
+        for _ in model().batch_as_completed([*asked, "Hi"]):
+            pass
+    assert is_at(heard[0], "in model().batch_as_completed(")
+    with pytest.warns(KimiWarning) as heard:
+        RunnableParallel(a=model(), b=str).invoke("Hello")
+    assert is_at(heard[0], "RunnableParallel(")
+    llm = Kimi(model="kimi-k2.6", api_key="sk-test", api_base=kimi.base_url, temperature=0.3)
+    with pytest.warns(KimiWarning) as heard, ThreadPoolExecutor(2) as pool:
+        list(pool.map(llm.complete, asked))
+    assert is_at(heard[0], "list(pool.map(")
+
+
+def test_a_warning_of_a_task_is_of_the_line_that_runs_it(kimi: KimiEmulator) -> None:
+    model = ChatKimi(model="kimi-k2.6", api_key="sk-test", base_url=kimi.base_url, temperature=0.3)
+    with pytest.warns(KimiWarning) as heard:
+        asyncio.run(model.abatch(["Hello", "Hi"]))
+    assert is_at(heard[0], "asyncio.run(model.abatch(")
+
+
+def test_a_warning_is_of_no_thread_where_several_wait(kimi: KimiEmulator) -> None:
+    """A line of somebody else would mislead."""
+    model = ChatKimi(model="kimi-k2.6", api_key="sk-test", base_url=kimi.base_url, temperature=0.3)
+    done = threading.Event()
+
+    def wait_too() -> None:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(done.wait).result()
+
+    other = threading.Thread(target=wait_too)
+    other.start()
+    while sys._current_frames()[other.ident or 0].f_code.co_name != "wait":
+        time.sleep(0.001)
+    try:
+        with pytest.warns(KimiWarning) as heard:
+            model.batch(["Hello", "Hi"])
+    finally:
+        done.set()
+        other.join()
+    assert heard[0].filename != __file__

@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ..search import WEB_SEARCH
 from ..text import best_sentences, concepts, join, sentences, shorten
-from . import values
+from . import pictures, values
 from .speech import say
 from .view import Call, View
 
@@ -33,6 +34,9 @@ _NO_KNOWLEDGE = (
 )
 _FACT = re.compile(r"\bmy ([\w ]{2,30}?) is ([^.,;!?\n]+)", re.I)
 _MY = re.compile(r"\bmy ([\w ]{2,30}?)\s*\?", re.I)
+_ASKED = re.compile(r"\bwhat (?:was|did)\b[^?]{0,20}\b(?:my [^?]{0,20}question\b|I (?:just )?ask)", re.I)
+_FIRST = re.compile(r"\bfirst\b", re.I)
+_HANDOFF = re.compile(r"hand_?off|transfer_to_", re.I)
 _ERROR = re.compile(r"\s*(?:error|exception|failed|failure|traceback|could not|cannot)\b", re.I)
 
 
@@ -66,13 +70,27 @@ def _say_call(asked: str, call: Call) -> str:
     return say(asked, f"{about} {said}: {{result}}.", name=call.name, given=given, result=result)
 
 
-def from_results(asked: str, calls: Sequence[Call]) -> str:
-    """Answer a question from tool results."""
-    said = [_say_call(asked, call) for call in calls]
+def from_results(question: str, calls: Sequence[Call]) -> str:
+    """Answer from tool results: of a search what fits the question, of others all, but not that somebody took over."""
+    calls = [call for call in calls if not _HANDOFF.match(call.name)] or calls
+    if all(call.name == WEB_SEARCH for call in calls):
+        found = [line for call in calls for line in sentences(call.result)]
+        return " ".join(best_sentences(question, found)) or " ".join(found)
+    said = [_say_call(question, call) for call in calls]
     if len(calls) == 1:
         failed = is_error(calls[0].result)
-        return say(asked, "That did not work: {said}" if failed else "Here is what I found: {said}", said=said[0])
-    return say(asked, "Here is what I found:") + "".join(f"\n- {line}" for line in said)
+        return say(question, "That did not work: {said}" if failed else "Here is what I found: {said}", said=said[0])
+    return say(question, "Here is what I found:") + "".join(f"\n- {line}" for line in said)
+
+
+def _recalled(view: View) -> str | None:
+    """Answer a question about the question before, with what was answered."""
+    asked = [at for at, (role, _) in enumerate(view.before) if role == "user"]
+    if not asked or not _ASKED.search(view.question):
+        return None
+    at = asked[0 if _FIRST.search(view.question) else -1]
+    answers = [text for role, text in view.before[at + 1 : at + 2] if role == "assistant" and text]
+    return f'You asked: "{shorten(view.before[at][1])}"' + "".join(f", and I said: {shorten(text)}" for text in answers)
 
 
 def _remembered(view: View) -> str | None:
@@ -94,7 +112,7 @@ def _remembered(view: View) -> str | None:
 def chat(view: View) -> str:
     """Answer without tools or context."""
     question = view.question.strip()
-    remembered = _remembered(view)
+    remembered = _recalled(view) or _remembered(view)
     if remembered:
         return remembered
     worked_out = values.sum_in(question)
@@ -106,9 +124,12 @@ def chat(view: View) -> str:
     fact = _FACT.search(question)
     if fact and "?" not in question:
         return f"Thanks, I will remember that your {fact[1]} is {fact[2].strip()}."
-    seen = say(question, " I can see {number} attachment(s), but not what is in them.", number=view.media)
+    seen = [said for said in map(pictures.describe, view.media) if said]
+    if seen:
+        return " ".join(f"I see {said}" for said in seen)
+    unseen = say(question, " I can see {number} attachment(s), but not what is in them.", number=len(view.media))
     return (
         say(question, 'You asked: "{question}".', question=shorten(question))
-        + (seen if view.media else "")
+        + (unseen if view.media else "")
         + say(question, _NO_KNOWLEDGE)
     )

@@ -9,28 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from ..request import ChatRequest, function_of, text_of
 from ..scripting import Reply, ToolCall, arguments_text
-from ..text import is_chinese, join, shorten
-from . import chat, context, json_answers, partial
+from ..state import Upload
+from ..text import best_sentences, is_chinese, join, sentences, shorten
+from . import chat, context, json_answers, judge, partial
 from .speech import say
 from .tools import plan
 from .view import Tool, View, read
 
 
-def answer(request: ChatRequest) -> Reply:
-    """Answer a chat request."""
+def answer(request: ChatRequest, uploads: Mapping[str, Upload] = MappingProxyType({})) -> Reply:
+    """Answer a chat request.
+
+    Args:
+        request: The request.
+        uploads: The files that its `ms://` ids may name.
+    """
     if request.partial is not None:
-        return _go_on(request, request.partial)
-    view = read(request)
+        return _go_on(request, request.partial, uploads)
+    view = read(request, uploads)
     calls = _choose_calls(request, view)
     content = "" if calls else _say(request, view)
     reasoning = _think(view, calls, request.effort) if request.thinking else None
     return Reply(content, reasoning=reasoning, tool_calls=calls)
 
 
-def _go_on(request: ChatRequest, begun: Mapping[str, object]) -> Reply:
+def _go_on(request: ChatRequest, begun: Mapping[str, object], uploads: Mapping[str, Upload]) -> Reply:
     """Go on from the beginning of an answer: think unless that was done before, then say what is missing.
 
     A thinking model thinks first, unless the message brings the reasoning of the answer it continues: the guide has
@@ -42,7 +49,7 @@ def _go_on(request: ChatRequest, begun: Mapping[str, object]) -> Reply:
     response_format=json_object, or you may get unexpected model responses". The surprise here is a whole object,
     begun anew after the prefix.
     """
-    whole = answer(request.unbegun)
+    whole = answer(request.unbegun, uploads)
     if begun.get("reasoning_content") is not None:
         whole = replace(whole, reasoning=None)
     response_format = request.body.get("response_format")
@@ -51,7 +58,7 @@ def _go_on(request: ChatRequest, begun: Mapping[str, object]) -> Reply:
         return whole
     if kind == "json_schema":
         return replace(whole, content=partial.go_on(text_of(begun), [whole.content]))
-    answers = [whole.content, json_answers.with_named_keys(read(request.unbegun))]
+    answers = [whole.content, json_answers.with_named_keys(read(request.unbegun, uploads))]
     return replace(whole, content=partial.go_on(text_of(begun), answers, in_role=bool(begun.get("name"))))
 
 
@@ -76,7 +83,21 @@ def _say(request: ChatRequest, view: View) -> str:
     written = json_answers.answer(request, view)
     if written is not None:
         return written
-    return chat.from_results(view.question, view.calls) if view.calls else context.answer(view) or chat.chat(view)
+    if view.calls:
+        return chat.from_results(view.question, view.calls)
+    return judge.answer(view) or context.answer(view) or chat.chat(view)
+
+
+def _look_around(view: View) -> str:
+    """Say what there is to answer from where there are no tools."""
+    text, asked = context.split(view)
+    if text is not None:
+        lines = sentences(text)
+        found = len(best_sentences(asked, lines))
+        return say(
+            asked, "Of the {lines} lines that I was given, {found} speak of that.", lines=len(lines), found=found
+        )
+    return say(asked, "I look at what the picture shows." if view.media else "No tool is needed for this.")
 
 
 def _think(view: View, calls: Sequence[ToolCall], effort: str) -> str:
@@ -92,16 +113,14 @@ def _think(view: View, calls: Sequence[ToolCall], effort: str) -> str:
             guess = "{names} reported an error, so I should say so instead of guessing."
             thoughts.append(say(asked, guess, names=join(failed)))
     elif view.tools:
-        thoughts.append(
-            say(asked, "The tools at hand are {names}.", names=join([tool.name for tool in view.tools[:6]]))
-        )
+        names = join([tool.name for tool in view.tools[:6]])
+        thoughts.append(say(asked, "The tools at hand are {names}.", names=names))
     if calls:
         named = join([f"{call.name}({arguments_text(call)})" for call in calls])
         thoughts.append(say(asked, "I will call {names}.", names=named))
         thoughts.append(say(asked, "Once the results are there, I can answer."))
     else:
-        thoughts.append(say(asked, "No further tool is needed." if view.tools else "No tool is needed for this."))
+        thoughts.append(say(asked, "No further tool is needed.") if view.tools else _look_around(view))
         thoughts.append(say(asked, "Let me check that the answer fits the question, then give it."))
-    return ("" if is_chinese(asked) else " ").join(
-        thoughts[:1] if effort == "low" else thoughts[:-1] if effort == "high" else thoughts
-    )
+    told = thoughts[:1] if effort == "low" else thoughts[:-1] if effort == "high" else thoughts
+    return ("" if is_chinese(asked) else " ").join(told)

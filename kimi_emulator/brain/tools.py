@@ -91,6 +91,15 @@ def arguments(tool: Tool, text: str) -> dict[str, Any]:
     return built if isinstance(built, dict) else {}
 
 
+def _with_results(tool: Tool, text: str, done: Sequence[Call]) -> str:
+    """A job with the last results, where the tool wants a number and the job has none."""
+    schemas = [resolve(tool.properties.get(name), tool.parameters) for name in tool.required]
+    wants = any(type_of(schema) in ("number", "integer") for schema in schemas)
+    if not wants or values.numbers(text):
+        return text
+    return " ".join([text, *(call.result for call in reversed(done) if len(call.result) <= _SHORT)])
+
+
 def _calls(tool: Tool, text: str) -> list[ToolCall]:
     """Return the calls a job takes: one for each place or name, if there are several and one parameter for them."""
     once = arguments(tool, text)
@@ -130,7 +139,8 @@ def plan(question: str, tools: Sequence[Tool], done: Sequence[Call], forced: boo
     """
     made = Counter(call.name for call in done)
     ready = []
-    for call in [call for job in jobs(question, tools) for call in _calls(*job)]:
+    told = [(tool, _with_results(tool, part, done)) for tool, part in jobs(question, tools)]
+    for call in [call for job in told for call in _calls(*job)]:
         made[call.name] -= 1
         if made[call.name] < 0:
             ready.append(call)

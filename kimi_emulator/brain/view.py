@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..request import ChatRequest, function_of, parts, text_of, tool_calls
 from ..sealed import decrypt
 from ..search import DESCRIPTION, WEB_SEARCH, results
+from ..state import Upload
 
 MOST_READ = 20_000
 """Characters of a message, a result or a description that the model looks at: its heuristics are small."""
@@ -56,7 +58,7 @@ class View:
         before: Roles and texts of what was said before the question.
         calls: The calls made since the question, with their results.
         tools: The tools at hand.
-        media: How many images and videos the question shows.
+        media: The bytes of the images and videos that the question shows; none of what is not at hand.
     """
 
     system: str
@@ -64,7 +66,7 @@ class View:
     before: tuple[tuple[str, str], ...] = ()
     calls: tuple[Call, ...] = ()
     tools: tuple[Tool, ...] = ()
-    media: int = 0
+    media: tuple[bytes, ...] = ()
 
     @property
     def user_said(self) -> list[str]:
@@ -120,8 +122,25 @@ def _shows_a_result(messages: Sequence[Mapping[str, Any]], at: int) -> bool:
     return behind_result and any(part.get("type") in ("image_url", "video_url") for part in parts(messages[at]))
 
 
-def read(request: ChatRequest) -> View:
-    """Read a request."""
+def _media(message: Mapping[str, Any], uploads: Mapping[str, Upload]) -> Iterator[bytes]:
+    for part in parts(message):
+        kind = part.get("type")
+        if kind in ("image_url", "video_url"):
+            value = part.get(kind)
+            url = str(value.get("url") if isinstance(value, Mapping) else value)
+            upload = uploads.get(url.removeprefix("ms://"))
+            yield upload.data if upload else _inline(url)
+
+
+def _inline(url: str) -> bytes:
+    try:
+        return binascii.a2b_base64(url.partition(";base64,")[2])
+    except ValueError:
+        return b""
+
+
+def read(request: ChatRequest, uploads: Mapping[str, Upload]) -> View:
+    """Read a request, with the files that were uploaded, by id."""
     messages = request.messages
     asked = [
         at for at, message in enumerate(messages) if message.get("role") == "user" and not _shows_a_result(messages, at)
@@ -142,5 +161,5 @@ def read(request: ChatRequest) -> View:
             for tool in map(read_tool, request.tools + request.dynamic_tools)
             if tool.name == WEB_SEARCH or (tool.name and not tool.name.startswith("$"))
         ),
-        media=sum(1 for part in parts(question) if part.get("type") in ("image_url", "video_url")),
+        media=tuple(_media(question, uploads)),
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kimi_wire.endpoints.chat import KimiClient
     from kimi_wire.endpoints.files import DEFAULT_CONCURRENCY, FileInfo, KimiFiles
     from kimi_wire.endpoints.formulas import FormulaTool, KimiFormulas
-    from kimi_wire.endpoints.tokens import estimate_messages, estimate_text, estimate_tools
+    from kimi_wire.endpoints.tokens import estimate_messages, estimate_text, estimate_tools, hidden_prompt
 
 __all__ = [
     "DEFAULT_CONCURRENCY",
@@ -32,6 +32,7 @@ __all__ = [
     "estimate_messages",
     "estimate_text",
     "estimate_tools",
+    "hidden_prompt",
     "parse_models",
 ]
 
@@ -40,7 +41,7 @@ __getattr__ = lazy_names(
     {
         "files": "DEFAULT_CONCURRENCY FileInfo KimiFiles",
         "account": "Balance KimiPlatform ModelInfo currency_of parse_models",
-        "tokens": "estimate_messages estimate_text estimate_tools",
+        "tokens": "estimate_messages estimate_text estimate_tools hidden_prompt",
         "formulas": "FormulaTool KimiFormulas",
         "chat": "KimiClient",
     },

@@ -84,9 +84,22 @@ def estimate_messages(
     """
     if not messages and not tools:
         return 0
-    hidden = _HIDDEN_PROMPT if profile_for(model).thinking is Thinking.EFFORT else 0
     with_calls = not tools and any(message.get("tool_calls") for message in messages)
-    return hidden + sum(map(_count_message, messages)) + estimate_tools(tools) + (_CALLS_PROMPT if with_calls else 0)
+    return (
+        hidden_prompt(model)
+        + sum(map(_count_message, messages))
+        + estimate_tools(tools)
+        + (_CALLS_PROMPT if with_calls else 0)
+    )
+
+
+def hidden_prompt(model: str) -> int:
+    """The tokens of the prompt that a server puts before the messages of each request, as far as they were seen.
+
+    Args:
+        model: The model; kimi-k3 and newer have one.
+    """
+    return _HIDDEN_PROMPT if profile_for(model).thinking is Thinking.EFFORT else 0
 
 
 def _count_message(message: Mapping[str, Any]) -> int:

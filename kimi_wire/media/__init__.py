@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING
 from kimi_wire.lazy import lazy_names
 from kimi_wire.media.documents import Document, FileInput, aread_document, read_document
 from kimi_wire.media.parts import KINDS, describe_file, is_file_id, render_attachment, render_media
-from kimi_wire.media.plan import REMOTE_IMAGES, MediaPlan, MediaWork, Upload, plan_media
+from kimi_wire.media.plan import MediaPlan, MediaWork, Upload, plan_media
 
 if TYPE_CHECKING:
     from kimi_wire.media.download import afetch, fetch
 
 __all__ = [
     "KINDS",
-    "REMOTE_IMAGES",
     "Document",
     "FileInput",
     "MediaPlan",

@@ -20,8 +20,6 @@ from kimi_wire.media.parts import KINDS, check_content, media_url, show_url, spl
 from kimi_wire.media.types import HEAD
 from kimi_wire.settings import Settings
 
-REMOTE_IMAGES = ("error", "download")
-
 MAX_BODY = 100 * 1024 * 1024
 """Bytes of a request ("413 Request exceeds the maximum size"). The documents say 100 MB; only what is too large in
 either reading of that is refused here."""

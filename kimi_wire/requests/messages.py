@@ -39,9 +39,6 @@ _IN_ORDER = frozenset(
     keys for count in range(len(_KEYS) + 1) for keys in itertools.combinations(_KEYS, count)
 )  # what only has to be copied, which is most of every conversation
 
-MISSING_REASONING = ("placeholder", "omit", "error")
-UNANSWERED = ("warn", "error", "repair")
-
 NOT_RUN = "Error: this tool call was not run."
 """Answers a tool call that has no answer."""
 

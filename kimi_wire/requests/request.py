@@ -10,13 +10,13 @@ from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import MOONSHOT, Host, host_for, profile_at
 from kimi_wire.json_values import JSON, is_whole
 from kimi_wire.kinds import OBJECTS, TEXT, check_json, check_kind, check_messages
-from kimi_wire.media import REMOTE_IMAGES, MediaPlan, plan_media
-from kimi_wire.profiles import CACHE_TTLS, Profile, profile_for, spell_id
+from kimi_wire.media import MediaPlan, plan_media
+from kimi_wire.profiles import Profile, profile_for, spell_id
 from kimi_wire.requests.foreign import render_foreign
 from kimi_wire.requests.host_form import place_beginning, render_for_host
 from kimi_wire.requests.known import NOTHING, Known
 from kimi_wire.requests.loaded import place_loaded_tools
-from kimi_wire.requests.messages import MISSING_REASONING, UNANSWERED, fill_missing_reasoning, render_messages
+from kimi_wire.requests.messages import fill_missing_reasoning, render_messages
 from kimi_wire.requests.names import ToolNames, is_builtin
 from kimi_wire.requests.parts import describe_unseen, longest_ttl
 from kimi_wire.requests.prefix import add_beginning, check_partial
@@ -31,18 +31,7 @@ from kimi_wire.requests.tools import (
     render_schema,
     render_tools,
 )
-from kimi_wire.settings import Notice, Settings, merge_settings
-
-EMPTY_ANSWERS = ("warn", "retry", "error")
-
-_WORDS = {
-    "remote_images": REMOTE_IMAGES,
-    "missing_reasoning": MISSING_REASONING,
-    "unanswered_tool_calls": UNANSWERED,
-    "empty_answers": EMPTY_ANSWERS,
-    "prompt_cache_ttl": CACHE_TTLS,
-}
-"""What a setting may be that says how a conversation, or its answer, is treated."""
+from kimi_wire.settings import CHOICES, Notice, Settings, merge_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +90,7 @@ def render_request(
     profile = profile_at(profile_for(settings.model), host)
     check_messages(messages, kimi=profile.is_kimi)
     found = list(notices)
-    for name, words in _WORDS.items():
+    for name, words in CHOICES.items():
         if (value := getattr(settings, name)) not in words and value is not None:
             raise KimiRequestError(f"{name}={value!r} is not one of {', '.join(words)}.")
     known = NOTHING

@@ -105,7 +105,7 @@ def resolve_api_key(api_key: Any) -> str | KeyFunction:
         return KeyFunction.of(api_key)
     if not isinstance(api_key, (str, type(None))):
         kind, api_key = type(api_key).__name__, None  # a traceback may be printed with its variables
-        raise KimiMissingKeyError(f"api_key is a {kind}, and neither text nor a function that returns a key.")
+        raise KimiMissingKeyError(f"api_key is of type {kind}; give the key as text, or a function that returns it.")
     key = api_key or next((os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)), "")
     try:
         return _checked(

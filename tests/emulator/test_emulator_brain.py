@@ -156,6 +156,30 @@ def test_one_clause_may_have_two_steps() -> None:
     assert calls(think("", tools, plain)) == [], "a tool for the same thing is not asked as well"
 
 
+def test_a_number_that_a_job_lacks_is_one_that_came_back() -> None:
+    distance = tool("find_distance", "Find the distance between two cities.", start=STRING, end=STRING)
+    duration = tool("travel_time", "Calculate how long a drive takes.", kilometres={"type": "number"})
+    handoff = tool("handoff", "Hand over to another agent: calculator.", to_agent=STRING)
+    question = 'Find the distance from Oslo to Bergen, then hand off to "calculator" for the travel time.'
+    first = think(question, [distance, handoff])
+    assert calls(first) == [
+        ("find_distance", {"start": "Oslo", "end": "Bergen"}),
+        ("handoff", {"to_agent": "calculator"}),
+    ]
+    made = [
+        {"id": call.name, "type": "function", "function": {"name": call.name, "arguments": json.dumps(call.arguments)}}
+        for call in first.tool_calls
+    ]
+    history = [
+        {"role": "user", "content": question},
+        {"role": "assistant", "tool_calls": made, "reasoning_content": "Two steps."},
+        {"role": "tool", "tool_call_id": "find_distance", "content": "463"},
+        {"role": "tool", "tool_call_id": "handoff", "content": "The calculator goes on."},
+    ]
+    assert calls(think("", [duration], history)) == [("travel_time", {"kilometres": 463})]
+    assert think("", history=history).content == "Here is what I found: find_distance for Oslo and Bergen says: 463."
+
+
 def test_results_are_quoted() -> None:
     _, answer = loop("What is the weather in Paris?", [WEATHER], lambda _: '{"sky": "clear", "degrees": 21}')
     assert "clear" in answer
@@ -231,6 +255,21 @@ def test_it_remembers(told: str, question: str, said: str) -> None:
     assert think(question, history=history).content == said
 
 
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("What was my question?", 'You asked: "What is 12 * 12?", and I said: 12 * 12 = 144'),
+        ("What did I just ask you?", 'You asked: "What is 12 * 12?", and I said: 12 * 12 = 144'),
+        ("What was my first question?", 'You asked: "Hello"'),
+    ],
+)
+def test_it_recalls_questions(question: str, said: str) -> None:
+    turns = [("user", "Hello"), ("user", "What is 12 * 12?"), ("assistant", "12 * 12 = 144")]
+    history = [{"role": role, "content": content} for role, content in turns]
+    assert think(question, history=history).content == said
+    assert "emulator" in think(question).content  # nothing was asked before
+
+
 TEXT = (
     "file_path: towers.txt\n\nParis is the capital of France. The Eiffel Tower was built in 1889.\n"
     "Berlin is the capital of Germany. Cats sleep most of the day."
@@ -254,6 +293,11 @@ def test_questions_on_a_context(query: str, said: str) -> None:
     assert think(labelled).content == said
     system = {"role": "system", "content": f"Use the context information below.\n{RULE}\n{TEXT}\n{RULE}"}
     assert think(query, history=[system]).content == said
+
+
+def test_thinking_says_what_it_answers_from() -> None:
+    thought = think(f"Context information is below.\n{RULE}\n{TEXT}\n{RULE}\nQuery: How much do cats sleep?\nAnswer: ")
+    assert "Of the 5 lines that I was given, 1 speak of that." in (thought.reasoning or "")
 
 
 def test_tools_are_not_chosen_by_the_context() -> None:
@@ -519,3 +563,32 @@ def test_what_is_forced_goes_on_after_a_result() -> None:
     ]
     assert calls(think("", [WEATHER, answer], history, tool_choice="required"))[0][0] == "Forecast"
     assert structured(union_of_tools("get_weather", "Forecast"), "", history=history)["call"]["name"] == "Forecast"
+
+
+FAITHFUL = (
+    "Answer with either YES or NO.\nInformation: {}\nContext: It rains in Bergen on 239 days of the year.\nAnswer: "
+)
+RELEVANT = (
+    "You have two options to answer. Either YES/ NO.\nQuery and Response: \n Question: How often does it rain in Bergen?\n"
+    "Response: {}\nContext: \n It rains in Bergen on 239 days of the year.\nAnswer: "
+)
+
+
+@pytest.mark.parametrize("prompt", [FAITHFUL, RELEVANT])
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [("In Bergen it rains on 239 days.", "YES"), ("In Bergen it rains on 12 days.", "NO"), ("Oslo is dry.", "NO")],
+)
+def test_claims_are_judged_by_their_context(prompt: str, claim: str, verdict: str) -> None:
+    assert think(prompt.format(claim)).content == verdict
+
+
+@pytest.mark.parametrize(
+    ("answer", "points"), [("It rains on 239 days.", "5.0"), ("It rains.", "1.0"), ("It rains on 12 days.", "1.0")]
+)
+def test_answers_get_points_by_their_reference(answer: str, points: str) -> None:
+    system = {"role": "system", "content": "Your score has to be between 1 and 5, where 1 is the worst."}
+    question = (
+        f"## User Query\nHow often?\n\n## Reference Answer\nIt rains on 239 days.\n\n## Generated Answer\n{answer}"
+    )
+    assert think(question, history=[system]).content.splitlines()[0] == points

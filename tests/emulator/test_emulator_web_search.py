@@ -160,3 +160,9 @@ def test_odd_arguments_count_nothing(given: Any) -> None:
         return count_message({"role": "assistant", "tool_calls": [{"function": {"name": name, "arguments": given}}, 7]})
 
     assert count("$web_search") == count("xweb_search")
+
+
+def test_the_answer_is_what_fits_the_question(ask: Callable[..., Any]) -> None:
+    message = ask("What is the capital of Norway?", tools=[SEARCH]).message
+    answer = ask(messages=echo(message), tools=[SEARCH]).message["content"]
+    assert answer == "The capital of Norway is Oslo. (https://example.com/norway)"

@@ -11,6 +11,7 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import ModelRetryMiddleware, SummarizationMiddleware
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain.chat_models import init_chat_model
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
@@ -32,6 +33,22 @@ def get_weather(city: str) -> str:
 def get_time(city: str) -> str:
     """Get the local time of a city."""
     raise ValueError(f"no clock in {city}")
+
+
+@pytest.mark.says(
+    "docs/agents.md",
+    "An agent is given the object, and not a text:",
+    '`create_agent("moonshot:kimi-k3", ...)` fails. Write `ChatKimi(model="kimi-k3")`.',
+)
+@pytest.mark.says(
+    "docs/migrating.md",
+    '`init_chat_model("moonshot:kimi-k3")` fails, as LangChain knows a fixed list of providers',
+)
+def test_a_text_makes_no_model_of_ours() -> None:
+    for make in (init_chat_model, create_agent):
+        with pytest.raises(ValueError, match="Supported providers: anthropic") as caught:
+            make("moonshot:kimi-k3")
+        assert "moonshot" not in str(caught.value).partition("Supported providers")[2]
 
 
 class Weather(BaseModel):

@@ -46,6 +46,24 @@ def test_a_model_comes_back_with_the_environments_key(kimi: KimiEmulator, monkey
     assert dumpd(load(dumpd(original), **options)) == dumpd(original)
 
 
+def test_both_names_of_the_model_and_of_the_key_read_and_set_one_field(kimi: KimiEmulator) -> None:
+    original = model(kimi, model="kimi-k2.6")
+    for name, field in (("model", "model_name"), ("api_key", "kimi_api_key")):
+        assert getattr(original, name) is getattr(original, field)
+    original.model, original.api_key = "kimi-k2.5", "sk-set-0123456789abcdef"
+    assert (original.model_name, original.kimi_api_key) == ("kimi-k2.5", "sk-set-0123456789abcdef")
+    assert "sk-set" not in repr(original) + str(original)
+    for names in (("model", "api_key"), ("model_name", "kimi_api_key")):
+        copied = original.model_copy(update=dict(zip(names, ("kimi-k2.7-code", SECRET), strict=True)))
+        copied.invoke("hi")
+        assert kimi.requests[-1].body["model"] == "kimi-k2.7-code"
+        assert kimi.requests[-1].had_key(SECRET)
+        assert SECRET not in repr(copied)
+        written = {"model_name": "kimi-k2.7-code", "kimi_api_key": SECRET, "base_url": kimi.base_url}
+        renamed = dict(zip(names, ("kimi-k2.7-code", SECRET), strict=True))
+        assert ChatKimi(**renamed, base_url=kimi.base_url).model_dump() == ChatKimi(**written).model_dump()
+
+
 def test_a_model_is_read_as_the_docstring_says(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-environment")
     written = dumps(model(kimi))

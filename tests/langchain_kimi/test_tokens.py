@@ -18,7 +18,7 @@ from langchain_core.messages import (
 )
 
 from kimi_emulator import KimiEmulator
-from kimi_wire.endpoints.tokens import estimate_messages, estimate_tools
+from kimi_wire.endpoints.tokens import estimate_messages, estimate_tools, hidden_prompt
 from kimi_wire.requests import web_search_tool
 from langchain_kimi import ChatKimi, KimiNotFoundError, KimiRequestError, KimiWebSearch
 
@@ -90,6 +90,22 @@ def test_messages_are_trimmed_to_a_budget(counting: str, make: Callable[..., Cha
     assert kept[-1] == messages[-1]
     assert model.get_num_tokens_from_messages(kept) <= budget
     assert 3 < len(kept) < len(messages)
+
+
+@pytest.mark.says(
+    "docs/files.md",
+    "Either counts the whole prompt, as it is billed: kimi-k3 and newer begin each with about 80 hidden tokens of their own",
+    "so that `trim_messages(..., max_tokens=60)` keeps nothing. Add what the shortest message counts:",
+)
+@pytest.mark.parametrize("counting", ["local", "server"])
+def test_a_budget_has_to_have_room_for_the_hidden_prompt(counting: str, make: Callable[..., ChatKimi]) -> None:
+    messages = [HumanMessage("What is 6 times 7?"), AIMessage("42."), HumanMessage("And 7 times 8?")]
+    model, without = make(token_counting=counting), make("kimi-k2.6", token_counting=counting)
+    assert trim_messages(messages, max_tokens=60, token_counter=model) == []
+    assert trim_messages(messages, max_tokens=60, token_counter=without) == messages
+    shortest = model.get_num_tokens_from_messages([HumanMessage(".")])
+    assert shortest - without.get_num_tokens_from_messages([HumanMessage(".")]) == hidden_prompt("kimi-k3") == 80
+    assert trim_messages(messages, max_tokens=shortest + 60, token_counter=model) == messages
 
 
 @pytest.mark.parametrize("counting", ["local", "server"])

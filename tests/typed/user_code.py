@@ -1,16 +1,19 @@
 """What users get is typed as they would say."""
 
 import asyncio
-from typing import Any
+from collections.abc import Generator
+from typing import Any, Literal
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.runnables import Runnable
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
+from llama_index.core.llms.structured_llm import StructuredLLM
+from llama_index.core.program.utils import FlexibleModel
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
-from typing_extensions import assert_type
+from typing_extensions import TypedDict, assert_type
 
 from kimi_emulator import KimiEmulator, Reply
 from kimi_wire import KimiFiles, KimiPlatform, ModelInfo, Profile, profile_for
@@ -23,13 +26,23 @@ class Person(BaseModel):
     name: str
 
 
+class Town(BaseModel):
+    name: str
+
+
+class Told(TypedDict):
+    name: str
+
+
 def get_weather(city: str) -> str:
     "Get the weather of a city."
     return "snow"
 
 
 class Suite(LLMConformance):
-    llm_class = Kimi
+    @property
+    def llm_class(self) -> type[Kimi]:
+        return Kimi
 
 
 async def stream(model: ChatKimi, llm: Kimi) -> None:
@@ -37,6 +50,10 @@ async def stream(model: ChatKimi, llm: Kimi) -> None:
         assert_type(chunk, AIMessageChunk)
     async for part in await llm.astream_chat([ChatMessage("hello")]):
         assert_type(part, ChatResponse)
+    kimi.script(Reply('{"name": "Ada"}'), Reply('{"name": "Ada"}'))
+    assert_type(await llm.astructured_predict(Person, PromptTemplate("Who is it?")), Person)
+    async for some in await llm.astream_structured_predict(Person, PromptTemplate("Who is it?")):
+        assert_type(some, Person | FlexibleModel)
 
 
 with KimiEmulator() as kimi:
@@ -49,9 +66,17 @@ with KimiEmulator() as kimi:
     assert_type(message, AIMessageChunk)
     print(message.usage_metadata)
     asking = model.with_structured_output(Person)
-    assert_type(asking, Runnable[LanguageModelInput, dict[str, Any] | BaseModel])
+    assert_type(asking, Runnable[LanguageModelInput, Person])
     kimi.script(Reply('{"name": "Ada"}'))
-    assert asking.invoke("Who is it?") == Person(name="Ada")
+    assert asking.invoke("Who is it?").name == "Ada"
+    with_raw = model.with_structured_output(Person, include_raw=True)
+    assert_type(with_raw, Runnable[LanguageModelInput, dict[str, Any]])
+    assert_type(model.with_structured_output(Person.model_json_schema()), Runnable[LanguageModelInput, dict[str, Any]])
+    assert_type(model.with_structured_output(method="json_mode"), Runnable[LanguageModelInput, dict[str, Any]])
+    assert_type(model.with_structured_output(Told), Runnable[LanguageModelInput, Told])
+    assert_type(model.with_structured_output(list[Person]), Runnable[LanguageModelInput, list[Person]])
+    assert_type(model.with_structured_output(Person | Town), Runnable[LanguageModelInput, Any])
+    assert_type(model.with_structured_output(Literal["yes", "no"]), Runnable[LanguageModelInput, Any])
     assert_type(model.bind_tools([get_weather]).invoke("hello"), AIMessage)
 
     llm = Kimi(model="kimi-k2.6", base_url=kimi.base_url, api_key="sk-test", thinking=False)
@@ -60,6 +85,11 @@ with KimiEmulator() as kimi:
         assert_type(part, ChatResponse)
     kimi.script(Reply('{"name": "Ada"}'))
     assert_type(llm.structured_predict(Person, PromptTemplate("Who is it?")), Person)
+    parts = llm.stream_structured_predict(Person, PromptTemplate("Who is it?"))
+    assert_type(parts, Generator[Person | FlexibleModel, None, None])
+    structured = llm.as_structured_llm(Person)
+    assert_type(structured, StructuredLLM)
+    assert structured.output_cls is Person
     assert_type(llm.chat_with_tools([FunctionTool.from_defaults(get_weather)], user_msg="hello"), ChatResponse)
     asyncio.run(stream(model, llm))
 

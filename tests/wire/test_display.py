@@ -78,6 +78,9 @@ def test_a_notebook_folds_the_thinking_once_it_is_done(page: Page) -> None:
     assert thinking[0]["text/html"].startswith("<details open>")
     assert thinking[-1]["text/html"].startswith("<details><summary>Thinking</summary><pre ")
     assert "Is &lt;it&gt; so?</pre>" in thinking[-1]["text/html"]
+    assert (
+        "word-break: normal; overflow-wrap: break-word" in thinking[-1]["text/html"]
+    )  # JupyterLab breaks at any letter
     assert "<code>look_up</code>" in first_call[-1]["text/html"]
     assert "{&quot;city&quot;: &quot;Paris&quot;}" in second_call[-1]["text/html"]
     assert "Sunny &amp; warm" in result[-1]["text/html"]
