@@ -126,7 +126,7 @@ PROVIDES = {
     "llama-index": FRAMEWORKS[1],
     "all": {*FRAMEWORKS[0], *FRAMEWORKS[1]},
     "agents": {*FRAMEWORKS[0], "langchain", "langgraph"},
-    "demo": {*FRAMEWORKS[0], *FRAMEWORKS[1], "langchain", "langgraph", "llama_index.retrievers"},
+    "demo": {*FRAMEWORKS[0], *FRAMEWORKS[1], "langchain", "langgraph", "llama_index.retrievers", "bm25s"},
     "conformance": {"llama_index.core", "llama_index_conformance", "pytest"},
 }
 ALWAYS = {"kimi_emulator", "kimi_wire", "openai", "pydantic", *sys.stdlib_module_names}
@@ -150,7 +150,10 @@ def test_a_page_says_how_to_install_what_its_fences_need() -> None:
         commands = " ".join(re.findall(r"`pip install ([^`]+)`", page.read_text("utf-8")))
         installed = re.split(r"[\s\"]+", re.sub(r"\[[^\]]*\]", "", commands.replace("-", "_")))
         for fence in of_page(name_of(page)):
-            assert {name.replace(".", "_") for name in fence.needs} <= {*installed}, name_of(page)
+            needed = {name.replace(".", "_") for name in fence.needs} - {
+                "httpx2"
+            }  # openai 3 brings it along, 2 has not
+            assert needed <= {*installed}, name_of(page)
 
 
 @pytest.mark.slow
@@ -270,9 +273,8 @@ def test_the_tables_are_what_the_facts_say(page: Path) -> None:
 
 
 def test_the_words_of_other_classes_are_shown() -> None:
-    page, book = word_table.PAGE.read_text("utf-8"), word_table.NOTEBOOK.read_text("utf-8")
+    page = word_table.PAGE.read_text("utf-8")
     assert word_table.insert(page) == page, "make tables"
-    assert word_table.insert_in_notebook(book) == book, "make tables"
 
 
 def test_the_settings_are_all_in_the_readme() -> None:
