@@ -72,6 +72,7 @@ format: $(DEV)
 tables: $(DEV)
 	$(BIN)/python -m tests.model_table
 	$(BIN)/python -m tests.word_table
+	$(BIN)/python -m tests.zh
 
 golden: $(DEV)
 	$(BIN)/python -m tests.golden.pages
@@ -79,6 +80,9 @@ golden: $(DEV)
 family: tables golden
 	$(BIN)/python -m tests.record models
 	$(MAKE) test
+
+zh: $(DEV)
+	$(BIN)/python -m tests.zh --translated
 
 notebooks: $(DEV)
 	$(BIN)/python -m tests.notebooks

@@ -25,10 +25,10 @@ def test_no_english_section_has_changed_since_it_was_translated(page: Path) -> N
     """What to do is to read the English section, mend the Chinese one, and then `make zh`."""
     read = json.loads(zh.RECORD.read_text("utf-8")).get(page.name, {})
     now = zh.state(zh.ENGLISH[page].read_text("utf-8"))
-    changed = [title for title in now if read.get(title) != now[title]]
-    assert (changed, [title for title in read if title not in now]) == ([], []), (
-        f"docs/zh/{page.name}: these sections of {zh.ENGLISH[page].name} have changed since their translation, or are gone: "
-        "read them, mend the Chinese, then `make zh`"
+    changed = [title for title in {**now, **read} if read.get(title) != now.get(title)]
+    assert not changed, (
+        f"{zh.ENGLISH[page].name}: {', '.join(changed)} changed, or came, or went, since the translation: read it there, "
+        f"mend docs/zh/{page.name}, then `make zh`"
     )
 
 
