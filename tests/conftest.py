@@ -17,7 +17,6 @@ from hypothesis import settings
 
 from kimi_emulator import KimiEmulator
 from kimi_wire.transport import aiohttp as aiohttp_client
-from tests import promises
 from tests.examples import is_module
 
 # Clocks of shared machines prove nothing, hence no deadlines. By day the same inputs are tried each time, so that a change
@@ -87,7 +86,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the synchronous half out of what is doubled, and begin with the longest: else a process waits for it at the end."""
-    promises.check(mark for item in items for mark in item.iter_markers("says"))
     items[:] = [item for item in items if not _is_doubled_in_vain(getattr(item, "callspec", None))]
     items.sort(key=lambda item: "finds_faults" not in item.nodeid)
 

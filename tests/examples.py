@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import kimi_wire
 
@@ -137,7 +137,9 @@ def run_here(blocks: Iterable[str], where: str) -> None:
         blocks: The code, in order.
         where: Where it stands.
     """
-    names: dict[str, Any] = {"__name__": "example"}
+    names = vars(sys.modules.setdefault("example", ModuleType("example")))
+    names.clear()
+    names["__name__"] = "example"  # Pydantic looks up the module of a generic class by its name
     for block in blocks:
         code = compile(block, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         if code.co_flags & inspect.CO_COROUTINE:

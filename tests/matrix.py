@@ -153,7 +153,7 @@ sys.exit(subprocess.run([sys.executable, "-m", "pyright", "--pythonpath", sys.ex
 """
 
 
-def shown(pages: Sequence[str], only: str = "") -> str:
+def pages_script(pages: Sequence[str], only: str = "") -> str:
     """Write a script that runs what pages show; see `tests.pages.run_pages`."""
     return f"{OF_CHECKOUT}\nfrom tests.pages import run_pages\nassert run_pages({list(pages)}, {only!r})\n"
 
@@ -206,13 +206,13 @@ ENVIRONMENTS = (
         "wheel-langchain",
         "langchain",
         archive="wheel",
-        script=f'absent("llama_index")\n{WITH_LANGCHAIN}{shown(["README.md"], "langchain_kimi")}',
+        script=f'absent("llama_index")\n{WITH_LANGCHAIN}{pages_script(["README.md"], "langchain_kimi")}',
     ),
     Environment(
         "wheel-llama-index",
         "llama-index",
         archive="wheel",
-        script=f'absent("langchain_core")\n{WITH_LLAMA_INDEX}{shown(["README.md"], "llama_index_kimi")}',
+        script=f'absent("langchain_core")\n{WITH_LLAMA_INDEX}{pages_script(["README.md"], "llama_index_kimi")}',
     ),
     Environment("wheel-agents", "agents", archive="wheel", script=f'absent("llama_index")\n{WITH_AGENTS}'),
     Environment("wheel-aiohttp", "aiohttp", archive="wheel", script=WITH_AIOHTTP),
@@ -367,7 +367,7 @@ def run(environment: Environment, pytest_arguments: Sequence[str]) -> bool:
         return False
     if environment.archive:
         pages = by_extras().get(environment.extra) if environment.archive == "wheel" else None
-        return run_script(python, environment.script + (shown(pages) if pages else ""))
+        return run_script(python, environment.script + (pages_script(pages) if pages else ""))
     tests = [python, "-m", "pytest", *pytest_arguments, *environment.tests]
     return subprocess.run(tests, cwd=ROOT, check=False).returncode == 0
 

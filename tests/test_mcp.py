@@ -27,14 +27,14 @@ from mcp.shared.memory import create_connected_server_and_client_session as conn
 from kimi_emulator import KimiEmulator, RecordedRequest, Reply, ToolCall
 from langchain_kimi import ChatKimi, KimiToolSearchMiddleware
 from llama_index_kimi import Kimi
-from tests.examples import ROOT, Fence, fences, run_here
+from tests.examples import ROOT, Fence, fences, file_name, run_here
 from tests.media_samples import PNG, b64
 
 # llama-index-workflows 2.26 inspects every attribute of an agent, pydantic's deprecated ones included.
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
 
 FENCES = fences((ROOT / "docs" / "recipes" / "mcp.md").read_text("utf-8"))
-FILES = {fence.file: fence.code for fence in FENCES if fence.file}
+FILES = {file_name(fence.code): fence.code for fence in FENCES}
 OVER_HTTP = next(fence for fence in FENCES if fence.compiled_only)
 
 FILTER = {

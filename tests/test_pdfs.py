@@ -15,7 +15,7 @@ from llama_index.core import SimpleDirectoryReader
 
 from kimi_emulator import KimiEmulator, Reply
 from llama_index_kimi import KimiFileReader
-from tests.examples import ROOT, fences, run_here
+from tests.examples import ROOT, fences, file_name, run_here
 from tests.media_samples import REPORT
 
 FENCES = fences((ROOT / "docs" / "recipes" / "pdfs.md").read_text("utf-8"))
@@ -36,9 +36,9 @@ def _page(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "report.pdf").write_bytes(REPORT)
     for fence in FENCES:
-        if fence.file:
-            (tmp_path / fence.file).write_text(fence.code, "utf-8")
-            sys.modules.pop(Path(fence.file).stem, None)
+        if name := file_name(fence.code):
+            (tmp_path / name).write_text(fence.code, "utf-8")
+            sys.modules.pop(Path(name).stem, None)
 
 
 def answer(*quotes: tuple[int, str]) -> Reply:
