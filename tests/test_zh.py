@@ -60,13 +60,13 @@ def test_a_paragraph_is_one_line() -> None:
 
 
 PAGE = ROOT / "docs" / "zh" / "agents.md"
-TEXT = """# Title
+TEXT = r"""# Title
 
 A `word` and [a link](caching.md), [another](errors.md#what-to-do-about-each-error-text), [a third](media.md).
 
 | a | `b` |
 |---|---|
-| c | `d` |
+| c | `d \| e` |
 
 ## Code
 
@@ -81,13 +81,13 @@ print(f"{city}: {1:.0%} of it")
 make demo  # runs
 ```
 """
-CHINESE = """# 标题
+CHINESE = r"""# 标题
 
 一个 `word`、[另一个](errors.md#每种报错怎么处理)、[链接](caching.md)、[第三个](../media.md)。
 
 | 甲 | `b` |
 |---|---|
-| 丙 | `d` |
+| 丙 | `d \| e` |
 
 ## 代码
 
@@ -132,9 +132,13 @@ def test_words_alone_may_differ() -> None:
                 "标题 (Title): a link to docs/zh/errors.md#拒答",
             ],
         ),
-        ("| 丙 | `d` |\n", "", ["标题 (Title): other tables, rows or columns", "标题 (Title): `d` is not there"]),
-        ("| 丙 | `d` |", "| 丙 `d` |", ["标题 (Title): other tables, rows or columns"]),
-        ("| 丙 | `d` |", "| `d` | 丙 |", ["标题 (Title): other code in the row of c"]),
+        (
+            "| 丙 | `d \\| e` |\n",
+            "",
+            ["标题 (Title): other tables, rows or columns", "标题 (Title): `d \\| e` is not there"],
+        ),
+        ("| 丙 | `d \\| e` |", "| 丙 `d \\| e` |", ["标题 (Title): other tables, rows or columns"]),
+        ("| 丙 | `d \\| e` |", "| `d \\| e` | 丙 |", ["标题 (Title): other code in the row of c"]),
         ("<!-- needs deepagents -->\n", "", ["代码 (Code): fence 1 is marked otherwise"]),
         ("```bash", "```yaml", ["代码 (Code): fence 2 is marked otherwise"]),
         ("make demo ", "make test ", ["代码 (Code): fence 2 has other code"]),
@@ -163,6 +167,6 @@ def test_the_state_of_a_section_is_its_words() -> None:
     generated = TEXT.replace("| a |", "<!-- models: make tables -->\n| a |").replace(
         "## Code", "<!-- end of models -->\n\n## Code"
     )
-    assert zh.state(generated) == zh.state(generated.replace("| c |", "| e |"))
+    assert zh.state(generated) == zh.state(generated.replace("| c |", "| f |"))
     changed = zh.state(TEXT.replace("# ## said", "# ## heard"))
     assert (changed["Title"] == before["Title"], changed["Code"] == before["Code"]) == (True, False)

@@ -202,8 +202,8 @@ class Section:
 
 
 def cells(row: str) -> list[str]:
-    """The cells of a table's row."""
-    return [cell.strip() for cell in row.strip().removeprefix("|").removesuffix("|").split("|")]
+    """The cells of a table's row; a bar behind a backslash divides none."""
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", row.strip().removeprefix("|").removesuffix("|"))]
 
 
 def sections(text: str) -> list[Section]:
