@@ -89,8 +89,10 @@ def _look_around(view: View) -> str:
     """Say what there is to answer from where there are no tools."""
     text = context.split(view)[0]
     if text is not None:
-        found = best_sentences(_task(view), sentences(text))
-        return f"Of the {len(sentences(text))} lines that I was given, {len(found)} speak of that."
+        nearest = best_sentences(_task(view), sentences(text), limit=1)
+        return f"I was given {len(sentences(text))} lines to answer from. " + "".join(
+            f'The nearest is: "{shorten(line, 100)}"' for line in nearest
+        )
     return "I look at what the picture shows." if view.media else "No tool is needed for this."
 
 
