@@ -40,6 +40,13 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         sys.modules.pop(path.stem, None)
 
 
+@pytest.fixture
+def kimi() -> Iterator[KimiEmulator]:
+    """An emulator of a test's own: what the jobs of a run that was ended have under way may still arrive after it."""
+    with KimiEmulator() as emulator:
+        yield emulator
+
+
 @pytest.fixture(params=["many_langchain", "many_llama_index"])
 def answer(request: pytest.FixtureRequest, recipe: Any, kimi: KimiEmulator) -> Answer:
     """Answer prompts into `answers.jsonl`."""
