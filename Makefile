@@ -6,25 +6,31 @@ BIN    := $(VENV)/bin
 DEMO   := $(VENV)/.demo
 DEV    := $(VENV)/.dev
 DOCS   := $(VENV)/.docs
+TOOLS  := $(VENV)/.release
 
-.PHONY: help demo test test-fast test-all test-matrix lint types format tables golden family notebooks record bench docs clean
+# Of its own, as the recipes bring some two hundred packages along, which `make test` goes without.
+RECIPES := .venv-recipes
+
+.PHONY: help demo test test-fast test-all test-matrix release-check lint types format tables golden family notebooks record bench docs recipes clean
 
 help:
-	@echo "make demo         a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
-	@echo "make test         what every change has to pass, in minutes: all kinds of tests, each once"
-	@echo "make test-fast    half a minute, for one's own loop: no processes, no waiting, the emulator's own tests aside"
-	@echo "make test-all     all tests: every name of a family, every configuration, packaging; with coverage"
-	@echo "make test-matrix  all tests on the lowest and newest versions; wheel and sdist with each extra"
-	@echo "make lint         ruff"
-	@echo "make types        mypy"
-	@echo "make format       let ruff reformat"
-	@echo "make tables       write the README's tables anew from the profiles"
-	@echo "make golden       write the pages of golden requests anew from what is sent"
-	@echo "make family       what is to be done after a family is added or changed: tables, golden, record its list, test"
-	@echo "make record       record all cassettes anew (real API with MOONSHOT_API_KEY, else the emulator)"
-	@echo "make bench        what it costs beside the openai SDK; writes the README's table"
-	@echo "make docs         the documentation site, into site/; a link that leads nowhere fails it"
-	@echo "make notebooks    run the notebooks and keep what they put out"
+	@echo "make demo           a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
+	@echo "make test           what every change has to pass, in minutes: all kinds of tests, each once"
+	@echo "make test-fast      half a minute, for one's own loop: no processes, no waiting, the emulator's own tests aside"
+	@echo "make test-all       all tests: every name of a family, every configuration, packaging; with coverage"
+	@echo "make test-matrix    all tests on the lowest and newest versions; wheel and sdist with each extra"
+	@echo "make release-check  all that a release needs, short of uploading; MATRIX=archives leaves out the hour of tests"
+	@echo "make lint           ruff"
+	@echo "make types          mypy"
+	@echo "make format         let ruff reformat"
+	@echo "make tables         write the README's tables anew from the profiles"
+	@echo "make golden         write the pages of golden requests anew from what is sent"
+	@echo "make family         what is to be done after a family is added or changed: tables, golden, record its list, test"
+	@echo "make record         record all cassettes anew (real API with MOONSHOT_API_KEY, else the emulator)"
+	@echo "make bench          what it costs beside the openai SDK; writes the README's table"
+	@echo "make docs           the documentation site, into site/; a link that leads nowhere fails it"
+	@echo "make recipes        run every fence of every page, in .venv-recipes with all that they need; nothing is left out"
+	@echo "make notebooks      run the notebooks and keep what they put out"
 
 demo: $(DEMO)
 	@$(BIN)/python -m demo
@@ -47,6 +53,9 @@ test-all: $(DEV)
 
 test-matrix: $(DEV)
 	$(BIN)/python -m tests.matrix
+
+release-check: $(DEV) $(DOCS) $(TOOLS)
+	$(BIN)/python -m tests.release --matrix $(or $(MATRIX),all)
 
 lint: $(DEV)
 	$(BIN)/ruff check .
@@ -77,6 +86,9 @@ docs: $(DOCS)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "site/index.html is its first page; with its search: $(BIN)/python -m http.server -d site"
 
+recipes: $(RECIPES)/.recipes
+	$(RECIPES)/bin/python -m pytest --all-needs $(or $(PYTEST_ARGS),tests/test_readme.py tests/test_recipes.py)
+
 record: $(DEV)
 	$(BIN)/python -m tests.record $(SCENARIOS)
 
@@ -84,18 +96,18 @@ bench: $(DEV)
 	$(BIN)/python -m benchmarks --readme $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) .matrix site
+	rm -rf $(VENV) $(RECIPES) .matrix dist release site
 
-$(BIN)/python:
+%/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 10) else "Python 3.10 or newer is needed; \
 	say which: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip  # Python's own can be twice as slow
+	$(PYTHON) -m venv $*
+	$@ -m pip install --quiet --disable-pip-version-check --upgrade pip  # Python's own can be twice as slow
 
 # Python compiles what is imported, once, when it is imported; pip would compile all that there is, which is a third of its
 # time. So what is compiled has to be kept, whatever the environment says: without it every process compiles the frameworks.
 unexport PYTHONDONTWRITEBYTECODE
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable
+INSTALL = $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --editable
 
 $(DEMO): pyproject.toml | $(BIN)/python
 	$(INSTALL) ".[demo]"
@@ -107,4 +119,12 @@ $(DEV): pyproject.toml | $(BIN)/python
 
 $(DOCS): pyproject.toml | $(BIN)/python
 	$(INSTALL) ".[docs]"
+	@touch $@
+
+$(TOOLS): pyproject.toml | $(BIN)/python
+	$(INSTALL) ".[release]"
+	@touch $@
+
+$(RECIPES)/.recipes: pyproject.toml | $(RECIPES)/bin/python
+	$(INSTALL) ".[recipes]"
 	@touch $@

@@ -52,7 +52,7 @@ class KimiEmulator:
         Args:
             port: The port; 0 takes a free one.
             host: The address to listen on.
-            keys: The accepted API keys; None accepts whatever begins with ``sk-``.
+            keys: The accepted API keys; None accepts whatever begins with ``sk-``, and "test", "dummy" and "EMPTY".
             extra_models: More model ids, each with the family whose rules it follows: ``{"kimi-k4": "k3"}``.
             serve_retired: Whether models that Moonshot has withdrawn still answer.
             chunk_delay: Seconds between streamed events.
@@ -118,7 +118,7 @@ class KimiEmulator:
 
     @property
     def keys(self) -> frozenset[str] | None:
-        """The accepted API keys; None where all that begin with ``sk-`` are."""
+        """The accepted API keys; None where all that begin with ``sk-`` are, and placeholders."""
         return self.state.keys
 
     @keys.setter

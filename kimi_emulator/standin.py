@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from .emulator import KimiEmulator
+from .rules import PLACEHOLDERS
 
 # The variables that clients of the API read (platform.kimi.ai/docs/api/overview and what is built on it).
 _KEYS = ("MOONSHOT_API_KEY", "KIMI_API_KEY")
@@ -14,7 +15,8 @@ _BASE_URLS = ("MOONSHOT_BASE_URL", "MOONSHOT_API_BASE", "KIMI_BASE_URL")
 def emulate_without_key(*, chunk_delay: float = 0.0) -> str:
     """Start an emulator and point this process's environment at it, unless the environment has an API key.
 
-    The emulator lives as long as the process.
+    "test", "dummy" and "EMPTY" are no keys, unless the environment names a server, which may want none. The emulator
+    lives as long as the process.
 
     Args:
         chunk_delay: Seconds between streamed events.
@@ -22,9 +24,9 @@ def emulate_without_key(*, chunk_delay: float = 0.0) -> str:
     Returns:
         One line that says whom clients talk to from now on.
     """
-    if any(os.environ.get(name) for name in _KEYS):
-        named = next((os.environ[name] for name in _BASE_URLS if os.environ.get(name)), "https://api.moonshot.ai/v1")
-        return f"This is the real API: {named}"
+    key, url = (next(filter(None, map(os.environ.get, names)), None) for names in (_KEYS, _BASE_URLS))
+    if key and (url or key not in PLACEHOLDERS):
+        return f"This is the real API: {url or 'https://api.moonshot.ai/v1'}"
     emulator = KimiEmulator(chunk_delay=chunk_delay).start()
     os.environ.update(MOONSHOT_API_KEY="sk-emulator", MOONSHOT_BASE_URL=emulator.base_url)
     return "No key is set, so this is the built-in emulator, not Kimi. With MOONSHOT_API_KEY set, it is the real API."

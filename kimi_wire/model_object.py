@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kimi_wire.answers import Completion, explain_answer
+from kimi_wire.borrowed import WORDS
 from kimi_wire.endpoints import KimiClient
 from kimi_wire.hosts import host_for, profile_at
 from kimi_wire.kinds import check_options
+from kimi_wire.log import listen
 from kimi_wire.profiles import Profile, profile_for
 from kimi_wire.requests import Request, check_settings, render_request
 from kimi_wire.settings import SETTINGS, merge_settings, rename_settings, split_options
@@ -58,6 +60,7 @@ def check_fields(model: Any, settings: Mapping[str, Any], base_url: str) -> None
     Raises:
         KimiRequestError: A setting or an option of the connection is wrong.
     """
+    listen()
     check_options({name: getattr(model, name) for name in CONNECTION})
     check_settings(settings, base_url)
 
@@ -73,7 +76,9 @@ def profile_asked(own: Mapping[str, Any], call: Mapping[str, Any], base_url: str
     Raises:
         KimiRequestError: There is no such dialect.
     """
-    asked = {**own, **{name: value for name, value in rename_settings(call).items() if value is not None}}
+    means_nothing = {name for name, word in WORDS.items() if not (word.here or word.spread)}
+    settings = rename_settings({name: value for name, value in call.items() if name not in means_nothing})
+    asked = {**own, **{name: value for name, value in settings.items() if value is not None}}
     return profile_at(profile_for(asked["model"]), host_for(asked["dialect"], base_url))
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from kimi_wire.borrowed import WORDS, read_words
+from kimi_wire.borrowed import LEFT_OUT, WORDS, read_words
 from kimi_wire.errors import KimiRequestError
 from kimi_wire.hosts import Dialect
 from kimi_wire.kinds import COUNT, NUMBER, OBJECT, OBJECTS, SWITCH, TEXT, TEXTS, Kind, check_kind, check_options
@@ -36,20 +36,6 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 """What a setting may be that says how a conversation, or its answer, is treated."""
 
 _PLAIN_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
-
-# What callers know from OpenAI and Kimi has no word for. Moonshot's server ignores most of them, stricter hosts refuse
-# the whole request ("Extra inputs are not permitted, field: '...'"), logit_bias is a 400 everywhere.
-_NOT_KIMI: Mapping[str, str] = {
-    "seed": "Kimi has no reproducible sampling.",
-    "user": "Use safety_identifier.",
-    "logit_bias": "The server refuses it.",
-    "functions": "Use tools.",
-    "function_call": "Use tool_choice.",
-    "service_tier": "",
-    "store": "",
-    "metadata": "",
-    "verbosity": "",
-}
 
 # Names of the constructors that no single call can change.
 _OF_THE_OBJECT = frozenset(
@@ -157,8 +143,8 @@ OF_A_CALL = frozenset({"prefix", "prefix_name", "tools", "tool_choice", "paralle
 # A call's own options for the SDK: the caller's name, the SDK's name.
 _CALL_OPTIONS = {"timeout": "timeout", "max_retries": "max_retries", "extra_headers": "headers"}
 
-_NAMES = frozenset((*SETTINGS, *_CALL_OPTIONS, *_OF_THE_OBJECT))
-"""What a call can give, or is told where it belongs."""
+_NAMES = frozenset((*SETTINGS, *_CALL_OPTIONS, *_OF_THE_OBJECT, *LEFT_OUT))
+"""What a call can give, or is told where it belongs, or goes out without."""
 
 _ALIASES = {name: word.here for name, word in WORDS.items() if word.here in SETTINGS and not word.advice}
 
@@ -232,8 +218,8 @@ def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Se
             continue
         if name in SETTINGS:
             merged[name] = value
-        elif name in _NOT_KIMI:
-            notices.append(Notice(name, f"{name} is left out of the request. {_NOT_KIMI[name]}".rstrip()))
+        elif name in LEFT_OUT:
+            notices.append(Notice(name, f"{name} is left out of the request. {WORDS[name].advice}"))
         elif name in _OF_THE_OBJECT:
             raise KimiRequestError(f"{given!r} cannot be given with a call. It belongs to the model object.")
         else:
@@ -246,10 +232,8 @@ def merge_settings(base: Mapping[str, Any], call: Mapping[str, Any]) -> tuple[Se
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """What to do about a name that is no argument of a constructor: it may be of a call, of others, or mistyped."""
-    if name in SETTINGS:
+    if name in SETTINGS or name in _CALL_OPTIONS:
         return "Give it with a call."
-    if name in _NOT_KIMI:
-        return f"Kimi has no such setting. {_NOT_KIMI[name]}".rstrip()
     close = difflib.get_close_matches(name, list(known), n=1)
     if close:
         return f"Did you mean {close[0]!r}?"

@@ -11,7 +11,6 @@ from kimi_wire.lazy import require
 require("langchain", package="KimiPromptCachingMiddleware", title="LangChain's agents", extra="agents")
 
 from langchain.agents.middleware.types import ModelRequest
-from langchain_core.runnables import RunnableBinding
 from langchain_core.runnables.config import var_child_runnable_config
 
 from kimi_wire.profiles import CACHE_TTLS, CacheTTL
@@ -19,7 +18,7 @@ from kimi_wire.settings import cache_key_of
 from kimi_wire.warn import warn
 from langchain_kimi.chat_models import ChatKimi
 from langchain_kimi.errors import KimiRequestError
-from langchain_kimi.middleware import RequestMiddleware
+from langchain_kimi.middleware import RequestMiddleware, unwrapped
 
 
 class KimiPromptCachingMiddleware(RequestMiddleware):
@@ -70,7 +69,7 @@ class KimiPromptCachingMiddleware(RequestMiddleware):
         self.unsupported_model_behavior = unsupported_model_behavior
 
     def _changed(self, request: ModelRequest[Any]) -> ModelRequest[Any]:
-        model, bound = _unwrapped(request.model)
+        model, bound = unwrapped(request.model)
         if not isinstance(model, ChatKimi) or model.profile is None:
             self._stand_aside(model)
             return request
@@ -107,11 +106,3 @@ def thread_key(runtime: Any) -> str | None:
     if thread is None:
         return None
     return cache_key_of(str(thread))
-
-
-def _unwrapped(model: Any) -> tuple[Any, dict[str, Any]]:
-    """The model within `bind` and `with_config`, and what was bound."""
-    bound: dict[str, Any] = {}
-    while isinstance(model, RunnableBinding):
-        model, bound = model.bound, {**model.kwargs, **bound}
-    return model, bound

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from langchain.agents.middleware.types import AgentMiddleware, ModelCallResult, ModelRequest, ModelResponse
+from langchain_core.runnables import RunnableBinding
 
 
 class RequestMiddleware(AgentMiddleware[Any, Any]):
@@ -37,3 +38,15 @@ class RequestMiddleware(AgentMiddleware[Any, Any]):
     ) -> ModelCallResult[Any]:
         """The asynchronous twin of `wrap_model_call`."""
         return await handler(self._changed(request))
+
+
+def unwrapped(model: Any) -> tuple[Any, dict[str, Any]]:
+    """The model within `bind` and `with_config`, and what was bound.
+
+    Args:
+        model: The model of a request.
+    """
+    bound: dict[str, Any] = {}
+    while isinstance(model, RunnableBinding):
+        model, bound = model.bound, {**model.kwargs, **bound}
+    return model, bound

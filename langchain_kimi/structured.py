@@ -35,6 +35,7 @@ from kimi_wire.structured import (
 )
 from langchain_kimi.adapt import adapted
 from langchain_kimi.messages import REFUSAL
+from langchain_kimi.tools import undescribed
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def read_schema(schema: Any) -> OutputSchema:
         v1: Any = schema
         name, found, make = v1.__name__, v1.schema(), v1.parse_obj
     elif isinstance(schema, type) and not is_dataclass(schema) and hasattr(schema, "__annotations__"):
-        found = convert_to_json_schema(schema)  # a TypedDict, with LangChain's way of describing its keys
+        found = undescribed(convert_to_json_schema(schema))  # a TypedDict, with LangChain's way of describing its keys
         name = found["title"]
     else:
         try:

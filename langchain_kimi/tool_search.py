@@ -23,12 +23,14 @@ from langchain_core.tools import BaseTool, StructuredTool, tool
 from langgraph.prebuilt import ToolRuntime
 from langgraph.types import Command
 
-from kimi_wire.errors import KimiRequestError
+from kimi_wire.errors import KimiError
 from kimi_wire.profiles import profile_for
 from kimi_wire.requests import MAX_TOOLS, render_tools
 from kimi_wire.warn import warn
+from langchain_kimi.adapt import adapted
 from langchain_kimi.chat_models import ChatKimi
-from langchain_kimi.middleware import RequestMiddleware
+from langchain_kimi.errors import KimiRequestError
+from langchain_kimi.middleware import RequestMiddleware, unwrapped
 from langchain_kimi.tools import render_tool
 
 Found = Iterable["str | BaseTool | Document"]
@@ -102,7 +104,8 @@ class KimiToolSearchMiddleware(RequestMiddleware):
             )
         self.catalogue = {one.name: one for one in given}
         self.definitions = {one.name: _define(one) for one in given}
-        self.retriever: Retriever = rank_by_words(given) if retriever is None else retriever
+        documents = (_describe(one, self.definitions[one.name]) for one in given)
+        self.retriever: Retriever = rank_by_words(documents) if retriever is None else retriever
         self.limit = limit
         self.max_tools = max_tools
         self.search_tool = self._make_search(name)
@@ -245,13 +248,17 @@ class KimiToolSearchMiddleware(RequestMiddleware):
 def _define(one: BaseTool) -> dict[str, Any]:
     """A tool as it is loaded; what Kimi would refuse is refused now, and not when a search finds it."""
     definition = render_tool(one)
-    render_tools([definition], profile_for("kimi-k3"))
+    try:
+        render_tools([definition], profile_for("kimi-k3"))
+    except KimiError as error:
+        raise adapted(error) from error
     if definition["type"] != "function":
         raise KimiRequestError(f"{one.name} runs in Kimi's server and cannot be loaded; give it to the agent itself.")
     return definition
 
 
 def _takes_tools_on_the_way(model: Any) -> bool:
+    model, _ = unwrapped(model)
     return isinstance(model, ChatKimi) and bool((model.profile or {}).get("mid_conversation_tools"))
 
 
@@ -335,22 +342,20 @@ def tool_documents(tools: Iterable[BaseTool | Callable[..., Any]]) -> list[Docum
     Returns:
         One for each, in order: its name, description and parameters; the name is in the metadata.
     """
-    return [
-        Document(" ".join([one.name, one.description, *_parameters(one)]), metadata={"name": one.name})
-        for one in _as_tools(tools)
-    ]
+    return [_describe(one, render_tool(one)) for one in _as_tools(tools)]
 
 
 def _as_tools(given: Iterable[BaseTool | Callable[..., Any]]) -> list[BaseTool]:
     return [one if isinstance(one, BaseTool) else tool(one) for one in given]
 
 
-def _parameters(one: BaseTool) -> list[str]:
-    properties = render_tool(one)["function"].get("parameters", {}).get("properties", {})
-    return [
+def _describe(one: BaseTool, definition: dict[str, Any]) -> Document:
+    properties = definition["function"].get("parameters", {}).get("properties", {})
+    said = (
         f"{name} {schema.get('description', '') if isinstance(schema, dict) else ''}"
         for name, schema in properties.items()
-    ]
+    )
+    return Document(" ".join([one.name, one.description, *said]), metadata={"name": one.name})
 
 
 # Words of names too: `searchIssues`, `search_issues`. Scripts without spaces are read letter by letter.
@@ -362,18 +367,18 @@ def _words(text: str) -> list[str]:
     return [word[:-1] if len(word) > 3 and word.endswith("s") else word for word in found]
 
 
-def rank_by_words(tools: Sequence[BaseTool]) -> Callable[[str], list[str]]:
+def rank_by_words(documents: Iterable[Document]) -> Callable[[str], list[str]]:
     """A retriever that ranks tools by the words they share with a query, rare words first (Okapi BM25).
 
     It knows no synonyms; give a retriever of embeddings where those matter.
 
     Args:
-        tools: The tools.
+        documents: What describes them, as `tool_documents` does.
 
     Returns:
         A function from a query to the names of the tools that share a word with it, best first.
     """
-    counts = {one.metadata["name"]: Counter(_words(one.page_content)) for one in tool_documents(tools)}
+    counts = {one.metadata["name"]: Counter(_words(one.page_content)) for one in documents}
     usual = sum(count.total() for count in counts.values()) / max(len(counts), 1)
     spread = Counter(word for count in counts.values() for word in count)
     weight = {word: math.log(1 + (len(counts) - n + 0.5) / (n + 0.5)) for word, n in spread.items()}

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from langchain_core.tools import BaseTool
 from langchain_core.tools.base import create_schema_from_function
 from langchain_core.utils.function_calling import convert_to_openai_function, convert_to_openai_tool
+from typing_extensions import is_typeddict
 
 from kimi_wire.json_values import follow_reference, mapping
 from kimi_wire.requests import WEB_SEARCH, web_search_tool
@@ -40,8 +41,18 @@ def render_tool(tool: Tool, strict: bool | None = None) -> dict[str, Any]:
         return {"type": "function", "function": convert_to_openai_function(tool, strict=strict)}
     rendered = convert_to_openai_tool(tool, strict=strict)  # type: ignore[arg-type] # refuses what it does not know
     if not isinstance(tool, dict) and "function" in rendered and (own := _own_schema(tool)):
-        return convert_to_openai_tool({**rendered["function"], "parameters": own}, strict=strict)
-    return rendered
+        rendered = convert_to_openai_tool({**rendered["function"], "parameters": own}, strict=strict)
+    return undescribed(rendered) if is_typeddict(tool) else rendered
+
+
+def undescribed(schema: Any) -> Any:
+    """A schema without the words of Python's own `dict`, which LangChain finds on a `TypedDict` without a docstring."""
+    if isinstance(schema, list):
+        return [undescribed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: part for key, part in schema.items() if not (key == "description" and part == dict.__doc__)}
+    return {key: undescribed(part) for key, part in kept.items()}
 
 
 def _own_schema(tool: Any) -> dict[str, Any] | None:

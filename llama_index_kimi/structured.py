@@ -20,9 +20,10 @@ from llama_index.core.program.utils import FlexibleModel, create_flexible_model
 from llama_index.core.prompts import BasePromptTemplate
 from llama_index.core.types import BasePydanticProgram, Model
 
-from kimi_wire import KimiToolChoiceError
+from kimi_wire import KimiRequestError, KimiToolChoiceError
 from kimi_wire.answers import check_refusal
 from kimi_wire.errors import KimiResponseError
+from kimi_wire.json_values import shown
 from kimi_wire.structured import (
     WRAPPER,
     OutputForm,
@@ -54,9 +55,17 @@ class Form:
         output_cls: The class.
         by_schema: Whether the answer's text is the object, held to the class's schema by the server; otherwise a tool's
             arguments are.
+
+    Raises:
+        KimiRequestError: It is no Pydantic class.
     """
 
     def __init__(self, output_cls: type[BaseModel], *, by_schema: bool) -> None:
+        if not hasattr(output_cls, "model_json_schema"):
+            raise KimiRequestError(
+                f"LlamaIndex asks for objects by a Pydantic class, which {shown(output_cls)} is not. "
+                "For a list, a union or any other type take `RootModel[...]` of pydantic, whose `root` is the value."
+            )
         self.output_cls = output_cls
         self._by_schema = by_schema
         self._form = OutputForm.of(output_cls.__name__, output_cls.model_json_schema())

@@ -17,7 +17,7 @@ from hypothesis import settings
 
 from kimi_emulator import KimiEmulator
 from kimi_wire.transport import aiohttp as aiohttp_client
-from tests import promises
+from tests.examples import is_module
 
 # Clocks of shared machines prove nothing, hence no deadlines. By day the same inputs are tried each time, so that a change
 # fails for what it changed; the night looks for others.
@@ -60,6 +60,23 @@ def _no_interpreters(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(subprocess, "Popen", Popen)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take a switch for environments that should have everything."""
+    parser.addoption(
+        "--all-needs",
+        action="store_true",
+        help="a package that a test is marked to need and that is absent is a failure, and no reason to skip",
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what needs a package that is not here, or fail it with `--all-needs`."""
+    names = [name for mark in item.iter_markers("needs") for name in mark.args]
+    if absent := [name for name in names if not is_module(name)]:
+        report = pytest.fail if item.config.getoption("--all-needs") else pytest.skip
+        report(f"not installed: {', '.join(absent)}")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Double the tests marked `both_transports` that talk to a server; all others use httpx, whatever is installed."""
     marked = metafunc.definition.get_closest_marker("both_transports")
@@ -69,7 +86,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the synchronous half out of what is doubled, and begin with the longest: else a process waits for it at the end."""
-    promises.check(mark for item in items for mark in item.iter_markers("says"))
     items[:] = [item for item in items if not _is_doubled_in_vain(getattr(item, "callspec", None))]
     items.sort(key=lambda item: "finds_faults" not in item.nodeid)
 

@@ -14,12 +14,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+
+import kimi_wire
 
 ROOT = Path(__file__).parent.parent
 
 _FENCE = re.compile(
-    r"^(?P<mark><!-- compiled only: [^\n]+ -->\n)?(?:<!-- needs (?P<needs>\w+) -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```",
+    r"^(?P<mark><!-- compiled only: [^\n]+ -->\n)?(?:<!-- needs (?P<needs>[\w., ]+) -->\n)?(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^(?P=indent)```",
     re.M | re.S,
 )
 
@@ -32,13 +34,13 @@ class Fence:
         language: Its language; empty where it has none.
         code: What it holds.
         compiled_only: Whether the page says that it cannot run in the tests.
-        needs: A package that is no dependency of the tests: where it is absent, the fence does not run.
+        needs: Packages that are no dependencies of the tests, as they are imported.
     """
 
     language: str
     code: str
     compiled_only: bool
-    needs: str | None = None
+    needs: tuple[str, ...] = ()
 
 
 def fences(text: str) -> list[Fence]:
@@ -48,7 +50,7 @@ def fences(text: str) -> list[Fence]:
             found["language"],
             textwrap.dedent(found["code"]),
             compiled_only=found["mark"] is not None,
-            needs=found["needs"],
+            needs=tuple((found["needs"] or "").replace(",", " ").split()),
         )
         for found in _FENCE.finditer(text)
     ]
@@ -58,6 +60,12 @@ def is_test(code: str) -> bool:
     """Whether some code only defines tests: to run it as a program would show nothing."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     return any(isinstance(node, kinds) and node.name.lower().startswith("test") for node in ast.parse(code).body)
+
+
+def file_name(code: str) -> str | None:
+    """The name of the file that some code is to be written to: its first line says so, `# app.py`."""
+    found = re.match(r"# (\w+\.py)\n", code)
+    return found[1] if found else None
 
 
 def is_conftest(code: str) -> bool:
@@ -84,10 +92,10 @@ def unimported_modules(code: str) -> set[str]:
     chains = (chain.partition(".") for chain in named)
     whole = {f"{names[first]}.{rest}" for first, _, rest in chains if first in names}
     known = {name for name in whole if any(f"{other}.".startswith(f"{name}.") for other in imported)}
-    return {name for name in whole - known if _is_module(name)}
+    return {name for name in whole - known if is_module(name)}
 
 
-def _is_module(name: str) -> bool:
+def is_module(name: str) -> bool:
     """Whether there is such a module, found without an import."""
     place, path = "", None
     for part in name.split("."):
@@ -100,7 +108,7 @@ def _is_module(name: str) -> bool:
 
 
 def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run Python in a folder, with the packages of this repository."""
+    """Run Python in a folder, with this project's packages as they are here: of the checkout, or installed."""
     return subprocess.run(
         [sys.executable, *arguments],
         capture_output=True,
@@ -108,7 +116,7 @@ def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
         timeout=300,
         check=False,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(Path(kimi_wire.__file__).parents[1])},
     )
 
 
@@ -119,7 +127,9 @@ def run_here(blocks: Iterable[str], where: str) -> None:
         blocks: The code, in order.
         where: Where it stands.
     """
-    names: dict[str, Any] = {"__name__": "example"}
+    names = vars(sys.modules.setdefault("example", ModuleType("example")))
+    names.clear()
+    names["__name__"] = "example"  # Pydantic looks up the module of a generic class by its name
     for block in blocks:
         code = compile(block, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         if code.co_flags & inspect.CO_COROUTINE:

@@ -23,11 +23,21 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.pages import by_extras
+
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".matrix"
+DIST = ROOT / "dist"
 SUPPORTED = ("python3.10", "python3.11", "python3.12", "python3.13")
 SHARED = ("tests/wire", "tests/emulator")
 LANGCHAIN = (*SHARED, "tests/langchain_kimi")
+PEERS = (
+    "langchain-deepseek",
+    "langchain-moonshot",
+    "langchain-openai",
+    "llama-index-llms-deepseek",
+    "llama-index-llms-openai-like",
+)
 PYTEST = "-q @tests/parallel.txt"
 
 # Before each script: it is the installed package that runs, what was not asked for is not there, and the emulator answers.
@@ -119,10 +129,17 @@ engine = RetrieverQueryEngine.from_args(BM25Retriever.from_defaults(nodes=nodes,
 assert engine.query("Where is ice on the Moon?").source_nodes[0].text == nodes[0].text
 """
 
-WITH_NOTEBOOKS = """
-import ipykernel, matplotlib, pandas, tqdm
-from langchain_kimi import ChatKimi
-assert pandas.DataFrame([ChatKimi().invoke("Hello!").usage_metadata])["total_tokens"][0] > 0
+# The tests' own modules are the checkout's, behind what is installed.
+OF_CHECKOUT = f"""
+sys.path.append({str(ROOT)!r})
+"""
+
+WITH_NOTEBOOKS = f"""{OF_CHECKOUT}
+from tests.notebooks import NOTEBOOKS, execute, running_kernel
+for book in NOTEBOOKS:
+    print(book.name, flush=True)
+    with running_kernel() as clean:
+        execute(book, clean)
 """
 
 IN_PYRIGHT = f"""
@@ -136,6 +153,11 @@ sys.exit(subprocess.run([sys.executable, "-m", "pyright", "--pythonpath", sys.ex
 """
 
 
+def pages_script(pages: Sequence[str], only: str = "") -> str:
+    """Write a script that runs what pages show; see `tests.pages.run_pages`."""
+    return f"{OF_CHECKOUT}\nfrom tests.pages import run_pages\nassert run_pages({list(pages)}, {only!r})\n"
+
+
 @dataclass(frozen=True)
 class Environment:
     """One environment and what runs in it.
@@ -143,14 +165,14 @@ class Environment:
     Attributes:
         name: Its name, and its folder's.
         extra: The extra of this project that is installed; empty is none.
-        tests: The tests that run; empty is all of them.
+        tests: The tests that run, with what pytest is told for them; empty is all of them.
         lowest: Whether the oldest Python that is here is taken, with `read_floors`.
         newest: Whether to say what the index has that is newer than what is installed.
         pins: Further requirements.
         regardless: What is then brought to the index's newest, whatever the other packages ask for.
         holds: Requirements that must be true of what is installed in the end.
         archive: "wheel" or "sdist": what is installed, outside the checkout; empty is the checkout itself.
-        script: What runs then, in place of tests.
+        script: What runs then, in place of tests; and after it what the pages show that name just these extras.
     """
 
     name: str
@@ -172,16 +194,25 @@ ENVIRONMENTS = (
     Environment(
         "newest-langchain", "test-langchain", LANGCHAIN, newest=True, regardless=("langchain-core", "langchain")
     ),
-    # LlamaIndex's own class for such servers holds openai below 3, so it is compared with ours here.
-    Environment("openai-2", "dev", pins=("openai<3", "llama-index-llms-openai-like"), holds=("openai<3",)),
+    # The classes that people come from hold openai below 3, so they are compared with ours here.
+    Environment("openai-2", "dev", pins=("openai<3", *PEERS), holds=("openai<3",)),
     Environment("langchain-alone", "test-langchain", LANGCHAIN),
-    # With `dev`, since the pages that have a fence for it have others for each adapter.
-    Environment("deepagents", "dev,test-deepagents", ("tests/langchain_kimi", "tests/test_readme.py")),
+    Environment("deepagents", "test-deepagents", ("tests/langchain_kimi",)),
+    # As `make recipes` does.
+    Environment("recipes", "recipes", ("--all-needs", "tests/test_readme.py", "tests/test_recipes.py")),
     Environment("llama-index-alone", "test-llama-index", (*SHARED, "tests/llama_index_kimi")),
     Environment("wheel", "", archive="wheel", script=PLAIN),
-    Environment("wheel-langchain", "langchain", archive="wheel", script=f'absent("llama_index")\n{WITH_LANGCHAIN}'),
     Environment(
-        "wheel-llama-index", "llama-index", archive="wheel", script=f'absent("langchain_core")\n{WITH_LLAMA_INDEX}'
+        "wheel-langchain",
+        "langchain",
+        archive="wheel",
+        script=f'absent("llama_index")\n{WITH_LANGCHAIN}{pages_script(["README.md"], "langchain_kimi")}',
+    ),
+    Environment(
+        "wheel-llama-index",
+        "llama-index",
+        archive="wheel",
+        script=f'absent("langchain_core")\n{WITH_LLAMA_INDEX}{pages_script(["README.md"], "llama_index_kimi")}',
     ),
     Environment("wheel-agents", "agents", archive="wheel", script=f'absent("llama_index")\n{WITH_AGENTS}'),
     Environment("wheel-aiohttp", "aiohttp", archive="wheel", script=WITH_AIOHTTP),
@@ -191,7 +222,9 @@ ENVIRONMENTS = (
     # What `make types` has mypy check. Pyright runs on Node, which its extra brings along.
     Environment("wheel-pyright", "all,conformance", pins=("pyright[nodejs]",), archive="wheel", script=IN_PYRIGHT),
     Environment("wheel-demo", "demo", archive="wheel", script=WITH_DEMO),
-    Environment("wheel-notebooks", "notebooks", archive="wheel", script=WITH_NOTEBOOKS),
+    Environment("wheel-notebooks", "notebooks", pins=("nbclient",), archive="wheel", script=WITH_NOTEBOOKS),
+    Environment("wheel-agents-of-both", "agents,llama-index", archive="wheel"),
+    Environment("wheel-testing", "conformance,langchain", archive="wheel"),
     Environment("sdist", "all", archive="sdist", script=WITH_LANGCHAIN + WITH_LLAMA_INDEX),
 )
 
@@ -252,11 +285,10 @@ def find_pythons() -> list[str]:
 
 @functools.cache
 def build() -> Path:
-    """Build the sdist, and the wheel from it; returns their folder."""
-    folder = HOME / "dist"
-    shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "build", "--outdir", folder, ROOT], check=True, stdout=subprocess.DEVNULL)
-    return folder
+    """Build the sdist, and the wheel from it, once in a process; returns their folder."""
+    shutil.rmtree(DIST, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "build", "--outdir", DIST, ROOT], check=True, stdout=subprocess.DEVNULL)
+    return DIST
 
 
 def find_source(environment: Environment) -> tuple[str, ...]:
@@ -304,8 +336,8 @@ def run_script(python: Path, script: str) -> bool:
         return subprocess.run([python, path], cwd=folder, env=kept, check=False).returncode == 0
 
 
-def run(environment: Environment, pytest_arguments: Sequence[str]) -> bool:
-    """Make an environment and run what runs in it; returns whether that passed."""
+def make(environment: Environment) -> Path:
+    """Make an environment anew; returns its interpreter."""
     folder = HOME / environment.name
     shutil.rmtree(folder, ignore_errors=True)
     base = find_pythons()[0 if environment.lowest else -1]
@@ -315,17 +347,27 @@ def run(environment: Environment, pytest_arguments: Sequence[str]) -> bool:
     pip(python, "install", "--quiet", *find_source(environment), *environment.pins, *floors)
     if environment.regardless:
         pip(python, "install", "--quiet", "--upgrade", "--no-deps", *environment.regardless)
+    return python
+
+
+def run(environment: Environment, pytest_arguments: Sequence[str]) -> bool:
+    """Make an environment and run what runs in it; returns whether that passed."""
+    python = make(environment)
     installed = read_installed(python)
     shown = [name for name in ("openai", "httpx", "httpx2", "langchain-core", "llama-index-core") if name in installed]
-    print(f"== {environment.name}: {base}, {', '.join(f'{name} {installed[name]}' for name in shown)}", flush=True)
+    print(
+        f"== {environment.name}: {python.resolve()}, {', '.join(f'{name} {installed[name]}' for name in shown)}",
+        flush=True,
+    )
     for line in find_newer(python, installed) if environment.newest else ():
         # No failure: what holds it back is another package's requirement, or what this index lacks.
         print(f"   NOT THE NEWEST: the index has {line}", flush=True)
     if wrong := broken(environment.holds, installed):
         print(f"   FAILED: wanted {'; '.join(wrong)}", flush=True)
         return False
-    if environment.script:
-        return run_script(python, environment.script)
+    if environment.archive:
+        pages = by_extras().get(environment.extra) if environment.archive == "wheel" else None
+        return run_script(python, environment.script + (pages_script(pages) if pages else ""))
     tests = [python, "-m", "pytest", *pytest_arguments, *environment.tests]
     return subprocess.run(tests, cwd=ROOT, check=False).returncode == 0
 

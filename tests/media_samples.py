@@ -18,6 +18,39 @@ def png(size: int = 1) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
 
 
+def pdf(*pages: list[str]) -> bytes:
+    """A whole PDF, whose pages have these lines."""
+    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    for number, lines in enumerate(pages):
+        shown = " T* ".join(f"({line}) Tj" for line in lines)
+        content = f"BT /F1 12 Tf 14 TL 60 760 Td {shown} ET"
+        objects.append(
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents {5 + 2 * number} 0 R"
+            " /Resources << /Font << /F1 3 0 R >> >> >>"
+        )
+        objects.append(f"<< /Length {len(content)} >>\nstream\n{content}\nendstream")
+    written, places = "%PDF-1.4\n", []
+    for number, text in enumerate(objects, 1):
+        places.append(f"{len(written):010} 00000 n \n")
+        written += f"{number} 0 obj\n{text}\nendobj\n"
+    table = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{''.join(places)}"
+    trailer = f"trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{len(written)}\n%%EOF\n"
+    return (written + table + trailer).encode("ascii")
+
+
+REPORT = pdf(
+    ["Annual report of the Fjord Ferry Company.", "The company has 12 ferries and 340 employees."],
+    ["Ferries. Seven of the ferries are electric since May.", "The longest route takes five hours."],
+    ["Finances. Revenue was 48 million euros in 2025.", "A storm in October caused a loss of 2 million euros."],
+)
+"""A report of three pages."""
+
+
 def boxed(major: bytes, *compatible: bytes) -> bytes:
     brands = major + bytes(4) + b"".join(compatible)
     return struct.pack(">I", 8 + len(brands)) + b"ftyp" + brands + bytes(32)

@@ -15,6 +15,8 @@ import nbformat
 from nbclient import NotebookClient
 from traitlets.config import Config
 
+import kimi_wire
+
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -36,7 +38,8 @@ def running_kernel() -> Iterator[NotebookClient]:
         config = Config(KernelManager={"transport": "ipc", "ip": str(Path(sockets, "kernel"))})
         place = {"metadata": {"path": str(FOLDER)}}
         client = NotebookClient(nbformat.v4.new_notebook(), timeout=120, resources=place, config=config)
-        with client.setup_kernel(env={**os.environ, "PYTHONPATH": str(ROOT)}):  # the packages of this checkout
+        packages = str(Path(kimi_wire.__file__).parents[1])  # of this checkout, or installed
+        with client.setup_kernel(env={**os.environ, "PYTHONPATH": packages}):
             yield client
 
 

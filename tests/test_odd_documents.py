@@ -14,7 +14,7 @@ from kimi_wire import KimiFiles
 from kimi_wire.errors import KimiResponseError
 from langchain_kimi import KimiFileLoader
 from llama_index_kimi import KimiFileReader
-from tests.wire.test_aiohttp import read_request, serving
+from tests.loopback import read_request, serving
 
 KEY = "sk-secret-0123456789abcdef"
 JSON = b"application/json"
@@ -25,7 +25,7 @@ def storing(body: bytes, media_type: bytes, asked: list[bytes]) -> Callable[[soc
     """What takes files, and has one answer for the content of each."""
 
     def answer(connection: socket.socket) -> None:
-        line = read_request(connection).partition(b"\r\n")[0]
+        line = read_request(connection)[0].partition(b"\r\n")[0]
         asked.append(line)
         sent, kind = (body, media_type) if b"/content" in line else (b'{"id": "f-1", "filename": "a.txt"}', JSON)
         head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"

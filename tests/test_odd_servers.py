@@ -20,8 +20,8 @@ from kimi_wire.errors import KimiError, KimiRateLimitError, KimiResponseError, K
 from kimi_wire.transport import bodies
 from kimi_wire.transport.library import http_library
 from langchain_kimi import ChatKimi
+from tests.loopback import read_request, serving
 from tests.test_odd_answers import WAYS, ask_langchain, hear_from
-from tests.wire.test_aiohttp import read_request, serving
 
 pytestmark = pytest.mark.both_transports
 
@@ -171,7 +171,7 @@ def packing(status: int, body: bytes, packings: bytes, asked: list[bytes]) -> Ca
     """What answers each request with a packed body."""
 
     def answer(connection: socket.socket) -> None:
-        asked.append(read_request(connection))
+        asked.append(read_request(connection)[0])
         encoding = b"\r\nContent-Encoding: " + packings if packings else b""
         head = b"HTTP/1.1 %d Ok\r\nConnection: close%s\r\nContent-Length: %d\r\n\r\n" % (status, encoding, len(body))
         connection.sendall(head + body)

@@ -6,10 +6,7 @@ import re
 import subprocess
 import sys
 import sysconfig
-import tarfile
 import venv
-import zipfile
-from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
 
@@ -21,11 +18,12 @@ import kimi_wire
 import langchain_kimi
 from tests import matrix
 from tests.examples import fences, run_here
+from tests.pages import by_extras
+from tests.release import SHIPPED, check_wheel, metadata_of, read_sdist, read_wheel
 
 pytestmark = pytest.mark.slow  # it builds
 
 ROOT = Path(__file__).parent.parent
-SHIPPED = {"kimi_wire", "langchain_kimi", "llama_index_kimi", "kimi_emulator", "llama_index_conformance"}
 
 # The distributions that each extra for users brings, and the extras that are for this repository alone.
 EXTRAS = {
@@ -42,7 +40,7 @@ EXTRAS = {
     },
 }
 TYPED = ROOT / "tests" / "typed"
-OWN_EXTRAS = {"dev", "docs", "test", "test-deepagents", "test-langchain", "test-llama-index"}
+OWN_EXTRAS = {"dev", "docs", "recipes", "release", "test", "test-deepagents", "test-langchain", "test-llama-index"}
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +61,7 @@ def wheel(archives: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def metadata(wheel: Path) -> Message:
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = [name for name in archive.namelist() if name.endswith("METADATA")]
-        return message_from_bytes(archive.read(name))
+    return metadata_of(read_wheel(wheel))
 
 
 @pytest.fixture(scope="module")
@@ -99,31 +95,23 @@ def run(python: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
 
 
 def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
-    packages = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
-    assert packages == SHIPPED
-    for package in SHIPPED:
-        assert f"{package}/py.typed" in names
-        on_disk = {path.relative_to(ROOT).as_posix() for path in (ROOT / package).rglob("*.py")}
-        assert on_disk <= set(names)
-    assert any(name.endswith("licenses/LICENSE") for name in names)
+    on_disk = (path for package in SHIPPED for path in (ROOT / package).rglob("*") if "__pycache__" not in path.parts)
+    files = [path.relative_to(ROOT).as_posix() for path in on_disk if path.is_file()]
+    assert check_wheel(read_wheel(wheel), files) == []
 
 
 def test_the_sdist_holds_the_tests_too(archives: Path) -> None:
     (sdist,) = archives.glob("*.tar.gz")
-    with tarfile.open(sdist) as archive:
-        names = {name.partition("/")[2] for name in archive.getnames()}
-    for wanted in (
+    names = set(read_sdist(sdist))
+    assert {
         "pyproject.toml",
         "README.md",
         "CHANGELOG.md",
         "Makefile",
         "tests/conftest.py",
         "kimi_wire/py.typed",
-    ):
-        assert wanted in names
-    assert not {name for name in names if name.startswith((".ci", ".venv", ".matrix"))}
+    } <= names
+    assert not {name for name in names if name.startswith((".ci", ".github", ".venv", ".matrix"))}
 
 
 def test_the_metadata_says_what_the_registries_ask_for(metadata: Message) -> None:
@@ -148,6 +136,10 @@ def test_each_extra_is_installed_from_the_wheel_in_the_matrix(metadata: Message)
     rows = {extra for row in matrix.ENVIRONMENTS if row.archive == "wheel" for extra in row.extra.split(",")}
     assert rows == {"", *EXTRAS}
     assert any(row.archive == "sdist" for row in matrix.ENVIRONMENTS)
+
+
+def test_each_page_has_a_row_with_just_its_extras() -> None:
+    assert {*by_extras()} <= {row.extra for row in matrix.ENVIRONMENTS if row.archive == "wheel"} - {""}
 
 
 def test_the_matrix_runs_the_pythons_of_the_classifiers(metadata: Message) -> None:

@@ -221,8 +221,8 @@ def test_each_attempt_is_logged_at_info_without_ids(
     kimi.script(Failure(429, RPM, headers=AT_ONCE), Reply("Hi"))
     ask(client, way)
     first, second = (one.getMessage() for one in caplog.records if one.name == "kimi_wire")
-    assert first.startswith(f"POST {kimi.base_url}/chat/completions, attempt 1: HTTP 429, request id ")
-    assert ", attempt 2: HTTP 200, request id " in second
+    assert first.startswith(f"POST {kimi.base_url}/chat/completions, attempt 1: HTTP 429 after ")
+    assert ", attempt 2: HTTP 200 after " in second
     assert "ak-" not in caplog.text
 
 
@@ -240,9 +240,8 @@ def test_a_request_has_one_line_at_info(
     gone = KimiClient(api_key=SECRET, base_url="http://127.0.0.1:9/v1", max_retries=0)
     with pytest.raises(api_errors.KimiConnectionError):
         ask(gone, way)
-    assert [one.getMessage() for one in caplog.records] == [
-        "POST http://127.0.0.1:9/v1/chat/completions, attempt 1: ConnectError"
-    ]
+    [line] = [one.getMessage() for one in caplog.records]
+    assert line.startswith("POST http://127.0.0.1:9/v1/chat/completions, attempt 1: ConnectError after ")
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -335,7 +335,11 @@ def test_no_log_at_any_level_shows_them(kimi: KimiEmulator, caplog: pytest.LogCa
         ask(client, way, headers=CALL_HEADERS)
     client.close()
     assert [one.headers["x-call-key"] for one in kimi.requests] == ["call-hush-hush"] * 3
-    assert {one.name.partition(".")[0] for one in caplog.records} >= {"openai", "kimi_wire"}
+    assert {one.name.removesuffix("._base_client") for one in caplog.records} >= {
+        "openai",
+        "kimi_wire",
+        "kimi_wire.bodies",
+    }
     for record in caplog.records:
         assert_silent(record.getMessage() + repr(record.args))
 
@@ -417,6 +421,39 @@ def test_a_url_with_a_query_is_refused_and_not_shown(made: Any, end: str, monkey
 def test_what_is_no_url_is_refused(url: Any) -> None:
     with pytest.raises(KimiRequestError, match="not a URL such as"):
         resolve_base_url(url)
+
+
+UNUSABLE = {
+    "http://me:a/hush-hush@127.0.0.1:1": "http://127.0.0.1:1",
+    "bogus://me:hush-hush@127.0.0.1:1": "bogus://127.0.0.1:1",
+    "http://me:hush-hush@127.0.0.1:port": "http://127.0.0.1:port",
+}
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "complete", "acomplete"])
+@pytest.mark.parametrize(("proxy", "shown"), UNUSABLE.items())
+def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
+    proxy: str, shown: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    model = ChatKimi(api_key=KEY) if "invoke" in way else Kimi(api_key=KEY)
+    call = getattr(model, way)
+    with pytest.raises(KimiRequestError, match="proxy cannot be used") as caught:
+        _ = asyncio.run(call("hi")) if way.startswith("a") else call("hi")
+    assert f"unset HTTPS_PROXY={shown}. " in str(caught.value)
+    said = "".join(traceback.format_exception(caught.value))
+    assert "Invalid port" not in said  # the library's words, which have the password up to its slash
+    assert_silent(said)
+
+
+def test_certificates_that_cannot_be_read_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", "/none.pem")
+    with pytest.raises(KimiRequestError, match=r"certificates cannot be read .*unset SSL_CERT_FILE=/none\.pem"):
+        KimiPlatform(KEY).models()
 
 
 def test_a_url_from_a_file_is_stripped() -> None:

@@ -15,7 +15,7 @@ from ..request import ChatRequest, function_of, text_of
 from ..scripting import Reply, ToolCall, arguments_text
 from ..state import Upload
 from ..text import best_sentences, join, sentences, shorten
-from . import chat, context, json_answers, partial
+from . import chat, context, json_answers, judge, partial
 from .tools import plan
 from .view import Tool, View, read
 
@@ -82,7 +82,9 @@ def _say(request: ChatRequest, view: View) -> str:
     written = json_answers.answer(request, view)
     if written is not None:
         return written
-    return chat.from_results(view.question, view.calls) if view.calls else context.answer(view) or chat.chat(view)
+    if view.calls:
+        return chat.from_results(view.question, view.calls)
+    return judge.answer(view) or context.answer(view) or chat.chat(view)
 
 
 def _look_around(view: View) -> str:

@@ -12,11 +12,12 @@ from collections.abc import Collection
 
 from ..request import ChatRequest, Rule
 from . import history, media, messages, output, sampling, schema, thinking, tools
-from .account import check_balance, check_key
+from .account import PLACEHOLDERS, check_balance, check_key
 from .body import model_not_found, parse_body, read_chat_request
 from .media import check_uploads
 
 __all__ = [
+    "PLACEHOLDERS",
     "RULES",
     "check",
     "check_balance",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from kimi_wire.answers.response import FILTERED, INTERRUPTED, Choice, Completion
 from kimi_wire.answers.stream import Delta, StreamState
 from kimi_wire.errors import KimiEmptyAnswerError, KimiError, KimiStreamError, StreamedError, attempt_of
 from kimi_wire.json_values import JSON
+from kimi_wire.log import log_answer
 from kimi_wire.requests import Request, is_begun, place_beginning, render_reasoning
 
 
@@ -61,6 +63,7 @@ class Answer:
         self.request: Request | None = request
         self._attempts = 0
         self._response: Any = None
+        self._answered = 0.0  # when its last response began, by the monotonic clock
         self._whole: Completion | None = None
         self._dropped: Choice | None = None  # what had come of an attempt that was begun anew
         self._names = request.plan.known.names
@@ -79,7 +82,7 @@ class Answer:
     def sent(self, response: Any) -> Any:
         """Count the attempts that a response took."""
         self._attempts += attempt_of(response.request)
-        self._response = response
+        self._response, self._answered = response, time.monotonic()
         return response
 
     def fail(self, error: Exception) -> Exception:
@@ -104,6 +107,7 @@ class Answer:
             KimiContentFilterError: The answer was filtered.
             KimiEmptyAnswerError: It is empty, and that is an error.
         """
+        self._log(completion)
         came = self._without_repetition(completion)
         self._refuse_filtered(came)
         if not self._begins_anew(came, None):
@@ -150,6 +154,7 @@ class Answer:
                 broken = error
         *late, whole = items or [state.so_far()]
         assert isinstance(whole, Completion)
+        self._log(whole)
         finished = _partial_of(broken)
         came = self._without_repetition(whole if finished is None else replace(whole, choices=[finished]))
         if self._begins_anew(came, broken):
@@ -232,6 +237,9 @@ class Answer:
             return completion
         first, *others = completion.choices
         return replace(completion, choices=[without_repetition(self._whole.choice, first), *others])
+
+    def _log(self, came: Completion) -> None:
+        log_answer(came.request_id, came.choice.finish_reason, came.raw_usage, self._answered)
 
     def _add(self, completion: Completion) -> Request:
         sent, self.request = self.request, None

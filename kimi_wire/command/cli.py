@@ -1,4 +1,4 @@
-"""The command line: models, balance, token counts, text of files, and what is wrong with the settings.
+"""The command line: models, balance, token counts, text of files, bodies, and what is wrong with the settings.
 
 Deliberately absent: an option for the API key. It would stay in the shell's history.
 """
@@ -6,19 +6,23 @@ Deliberately absent: an option for the API key. It would stay in the shell's his
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
 from kimi_wire import __version__
-from kimi_wire.command.doctor import examine
+from kimi_wire.command.body import as_curl, read_request, read_setting, render
+from kimi_wire.command.doctor import examine, secrets
+from kimi_wire.command.findings import Finding, report
 from kimi_wire.endpoints import KimiFiles, KimiPlatform, currency_of, estimate_messages, hidden_prompt
 from kimi_wire.errors import KimiError
+from kimi_wire.log import listen
 from kimi_wire.prices import describe_price
 from kimi_wire.settings import DEFAULT_MODEL
-from kimi_wire.transport import resolve_base_url
+from kimi_wire.transport import resolve_base_url, write_body
 
 FAILED, MISUSED = 1, 2
 
@@ -52,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     count.add_argument("--local", action="store_true", help="estimate, and send nothing")
     extract = add("extract", _extract, "print the text of documents")
     extract.add_argument("files", nargs="+", metavar="FILE")
+    _add_body(add("body", _body, "show the JSON body that a request would have, and send nothing; no key is needed"))
     doctor = add("doctor", _doctor, "say whether key, region and model fit together, and what to change")
     doctor.add_argument("--model", default=DEFAULT_MODEL, help="the model to look for (default: %(default)s)")
     doctor.add_argument(
@@ -60,6 +65,25 @@ def _parser() -> argparse.ArgumentParser:
         help="if the key is refused, send it to the other region's host too",
     )
     return parser
+
+
+def _add_body(command: argparse.ArgumentParser) -> None:
+    command.add_argument("text", nargs="?", help="what the user says; - or nothing reads the standard input")
+    command.add_argument(
+        "--file", help="JSON: a list of messages, or an object with messages, tools and settings; - is standard input"
+    )
+    command.add_argument("--system", metavar="TEXT", help="what the system says before")
+    command.add_argument("--model", help=f"the model (default: the file's, else {DEFAULT_MODEL})")
+    command.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=read_setting,
+        help="a setting of the model, such as temperature=0.3 or thinking=false",
+    )
+    command.add_argument("--stream", action="store_true", help="as if the answer were streamed")
+    command.add_argument("--curl", action="store_true", help="as a command that sends it, with $MOONSHOT_API_KEY")
 
 
 def _models(options: argparse.Namespace) -> int:
@@ -110,11 +134,39 @@ def _extract(options: argparse.Namespace) -> int:
     return failed
 
 
+def _body(options: argparse.Namespace) -> int:
+    url = resolve_base_url(options.base_url)
+    asked = read_request(options.file, sys.stdin) if options.file else {}
+    messages = asked.pop("messages", [])
+    if options.system:
+        messages = [{"role": "system", "content": options.system}, *messages]
+    if options.text or not options.file:
+        text = sys.stdin.read() if options.text in (None, "-") else options.text
+        messages = [*messages, {"role": "user", "content": text}]
+    stream = bool(asked.pop("stream", False)) or options.stream
+    asked.pop("stream_options", None)  # usage is always asked for
+    asked |= {**({"model": options.model} if options.model else {}), **dict(options.set)}
+    request = render(messages, asked, stream=stream, base_url=url)
+    for notice in request.notices:
+        print(f"warning: {notice.message}", file=sys.stderr)
+    if request.media is not None:
+        print("note: pictures and videos are downloaded or uploaded before it is sent.", file=sys.stderr)
+    body = json.dumps(json.loads(write_body(request.body)), ensure_ascii=False, indent=2)
+    print(as_curl(body, url) if options.curl else body)
+    return 0
+
+
 def _doctor(options: argparse.Namespace) -> int:
     healthy = True
-    for finding in examine(options.base_url, options.model, try_other_region=options.try_other_region):
-        healthy = healthy and finding.good is not False
-        print(f"{ {True: 'ok', False: 'PROBLEM', None: 'note'}[finding.good]:8}{finding.text}")
+
+    def found() -> Iterator[Finding]:
+        nonlocal healthy
+        for finding in examine(options.base_url, options.model, try_other_region=options.try_other_region):
+            healthy = healthy and finding.good is not False
+            yield finding
+
+    for line in report(found(), secrets()):
+        print(line)
     return 0 if healthy else FAILED
 
 
@@ -136,6 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
+        listen()
         options = _parser().parse_args(arguments)
     except SystemExit as stopped:
         return MISUSED if stopped.code else 0

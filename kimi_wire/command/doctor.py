@@ -1,44 +1,41 @@
 """What is wrong with key, region, model and surroundings, in the order in which somebody would look.
 
-The key goes to the configured host only; to the other region's where the caller asks for that.
+The key goes to the configured host only; to the other region's where the caller asks for that. What is asked is here,
+what is said of the answers in `findings`.
 """
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import email.utils
 import os
+import platform
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from importlib import metadata
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from kimi_wire.endpoints import KimiPlatform, ModelInfo, parse_models
-from kimi_wire.errors import REGIONS, KimiError, public_url
-from kimi_wire.profiles import profile_for
-from kimi_wire.transport import BASE_URL_VARIABLES, KEY_VARIABLES, KimiConnection, resolve_api_key, resolve_base_url
+from kimi_wire.command import findings
+from kimi_wire.command.findings import Finding
+from kimi_wire.endpoints import KimiPlatform, parse_models
+from kimi_wire.errors import REGIONS, KimiError
+from kimi_wire.profiles import spell_id
+from kimi_wire.transport import (
+    BASE_URL_VARIABLES,
+    DEFAULT_BASE_URL,
+    KEY_VARIABLES,
+    KimiConnection,
+    http_library,
+    resolve_api_key,
+    resolve_base_url,
+    uses_aiohttp,
+)
 
 _TIMEOUT = 30.0
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-_PACKAGES = ("kimi-adapters", "openai", "langchain-core", "llama-index-core")
-
-# A clock that is wrong by more fails TLS certificates and makes every "try again after" meaningless.
-_CLOCK_SECONDS = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        good: True if it is as it should be, False for a problem, None for a note.
-        text: What it is, and what to do about it. Never the key.
-    """
-
-    good: bool | None
-    text: str
+_TIMES = 3
+_PACKAGES = ("kimi-adapters", "openai", "langchain-core", "langchain", "llama-index-core")
 
 
 def examine(base_url: str | None, model: str, *, try_other_region: bool = False) -> Iterator[Finding]:
@@ -49,128 +46,41 @@ def examine(base_url: str | None, model: str, *, try_other_region: bool = False)
         model: The model that is to be used.
         try_other_region: Whether a refused key may be sent to the other region's host.
     """
-    yield from _surroundings()
+    model = spell_id(model)
+    system = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    yield from findings.installed(_versions(_PACKAGES), system, _libraries())
+    yield from findings.variables_of_others(os.environ)
     try:
         url = resolve_base_url(base_url)
-        key = resolve_api_key(None)
     except KimiError as error:
-        yield Finding(False, str(error))
+        yield Finding(False, str(error), f"Set MOONSHOT_BASE_URL={DEFAULT_BASE_URL}, or to the root of another host.")
         return
-    yield _where(base_url, url)
-    yield from _key(key, url)
-    connection = KimiConnection(api_key=key, base_url=url, timeout=_TIMEOUT, max_retries=0)
+    named = next((name for name in BASE_URL_VARIABLES if os.environ.get(name)), "default")
+    yield findings.where(url, "--base-url" if base_url else named)
+    yield findings.dialect(url)
+    yield from findings.proxies(os.environ, _proxy_to(url), url)
+    yield from findings.certificates(os.environ)
+    yield findings.family(model, url, date.today())
+    yield from findings.key({name: os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)}, url)
     try:
-        response = connection.request("get", "/models")
-        models = parse_models(response)
-        yield Finding(True, f"The host knows the key and lists {len(models)} models.")
-        yield from _clock(response.headers.get("date"))
-        yield from _model(model, models)
-        yield from _balance(KimiPlatform.over(connection))
-    except KimiError as error:
-        yield Finding(False, _one_line(error))
-        if getattr(error, "status_code", None) == 401:
-            yield from _other_region(key, url, try_other_region)
+        connection = KimiConnection(api_key=resolve_api_key(None), base_url=url, timeout=_TIMEOUT, max_retries=0)
+    except KimiError:
+        yield Finding(None, "Not asked, without a key: which models it may use, latency, clock and balance.")
+        return
+    try:
+        yield from _ask(connection, url, model, try_other_region)
     finally:
         connection.close()
 
 
-def _surroundings() -> Iterator[Finding]:
-    versions = ", ".join(f"{name} {version}" for name in _PACKAGES if (version := _version(name)))
-    yield Finding(None, f"Installed: {versions}.")
-    foreign = sorted(name for name in os.environ if name.startswith("OPENAI_"))
-    if foreign:
-        yield Finding(None, f"{', '.join(foreign)} are set; nothing here reads them, a Kimi key goes elsewhere.")
-    proxies = sorted(name for name in os.environ if name.upper() in _PROXIES and os.environ[name])
-    if proxies:
-        yield Finding(None, f"{', '.join(proxies)} are set: requests go through that proxy.")
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _where(base_url: str | None, url: str) -> Finding:
-    source = (
-        "--base-url" if base_url else next((name for name in BASE_URL_VARIABLES if os.environ.get(name)), "default")
-    )
-    parts, shown = urlsplit(url), public_url(url)
-    if parts.hostname == "api.moonshot.com":  # BingZi-233/oai-compatible-copilot#134 and others
-        return Finding(False, f"The host is {shown} ({source}), which does not exist: it ends in .ai, in China in .cn.")
-    if parts.hostname in ("api.moonshot.ai", "api.moonshot.cn") and parts.path != "/v1":
-        return Finding(False, f"The host is {shown} ({source}); the API's root there ends in /v1.")
-    return Finding(True, f"The host is {shown} ({source}).")
-
-
-def _key(key: str, url: str) -> Iterator[Finding]:
-    name = next(name for name in KEY_VARIABLES if os.environ.get(name))
-    raw = os.environ[name]
-    if raw != raw.strip():
-        yield Finding(None, f"{name} has white space around the key; it is left out here, other programs may send it.")
-    if len({os.environ.get(other, "").strip() for other in KEY_VARIABLES} - {""}) > 1:
-        yield Finding(None, f"{' and '.join(KEY_VARIABLES)} differ; {name} is used.")
-    host = urlsplit(url).hostname or ""
-    if key.startswith("sk-kimi-") and host.startswith("api.moonshot."):
-        # NousResearch/hermes-agent#12668: such a key gets "Invalid Authentication" from the platform.
-        yield Finding(
-            False,
-            f"{name} holds a key of Kimi Code (sk-kimi-...), another product; the platform's keys are made at "
-            "https://platform.kimi.ai or https://platform.kimi.com.",
-        )
-    elif not key.startswith("sk-") and host.startswith("api.moonshot."):
-        yield Finding(False, f"{name} does not begin with sk-, as every key of the platform does; copy it again.")
-    else:
-        yield Finding(True, f"The key is in {name}.")
-
-
-def _clock(said: str | None) -> Iterator[Finding]:
-    try:
-        away = time.time() - email.utils.parsedate_to_datetime(said or "").timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return
-    if abs(away) > _CLOCK_SECONDS:
-        way = "ahead of" if away > 0 else "behind"
-        yield Finding(False, f"This machine's clock is {abs(away) / 60:.0f} minutes {way} the server's; set it.")
-
-
-def _model(model: str, models: list[ModelInfo]) -> Iterator[Finding]:
-    ids = [known.id for known in models]
-    if model in ids:
-        yield Finding(True, f"The model {model} is listed.")
-        return
-    retired = profile_for(model).retired
-    when = f" Moonshot retired its family on {retired}." if retired and retired <= date.today() else ""
-    close = difflib.get_close_matches(model, ids, n=3) or ids[:3]
-    instead = f" Listed are {', '.join(close)}." if close else ""
-    yield Finding(False, f"The model {model} is not listed for this key.{when}{instead}")
-
-
-def _balance(platform: KimiPlatform) -> Iterator[Finding]:
-    try:
-        balance = platform.balance()
-    except KimiError as error:
-        if getattr(error, "status_code", None) not in (404, 405):  # other hosts have no such endpoint
-            yield Finding(None, f"The balance is not known: {_one_line(error)}")
-        return
-    money = f"{balance.available:.2f} {balance.currency or ''}".rstrip()
-    if balance.available <= 0:
-        yield Finding(False, f"The balance is {money}: every chat request is refused until the account is topped up.")
-    else:
-        yield Finding(True, f"The balance is {money}.")
-
-
-def _other_region(key: str, url: str, allowed: bool) -> Iterator[Finding]:
-    other = other_region(url)
-    if other and allowed:
-        yield _try(key, other)
-    elif other:
-        yield Finding(
-            None,
-            "The key may be one of the other region, whose accounts are separate. --try-other-region sends it to "
-            f"{other} to find out; if it is, set MOONSHOT_BASE_URL={other}",
-        )
+def secrets() -> Iterator[str]:
+    """What the environment holds that no line may show."""
+    for name, value in os.environ.items():
+        if name.endswith(("_API_KEY", "_TOKEN")):
+            yield from (value, *value.split())
+        elif name.upper() in findings.PROXY_VARIABLES and "@" in value:
+            user = value.partition("://")[2] or value
+            yield from user.rpartition("@")[0].split(":", 1)
 
 
 def other_region(url: str) -> str | None:
@@ -179,17 +89,102 @@ def other_region(url: str) -> str | None:
     return f"https://{other}/v1" if other else None
 
 
-def _try(key: str, url: str) -> Finding:
-    connection = KimiConnection(api_key=key, base_url=url, timeout=_TIMEOUT, max_retries=0)
+def _versions(names: tuple[str, ...]) -> dict[str, str]:
+    versions = {}
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
+
+
+def _libraries() -> list[str]:
+    library = http_library()
+    asynchronous = [f"aiohttp {version} (asynchronous ones)" for version in _versions(("aiohttp",)).values()]
+    return [f"{library.__name__} {library.__version__}", *(asynchronous if uses_aiohttp() else ())]
+
+
+def _proxy_to(url: str) -> str | None:
+    parts, proxies = urlsplit(url), getproxies()
+    bypassed = bool(parts.hostname and proxy_bypass(parts.hostname))
+    return None if bypassed else proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _ask(connection: KimiConnection, url: str, model: str, try_other_region: bool) -> Iterator[Finding]:
+    try:
+        connection.client()
+    except KimiError as error:
+        yield Finding(False, str(error), "Mend the environment's proxies or certificates, as the line above says.")
+        return
+    began = time.monotonic()
+    try:
+        response = connection.request("get", "/models")
+        ids = [known.id for known in parse_models(response)]
+    except KimiError as error:
+        yield Finding(False, str(error), _what_to_do(error, url))
+        if getattr(error, "status_code", None) == 401:
+            yield from _other_region(url, try_other_region)
+        return
+    yield findings.latency([time.monotonic() - began, *_more_times(connection)])
+    yield from findings.clock(_away(response.headers.get("date")))
+    yield findings.listed(model, ids, date.today())
+    yield from _balance(KimiPlatform.over(connection))
+
+
+def _what_to_do(error: KimiError, url: str) -> str:
+    status, host = getattr(error, "status_code", None), urlsplit(url).hostname
+    if status == 401:
+        return f"Put a key of {host} into MOONSHOT_API_KEY, or set MOONSHOT_BASE_URL to the host that the key is of."
+    if status is None:
+        proxy = ", the proxy" if _proxy_to(url) else ""
+        return f"Check the network{proxy} and the host's name: {host} has to be reached from this machine."
+    return "See what the error says; docs/errors.md has a row for most."
+
+
+def _more_times(connection: KimiConnection) -> Iterator[float]:
+    """What further requests take, which need not connect; a limit that is met ends them."""
+    for _ in range(_TIMES - 1):
+        began = time.monotonic()
+        try:
+            connection.request("get", "/models")
+        except KimiError:
+            return
+        yield time.monotonic() - began
+
+
+def _away(said: str | None) -> float | None:
+    try:
+        return time.time() - email.utils.parsedate_to_datetime(said or "").timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _balance(platform: KimiPlatform) -> Iterator[Finding]:
+    try:
+        yield findings.money(platform.balance())
+    except KimiError as error:
+        if getattr(error, "status_code", None) not in (404, 405):  # other hosts have no such endpoint
+            yield Finding(None, f"The balance is not known: {error}")
+
+
+def _other_region(url: str, allowed: bool) -> Iterator[Finding]:
+    other = other_region(url)
+    if other and allowed:
+        yield _try(other)
+    elif other:
+        yield Finding(
+            None,
+            "The key may be one of the other region, whose accounts are separate.",
+            f"--try-other-region sends the key to {other} to find out; if it is one, set MOONSHOT_BASE_URL={other}",
+        )
+
+
+def _try(url: str) -> Finding:
+    connection = KimiConnection(api_key=resolve_api_key(None), base_url=url, timeout=_TIMEOUT, max_retries=0)
     try:
         parse_models(connection.request("get", "/models"))
     except KimiError as error:
-        return Finding(None, f"{url} does not take the key either: {_one_line(error)}")
+        return Finding(None, f"{url} does not take the key either: {error}")
     else:
-        return Finding(None, f"The key is one of {url}. Set MOONSHOT_BASE_URL={url}")
+        return Finding(None, f"The key is one of {url}.", f"Set MOONSHOT_BASE_URL={url}")
     finally:
         connection.close()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -53,7 +53,14 @@ if TYPE_CHECKING:
         translate_stream_error,
         translated,
     )
-    from kimi_wire.errors.exchange import attempt_of, excerpt, excerpt_of_refusal, parse_request_id, public_url
+    from kimi_wire.errors.exchange import (
+        attempt_of,
+        excerpt,
+        excerpt_of_refusal,
+        parse_request_id,
+        public_proxy,
+        public_url,
+    )
     from kimi_wire.errors.hints import REGIONS
     from kimi_wire.errors.refusals import advise_retry, mask, parse_refusal, refusal_of
 
@@ -94,6 +101,7 @@ __all__ = [
     "mask",
     "parse_refusal",
     "parse_request_id",
+    "public_proxy",
     "public_url",
     "refusal_of",
     "remade",
@@ -106,7 +114,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "exchange": "attempt_of excerpt excerpt_of_refusal parse_request_id public_url",
+        "exchange": "attempt_of excerpt excerpt_of_refusal parse_request_id public_proxy public_url",
         "hints": "REGIONS",
         "api": (
             "KimiAPIError KimiAuthenticationError KimiBadRequestError KimiConflictError KimiConnectionError "

@@ -16,7 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 import openai
 
 from kimi_wire.errors.classes import KimiError, KimiStreamError, StreamedError, remade
-from kimi_wire.errors.exchange import attempt_of, parse_request_id, public_url
+from kimi_wire.errors.exchange import attempt_of, parse_request_id, public_proxy, public_url
 from kimi_wire.errors.hints import CONTEXT_HINT, hint_for
 from kimi_wire.errors.refusals import Refusal, mask, mask_all, parse_refusal, refusal_of
 
@@ -248,6 +248,7 @@ def _connection_error(error: openai.APIError) -> KimiConnectionError:
     reached = cause is not None and type(cause).__name__ not in (
         "ConnectError",
         "ConnectTimeout",
+        "ProxyError",  # it made no tunnel
         "UnsupportedProtocol",
     )
     reason = str(cause or error) or type(cause).__name__
@@ -262,7 +263,7 @@ def _through(url: str) -> str:
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if not proxy or not parts.hostname or proxy_bypass(parts.hostname):
         return ""
-    return f" through the proxy {public_url(proxy)} of the environment ({parts.scheme.upper()}_PROXY, NO_PROXY)"
+    return f" through the proxy {public_proxy(proxy)} of the environment ({parts.scheme.upper()}_PROXY, NO_PROXY)"
 
 
 def _status_error(response: Any, refusal: Refusal, body: object) -> KimiStatusError:

@@ -36,6 +36,12 @@ def public_url(url: str) -> str:
     return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
 
 
+def public_proxy(url: str) -> str:
+    """A proxy's URL without user and password. It may lack its scheme, and a password may have any character."""
+    scheme, slashes, rest = url.partition("://")
+    return f"{scheme}{slashes}{rest.rpartition('@')[2]}" if slashes else url.rpartition("@")[2]
+
+
 def excerpt(body: bytes) -> str:
     """The beginning of a body that is not what it should be, quoted; gateways repeat the request, with its key."""
     return repr(mask(body[:1000].decode("utf-8", "replace"))[:200])

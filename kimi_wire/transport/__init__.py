@@ -8,6 +8,7 @@ chat is.
 
 from __future__ import annotations
 
+from kimi_wire.transport.aiohttp import is_usable as uses_aiohttp
 from kimi_wire.transport.bodies import whole
 from kimi_wire.transport.connection import (
     BASE_URL_VARIABLES,
@@ -16,6 +17,7 @@ from kimi_wire.transport.connection import (
     KimiConnection,
     body_argument,
     resolve_base_url,
+    write_body,
 )
 from kimi_wire.transport.keys import KEY_VARIABLES, ApiKey, KeyFunction, hiding_secrets, plain_secret, resolve_api_key
 from kimi_wire.transport.library import http_library, response_class
@@ -38,5 +40,7 @@ __all__ = [
     "resolve_base_url",
     "resolve_headers",
     "response_class",
+    "uses_aiohttp",
     "whole",
+    "write_body",
 ]

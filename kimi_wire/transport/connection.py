@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from kimi_wire import errors  # some of its names need the SDK, and import it when they are asked for
-from kimi_wire.errors import KimiRequestError, mask, public_url
+from kimi_wire.errors import KimiRequestError, mask, public_proxy, public_url
 from kimi_wire.kinds import check_options
+from kimi_wire.log import listen
 from kimi_wire.transport import aiohttp as aiohttp_client
 from kimi_wire.transport.bodies import PACKINGS, whole
 from kimi_wire.transport.courier import with_courier
@@ -115,6 +116,7 @@ class KimiConnection:
         http_async_client: Any = None,
     ) -> None:
         api_key = api_key if isinstance(api_key, KeyFunction) else HiddenText(api_key)
+        listen()
         check_options({"timeout": timeout, "stream_idle_timeout": stream_idle_timeout, "max_retries": max_retries})
         self._options: dict[str, Any] = {"api_key": sdk_key(api_key), "base_url": base_url, "max_retries": max_retries}
         self._key = api_key
@@ -342,19 +344,53 @@ class _LoopClient:
 
 
 def default_client() -> Any:
-    """Make the HTTP client of synchronous calls."""
+    """Make the HTTP client of synchronous calls.
+
+    Raises:
+        KimiRequestError: The environment's proxies or certificates cannot be used.
+    """
     import openai
 
-    return openai.DefaultHttpxClient(verify=_ssl_context())
+    return _made_for_environment(openai.DefaultHttpxClient)
 
 
 def default_async_client() -> Any:
-    """Make the HTTP client of asynchronous calls: over aiohttp where that extra is installed, else httpx."""
+    """Make the HTTP client of asynchronous calls: over aiohttp where that extra is installed, else httpx.
+
+    Raises:
+        KimiRequestError: The environment's proxies or certificates cannot be used.
+    """
     import openai
 
-    if aiohttp_client.is_usable():
-        return aiohttp_client.make_client(verify=_ssl_context())
-    return openai.DefaultAsyncHttpxClient(verify=_ssl_context())
+    usable = aiohttp_client.is_usable()
+    return _made_for_environment(aiohttp_client.make_client if usable else openai.DefaultAsyncHttpxClient)
+
+
+def _made_for_environment(make: Callable[..., Any]) -> Any:
+    """Make a client of the HTTP library, which reads the environment's proxies and certificates.
+
+    The library's words are not repeated: "Invalid port: 'pa'" is the beginning of a password with a slash.
+    """
+    kind = problem = ""
+    try:
+        return make(verify=_ssl_context())
+    except OSError as error:
+        kind = type(error).__name__
+        names = [f"{name}={value}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if (value := os.environ.get(name))]
+        problem = f"certificates cannot be read ({kind}): mend or unset {' or '.join(names)}."
+    except ImportError as error:  # SOCKS
+        problem = f"proxy cannot be used: {error}"
+    except Exception as error:
+        kind = type(error).__name__
+        names = [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]
+        proxies = [f"{name}={public_proxy(os.environ[name])}" for name in sorted(names) if os.environ[name]]
+        if not proxies:
+            raise
+        problem = (
+            f"proxy cannot be used ({kind}): mend or unset {' or '.join(proxies)}. One is written "
+            "http://host:port; special characters of a password are %XX in it."
+        )
+    raise KimiRequestError(f"The environment's {problem}")
 
 
 def _ssl_context() -> Any:
@@ -373,8 +409,8 @@ def _make_ssl_context(*_of: str | None) -> Any:
 _write_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
-def body_argument(body: Mapping[str, Any]) -> dict[str, bytes]:
-    """Write the body of a request as JSON, once; the SDK would write it again for each attempt.
+def write_body(body: Mapping[str, Any]) -> bytes:
+    """Write the body of a request as JSON.
 
     Deliberately absent: pydantic-core's writer, which is faster. It takes sets, bytes and secrets for JSON, and what it
     wrote would have to be read back to find those.
@@ -382,17 +418,28 @@ def body_argument(body: Mapping[str, Any]) -> dict[str, bytes]:
     Args:
         body: JSON's own types only, on every version of the SDK.
 
-    Returns:
-        The argument of the SDK's `post` that takes the bytes, by its name.
-
     Raises:
         KimiRequestError: It is not JSON: half of a surrogate pair, NaN, an object of some other kind.
     """
     try:
-        written = _write_json(body).encode()
+        return _write_json(body).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise KimiRequestError(f"The request cannot be written as JSON: {error}") from errors.cause_of(error)
-    return {_content_argument(): written}
+
+
+def body_argument(body: Mapping[str, Any]) -> dict[str, bytes]:
+    """Write the body of a request, once; the SDK would write it again for each attempt.
+
+    Args:
+        body: See `write_body`.
+
+    Returns:
+        The argument of the SDK's `post` that takes the bytes, by its name.
+
+    Raises:
+        KimiRequestError: It is not JSON.
+    """
+    return {_content_argument(): write_body(body)}
 
 
 @functools.cache

@@ -13,16 +13,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
-import logging
 from collections.abc import Mapping
 from typing import Any
 
-from kimi_wire.errors import KimiRequestError, advise_retry, attempt_of, parse_request_id, public_url, refusal_of
+from kimi_wire.errors import KimiRequestError, advise_retry, refusal_of
+from kimi_wire.log import Attempt
 from kimi_wire.transport import bodies
 from kimi_wire.transport.library import library_of
-
-log = logging.getLogger("kimi_wire")
-"""Says what each attempt came to; no text, no ids of accounts, no headers."""
 
 _MAX_REDIRECTS = 4
 
@@ -44,7 +41,7 @@ class Courier:
 
     def send(self, request: Any, arguments: Mapping[str, Any]) -> Any:
         """Send a request; a refusal comes back read, and marked for the SDK's retries."""
-        hops = 0
+        hops, attempt = 0, Attempt(request)
         while True:
             try:
                 response = self._client.send(request, **{**arguments, "follow_redirects": False, "stream": True})
@@ -55,7 +52,7 @@ class Courier:
             except Exception as error:
                 forget_odd_cookies(self._client, None)
                 failure = name_failure(error, request)
-                log_attempt(request, type(failure).__name__)
+                attempt.ended(request, type(failure).__name__)
                 raise failure from error.__cause__
             if following is None:
                 break
@@ -64,12 +61,12 @@ class Courier:
             request = following
         if response.status_code >= 300:
             mark_refusal(response)
-        log_attempt(request, f"HTTP {response.status_code}", response)
+        attempt.ended(request, f"HTTP {response.status_code}", response)
         return response
 
     async def asend(self, request: Any, arguments: Mapping[str, Any]) -> Any:
         """The asynchronous twin of `send`."""
-        hops = 0
+        hops, attempt = 0, Attempt(request)
         while True:
             try:
                 response = await self._client.send(request, **{**arguments, "follow_redirects": False, "stream": True})
@@ -80,7 +77,7 @@ class Courier:
             except Exception as error:
                 forget_odd_cookies(self._client, None)
                 failure = name_failure(error, request)
-                log_attempt(request, type(failure).__name__)
+                attempt.ended(request, type(failure).__name__)
                 raise failure from error.__cause__
             if following is None:
                 break
@@ -89,7 +86,7 @@ class Courier:
             request = following
         if response.status_code >= 300:
             mark_refusal(response)
-        log_attempt(request, f"HTTP {response.status_code}", response)
+        attempt.ended(request, f"HTTP {response.status_code}", response)
         return response
 
 
@@ -149,21 +146,6 @@ def mark_refusal(response: Any) -> None:
     except Exception:  # a charset such as "hex", "utf-16" or "idna", whose codecs fail each in their own way
         response.encoding = "utf-8"
     response.headers.update(advise_retry(refusal_of(response)))
-
-
-def log_attempt(request: Any, outcome: str, response: Any = None) -> None:
-    """Log one attempt, at INFO.
-
-    Of a response, the HTTP library says the same at INFO; where that is heard, our line, which has more, is for DEBUG.
-    """
-    heard = response is not None and logging.getLogger(_library(request)).isEnabledFor(logging.INFO)
-    level = logging.DEBUG if heard else logging.INFO
-    if log.isEnabledFor(level):
-        request_id = parse_request_id(response.headers) if response is not None else None
-        attempt, suffix = attempt_of(request), f", request id {request_id}" if request_id else ""
-        log.log(
-            level, "%s %s, attempt %d: %s%s", request.method, public_url(str(request.url)), attempt, outcome, suffix
-        )
 
 
 def _library(request: Any) -> str:

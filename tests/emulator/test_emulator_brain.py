@@ -497,3 +497,32 @@ def test_what_is_forced_goes_on_after_a_result() -> None:
     ]
     assert calls(think("", [WEATHER, answer], history, tool_choice="required"))[0][0] == "Forecast"
     assert structured(union_of_tools("get_weather", "Forecast"), "", history=history)["call"]["name"] == "Forecast"
+
+
+FAITHFUL = (
+    "Answer with either YES or NO.\nInformation: {}\nContext: It rains in Bergen on 239 days of the year.\nAnswer: "
+)
+RELEVANT = (
+    "You have two options to answer. Either YES/ NO.\nQuery and Response: \n Question: How often does it rain in Bergen?\n"
+    "Response: {}\nContext: \n It rains in Bergen on 239 days of the year.\nAnswer: "
+)
+
+
+@pytest.mark.parametrize("prompt", [FAITHFUL, RELEVANT])
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [("In Bergen it rains on 239 days.", "YES"), ("In Bergen it rains on 12 days.", "NO"), ("Oslo is dry.", "NO")],
+)
+def test_claims_are_judged_by_their_context(prompt: str, claim: str, verdict: str) -> None:
+    assert think(prompt.format(claim)).content == verdict
+
+
+@pytest.mark.parametrize(
+    ("answer", "points"), [("It rains on 239 days.", "5.0"), ("It rains.", "1.0"), ("It rains on 12 days.", "1.0")]
+)
+def test_answers_get_points_by_their_reference(answer: str, points: str) -> None:
+    system = {"role": "system", "content": "Your score has to be between 1 and 5, where 1 is the worst."}
+    question = (
+        f"## User Query\nHow often?\n\n## Reference Answer\nIt rains on 239 days.\n\n## Generated Answer\n{answer}"
+    )
+    assert think(question, history=[system]).content.splitlines()[0] == points

@@ -51,6 +51,14 @@ def test_key(
     assert answer.json == {"error": {"message": message, "type": type}}
 
 
+@pytest.mark.parametrize("key", ["test", "dummy", "EMPTY"])
+def test_placeholders_are_keys_where_none_are_named(key: str, http_send: Callable[..., Any]) -> None:
+    with KimiEmulator() as kimi:
+        assert http_send(kimi, HELLO, key=key).status == 200
+        kimi.keys = frozenset({"sk-one"})
+        assert http_send(kimi, HELLO, key=key).status == 401
+
+
 def test_chosen_keys(http_send: Callable[..., Any]) -> None:
     with KimiEmulator(keys={"sk-one"}) as kimi:
         assert "sk-one" not in repr(kimi) + repr(kimi.state)

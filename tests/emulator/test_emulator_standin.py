@@ -35,3 +35,15 @@ def test_with_a_key_nothing_is_touched(monkeypatch: pytest.MonkeyPatch, name: st
     assert emulate_without_key() == "This is the real API: https://kimi.example/v1"
     assert before.items() <= os.environ.items()
     assert "sk-real" not in emulate_without_key()
+
+
+@pytest.mark.parametrize("placeholder", ["test", "dummy", "EMPTY"])
+def test_a_placeholder_is_no_key_but_for_a_server_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, placeholder: str
+) -> None:
+    monkeypatch.setenv("MOONSHOT_API_KEY", placeholder)
+    monkeypatch.setenv("MOONSHOT_BASE_URL", "http://gpu.example/v1")
+    assert emulate_without_key() == "This is the real API: http://gpu.example/v1"
+    monkeypatch.setenv("MOONSHOT_BASE_URL", "")
+    assert "emulator, not Kimi" in emulate_without_key()
+    assert os.environ["MOONSHOT_API_KEY"] == "sk-emulator"

@@ -99,7 +99,8 @@ def test_a_short_prefix_is_not_cached(ask: Callable[..., Any]) -> None:
 
 @pytest.mark.says(
     "docs/caching.md",
-    "So another tool, another order of tools, another effort",
+    "So another tool",
+    "another effort",
     "`tool_choice` and `response_format` do not matter.",
 )
 @pytest.mark.parametrize(
@@ -109,12 +110,25 @@ def test_a_short_prefix_is_not_cached(ask: Callable[..., Any]) -> None:
         ({"reasoning_effort": "low"}, False),
         ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]}, False),
         ({"tool_choice": "none"}, True),
+        ({"response_format": {"type": "json_object"}}, True),
         ({"stream_options": {"include_usage": True}}, True),
     ],
 )
 def test_what_breaks_the_cache(fields: dict[str, Any], kept: bool, ask: Callable[..., Any]) -> None:
     ask(LONG)
     assert ("cached_tokens" in usage(ask(LONG, **fields))) == kept
+
+
+@pytest.mark.says(
+    "docs/caching.md", "another order of tools", "The server compares from the front: the model, its tools"
+)
+def test_another_order_of_tools_breaks_the_cache(ask: Callable[..., Any]) -> None:
+    one, two = (
+        {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in ("one", "two")
+    )
+    ask(LONG, tools=[one, two])
+    assert "cached_tokens" in usage(ask(LONG, tools=[one, two]))
+    assert "cached_tokens" not in usage(ask(LONG, tools=[two, one]))
 
 
 def test_older_families_report_less(ask: Callable[..., Any]) -> None:

@@ -12,6 +12,7 @@ from langchain.agents.middleware import ModelFallbackMiddleware
 from langchain.agents.structured_output import ToolStrategy
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
+from langchain_core.exceptions import ModelInvalidRequestError
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import StructuredTool
@@ -19,8 +20,15 @@ from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 
 from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall
-from kimi_wire import KimiRequestError, KimiWarning
-from langchain_kimi import KimiPromptCachingMiddleware, KimiToolSearchMiddleware, KimiWebSearch, tool_documents
+from kimi_wire import KimiWarning
+from langchain_kimi import (
+    KimiPromptCachingMiddleware,
+    KimiRequestError,
+    KimiToolSearchMiddleware,
+    KimiWebSearch,
+    tool_documents,
+)
+from langchain_kimi.tools import render_tool
 
 THINGS = ["invoice", "weather", "issue", "flight", "recipe", "ticket", "contract", "parcel", "photo", "song"]
 DEEDS = ["create", "find", "delete", "update", "list", "archive", "share", "count", "rename", "export"]
@@ -293,6 +301,32 @@ def test_a_retriever_that_finds_one_name(kimi: KimiEmulator, make: Any) -> None:
 def test_what_kimi_would_refuse_is_refused_at_once() -> None:
     with pytest.raises(KimiRequestError, match="runs in Kimi's server"):
         KimiToolSearchMiddleware([KimiWebSearch()])
+    nameless = TOOLS[0].model_copy(update={"name": ""})
+    with pytest.raises(KimiRequestError) as refused:
+        KimiToolSearchMiddleware([nameless])
+    assert isinstance(refused.value, ModelInvalidRequestError)
+
+
+def test_each_tool_is_described_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    described: list[str] = []
+
+    def render(one: Any) -> Any:
+        described.append(one.name)
+        return render_tool(one)
+
+    monkeypatch.setattr("langchain_kimi.tool_search.render_tool", render)
+    KimiToolSearchMiddleware(TOOLS)
+    assert described == [one.name for one in TOOLS]
+
+
+@pytest.mark.parametrize(
+    "wrapped", [lambda model: model.bind(max_tokens=900), lambda model: model.with_config(tags=["a"])]
+)
+def test_a_bound_model_loads_tools_on_the_way(kimi: KimiEmulator, make: Any, wrapped: Any) -> None:
+    kimi.script(calls(search("create invoice")), Reply("Done."))
+    create_agent(wrapped(make()), [], middleware=[KimiToolSearchMiddleware(TOOLS)]).invoke(GO)
+    assert len(kimi.requests[-1].body["messages"][-1]["tools"]) == 5
+    assert_append_only(kimi)
 
 
 @pytest.mark.parametrize("outside", [False, True])

@@ -6,13 +6,8 @@ import asyncio
 import base64
 import importlib.util
 import json
-import shutil
 import socket
-import ssl
-import subprocess
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +20,7 @@ from kimi_wire.endpoints.chat import KimiClient
 from kimi_wire.errors import KimiConnectionError, KimiStreamError, KimiTimeoutError
 from kimi_wire.transport import aiohttp as aiohttp_client
 from kimi_wire.transport.connection import default_async_client
+from tests.loopback import certificate, needs_openssl, read_request, serving
 from tests.wire.test_client import SECRET, request
 
 pytestmark = pytest.mark.both_transports
@@ -32,47 +28,6 @@ pytestmark = pytest.mark.both_transports
 installed = pytest.mark.skipif(
     importlib.util.find_spec("httpx_aiohttp") is None, reason="the extra `aiohttp` is not installed"
 )
-
-
-@contextmanager
-def serving(answer: Callable[[socket.socket], None], context: ssl.SSLContext | None = None) -> Iterator[int]:
-    """A server that does one thing with each connection; gives its port."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                try:
-                    if context is not None:
-                        connection = context.wrap_socket(connection, server_side=True)
-                    answer(connection)
-                except OSError:
-                    pass
-                finally:
-                    connection.close()
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
-
-
-def read_request(connection: socket.socket) -> bytes:
-    """Head and body of one request."""
-    raw = b""
-    while b"\r\n\r\n" not in raw:
-        raw += connection.recv(65536)
-    head, _, body = raw.partition(b"\r\n\r\n")
-    length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
-    while len(body) < length:
-        body += connection.recv(65536)
-    return head
 
 
 ANSWER = json.dumps(
@@ -184,7 +139,7 @@ def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch, way: st
     heads = []
 
     def answer(connection: socket.socket) -> None:
-        heads.append(read_request(connection).decode())
+        heads.append(read_request(connection)[0].decode())
         connection.sendall(b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 
     with serving(answer) as port:
@@ -200,20 +155,16 @@ def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch, way: st
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+@needs_openssl
 @pytest.mark.parametrize("way", ["acomplete"])
 def test_certificates_are_checked_against_the_environments(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
 ) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
-    subprocess.run([*make.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    file, context = certificate(tmp_path)
     with serving(answer_plainly, context) as port:
         with pytest.raises(KimiConnectionError, match=r"was not reached: .*certificate"):
             ask(f"https://localhost:{port}/v1", way)
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
         assert ask(f"https://localhost:{port}/v1", way) == "Hi"
 
 

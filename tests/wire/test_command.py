@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import email.utils
 import io
+import json
 import os
+import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from llama_index.core.llms import ChatMessage
 
-from kimi_emulator import Balance, KimiEmulator
-from kimi_emulator.families import MODELS
-from kimi_wire.command import cli as command
-from kimi_wire.command import doctor
+from kimi_emulator import KimiEmulator, Reply
 from kimi_wire.command.cli import main
 from kimi_wire.endpoints.tokens import estimate_messages
+from langchain_kimi import ChatKimi
+from llama_index_kimi import Kimi
 
 SECRET = "sk-secret-0123456789abcdef"
 Run = Callable[..., tuple[int, str, str]]
@@ -89,6 +90,95 @@ def test_extract(run: Run, tmp_path: Path, kimi: KimiEmulator) -> None:
     assert kimi.uploads == {}
 
 
+SAID = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_body_is_what_both_adapters_send(run: Run, kimi: KimiEmulator, stream: bool) -> None:
+    asked = ("Why?", "--system", "Be brief.", "--model", "kimi k2.6", "--set", "thinking=false", "--set", "stop=END")
+    status, out, err = run("body", *asked, *(["--stream"] if stream else []))
+    assert (status, err, kimi.requests) == (0, "", [])
+    settings: Any = {"model": "kimi k2.6", "thinking": False, "stop": "END"}
+    chat, llm = ChatKimi(**settings), Kimi(**settings)
+    messages = [ChatMessage(one["content"], role=one["role"]) for one in SAID]
+    _ = (
+        (list(chat.stream(SAID)), list(llm.stream_chat(messages)))
+        if stream
+        else (chat.invoke(SAID), llm.chat(messages))
+    )
+    assert [one.body for one in kimi.requests] == [json.loads(out)] * 2
+
+
+def test_a_body_needs_no_key_and_is_for_the_host_that_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MOONSHOT_API_KEY")
+    monkeypatch.setattr("sys.stdin", io.StringIO("Why?"))
+    status, out, _ = run("body", "--base-url", "https://openrouter.ai/api/v1", "--set", "reasoning_effort=low")
+    assert status == 0
+    assert json.loads(out)["messages"] == SAID[1:]
+    assert json.loads(out)["reasoning"] == {"effort": "low"}
+
+
+FILES: list[Any] = [
+    SAID,
+    {"messages": SAID},
+    {"messages": SAID, "model": "gpt-4o", "seed": 5, "temperature": 0.3, "stream": True, "stream_options": {}},
+]
+
+
+@pytest.mark.parametrize("given", FILES)
+def test_the_body_of_a_request_to_openai_becomes_ours(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Any
+) -> None:
+    (tmp_path / "request.json").write_text(json.dumps(given), "utf-8")
+    status, out, err = run("body", "--file", str(tmp_path / "request.json"), "--model", "kimi-k3")
+    body = json.loads(out)
+    assert (status, body["messages"], body["model"]) == (0, SAID, "kimi-k3")
+    assert err.count("warning: ") == 2 * ("seed" in given)
+    assert body.get("stream_options") == ({"include_usage": True} if "seed" in given else None)
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(given)))
+    assert run("body", "More?", "--file", "-", "--model", "kimi-k3")[1].count('"role": "user"') == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("--file", "-"), 1, "error: - has no JSON list of messages, and no object with `messages`: Expecting value"),
+        (("x", "--set", "tempature=1"), 1, "error: 'tempature' is not a setting. Did you mean 'temperature'?"),
+        (("x", "--set", "messages=[]"), 1, "error: 'messages' is not a setting."),
+        (("x", "--set", "stop"), 2, "'stop' is not NAME=VALUE"),
+        (("x", "--set", "strict=true", "--set", "top_p=0.5"), 1, "error: kimi-k3 samples with fixed parameters"),
+        (("x", "--set", f"api_key={SECRET}"), 1, "error: 'api_key' cannot be given with a call."),
+        (("x", "--set", 'stop="\\ud800"'), 1, "error: The request cannot be written as JSON"),
+    ],
+)
+def test_what_no_body_is_made_of_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], status: int, words: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("nothing"))
+    found, out, err = run("body", *arguments)
+    assert (found, out) == (status, "")
+    assert words in err
+
+
+def test_what_is_done_before_a_body_is_sent_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps([{"role": "user", "content": [part]}])))
+    status, out, err = run("body", "--file", "-", "--set", "remote_images=download")
+    assert status == 0
+    assert "https://example.org/a.png" in out
+    assert err == "note: pictures and videos are downloaded or uploaded before it is sent.\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_command_of_a_body_sends_it(run: Run, kimi: KimiEmulator) -> None:
+    text = "It's $HOME, `id` and \\ in\nBODY\n."
+    kimi.script(Reply("Hi"))
+    done = subprocess.run(["sh", "-c", run("body", text, "--curl")[1]], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["choices"][0]["message"]["content"] == "Hi"
+    assert kimi.requests[0].body["messages"] == [{"role": "user", "content": text}]
+
+
 def test_another_host_can_be_named(run: Run) -> None:
     with KimiEmulator(extra_models={"kimi-k9": "k3"}) as other:
         assert "kimi-k9" in run("models", "--base-url", other.base_url)[1]
@@ -157,169 +247,3 @@ def test_as_a_module_and_into_a_pipe_that_closes(kimi: KimiEmulator) -> None:
     process.stderr.close()
     done = subprocess.run([sys.executable, "-m", "kimi_wire", "models"], capture_output=True, text=True, check=True)
     assert "kimi-k3" in done.stdout
-
-
-# The doctor.
-
-
-def problems(out: str) -> list[str]:
-    return [line.removeprefix("PROBLEM ") for line in out.splitlines() if line.startswith("PROBLEM")]
-
-
-def test_a_healthy_setting(run: Run, kimi: KimiEmulator) -> None:
-    status, out, _ = run("doctor")
-    assert (status, problems(out)) == (0, [])
-    assert f"The host is {kimi.base_url} (MOONSHOT_BASE_URL)." in out
-    assert "The model kimi-k3 is listed." in out
-    assert "The balance is 49.59." in out
-    assert "openai " in out
-    assert {request.path for request in kimi.requests} == {"/v1/models", "/v1/users/me/balance"}
-
-
-def test_no_key(run: Run, monkeypatch: pytest.MonkeyPatch, kimi: KimiEmulator) -> None:
-    monkeypatch.delenv("MOONSHOT_API_KEY")
-    status, out, _ = run("doctor")
-    assert status == 1
-    assert problems(out)[0].startswith("No API key")
-    assert kimi.requests == []
-
-
-def test_a_key_with_white_space_and_two_keys(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MOONSHOT_API_KEY", f" {SECRET}\n")
-    monkeypatch.setenv("KIMI_API_KEY", "sk-another")
-    status, out, _ = run("doctor")
-    assert status == 0
-    assert "MOONSHOT_API_KEY has white space around the key" in out
-    assert "MOONSHOT_API_KEY and KIMI_API_KEY differ; MOONSHOT_API_KEY is used" in out
-    monkeypatch.setenv("MOONSHOT_API_KEY", f"{SECRET} {SECRET}")
-    assert "copy it again" in problems(run("doctor")[1])[0]
-
-
-def test_surroundings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-openai")
-    monkeypatch.setenv("OPENAI_BASE_URL", "https://api.openai.com")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    out = run("doctor")[1]
-    assert "OPENAI_API_KEY, OPENAI_BASE_URL are set; nothing here reads them" in out
-    assert "no_proxy are set" in out
-    assert "sk-openai" not in out
-
-
-@pytest.mark.parametrize(
-    ("model", "words"),
-    [
-        ("kimi-k33", "Listed are kimi-k3"),
-        ("moonshot-v1-8k", "Moonshot retired its family on 2026-08-31"),
-        ("gpt-5", f"Listed are {MODELS[0].id}"),
-    ],
-)
-def test_a_model_that_is_not_listed(model: str, words: str, run: Run) -> None:
-    with KimiEmulator(serve_retired=False) as emulator:
-        status, out, _ = run("doctor", "--model", model, "--base-url", emulator.base_url)
-    assert status == 1
-    assert f"The model {model} is not listed for this key." in problems(out)[0]
-    assert words in problems(out)[0]
-    assert "(--base-url)" in out
-
-
-def test_no_money(run: Run, kimi: KimiEmulator) -> None:
-    kimi.balance = Balance(0, -31.14918)
-    status, out, _ = run("doctor")
-    assert (status, len(problems(out))) == (1, 1)
-    assert "The balance is 0.00: every chat request is refused" in out
-
-
-@pytest.mark.says(
-    "docs/files.md",
-    "The key is read from the environment, sent to the configured host only, and never printed.",
-    "`doctor --try-other-region` sends a key that is refused to the other region's host, to find out whose it is.",
-)
-def test_a_refused_key_is_sent_nowhere_else(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    with KimiEmulator(keys=["sk-one"]) as here, KimiEmulator(keys=[SECRET]) as there:
-        monkeypatch.setattr(doctor, "other_region", lambda url: there.base_url)
-        status, out, _ = run("doctor", "--base-url", here.base_url)
-        assert status == 1
-        assert "Incorrect API key provided" in problems(out)[0]
-        assert "--try-other-region sends it to" in out
-        assert there.requests == []
-        status, out, _ = run("doctor", "--base-url", here.base_url, "--try-other-region")
-        assert status == 1
-        assert f"Set MOONSHOT_BASE_URL={there.base_url}" in out
-        assert len(there.requests) == 1
-        there.keys = frozenset()
-        assert "does not take the key either" in run("doctor", "--base-url", here.base_url, "--try-other-region")[1]
-
-
-def test_a_host_that_has_no_other_region(run: Run) -> None:
-    with KimiEmulator(keys=["sk-one"]) as here:
-        assert "region" not in run("doctor", "--base-url", here.base_url, "--try-other-region")[1]
-
-
-def test_the_regions() -> None:
-    assert doctor.other_region("https://api.moonshot.ai/v1") == "https://api.moonshot.cn/v1"
-    assert doctor.other_region("https://api.moonshot.cn/v1") == "https://api.moonshot.ai/v1"
-    assert doctor.other_region("https://openrouter.ai/api/v1") is None
-
-
-@pytest.mark.parametrize(
-    ("url", "good", "words"),
-    [
-        ("https://api.moonshot.ai/v1", True, "https://api.moonshot.ai/v1 (default)"),
-        ("https://api.moonshot.com/v1", False, "does not exist"),
-        ("https://api.moonshot.cn", False, "ends in /v1"),
-        ("https://user:password@proxy.example/v1", True, "https://proxy.example/v1"),
-    ],
-)
-def test_hosts(url: str, good: bool, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MOONSHOT_BASE_URL")
-    finding = doctor._where(None, url)
-    assert finding.good is good
-    assert words in finding.text
-    assert "password" not in finding.text
-
-
-@pytest.mark.parametrize(
-    ("key", "host", "words"),
-    [
-        ("sk-kimi-123456", "api.moonshot.ai", "a key of Kimi Code"),
-        ("not-a-key", "api.moonshot.cn", "does not begin with sk-"),
-        ("not-a-key", "openrouter.ai", "The key is in"),
-        ("sk-kimi-123456", "api.kimi.com", "The key is in"),
-    ],
-)
-def test_kinds_of_keys(key: str, host: str, words: str) -> None:
-    (finding,) = doctor._key(key, f"https://{host}/v1")
-    assert words in finding.text
-    assert key not in finding.text
-
-
-@pytest.mark.parametrize(("minutes", "words"), [(10, "behind"), (-10, "ahead of"), (0, "")])
-def test_the_clock(minutes: int, words: str) -> None:
-    said = email.utils.formatdate(time.time() + minutes * 60, usegmt=True)
-    found = list(doctor._clock(said))
-    assert len(found) == bool(minutes)
-    assert all(words in finding.text and finding.good is False for finding in found)
-
-
-@pytest.mark.parametrize("said", [None, "", "yesterday"])
-def test_a_server_without_a_clock(said: str | None) -> None:
-    assert list(doctor._clock(said)) == []
-
-
-def test_a_host_without_a_balance(kimi: KimiEmulator) -> None:
-    from kimi_wire import KimiPlatform
-
-    platform = KimiPlatform(SECRET, kimi.base_url.removesuffix("/v1") + "/v1/users", max_retries=0)
-    assert list(doctor._balance(platform)) == []  # 404
-    lost = KimiPlatform(SECRET, "http://127.0.0.1:1/v1", max_retries=0)
-    (finding,) = doctor._balance(lost)
-    assert finding.good is None
-    assert "not reached" in finding.text
-    platform.close()
-    lost.close()
-    kimi.reset()
-
-
-def test_a_package_that_is_not_installed_is_not_named() -> None:
-    assert doctor._version("no-such-package") is None
-    assert command.MISUSED == 2

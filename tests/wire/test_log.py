@@ -1,0 +1,241 @@
+"""The log: what is sent and what comes of it, for whoever asks, and nothing secret."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kimi_emulator import Failure, KimiEmulator, Reply
+from kimi_wire import KimiFiles, KimiPlatform, KimiWarning, log
+from kimi_wire.endpoints.chat import KimiClient
+from langchain_kimi import ChatKimi
+from llama_index_kimi import Kimi
+from tests.test_odd_answers import hear_from
+from tests.wire.test_client import SECRET, WAYS, ask, request
+
+HEARD_AS = {"complete": "whole", "acomplete": "awhole", "stream": "stream", "astream": "astream"}
+
+
+def lines(caplog: pytest.LogCaptureFixture, name: str) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == name]
+
+
+def sent(caplog: pytest.LogCaptureFixture) -> list[Any]:
+    """The bodies of the log."""
+    return [json.loads(line.partition(" sends ")[2]) for line in lines(caplog, "kimi_wire.bodies")]
+
+
+@pytest.mark.both_transports
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("adapter", ["langchain", "llama_index"])
+def test_each_attempt_shows_its_body_at_debug(
+    kimi: KimiEmulator, caplog: pytest.LogCaptureFixture, adapter: str, way: str
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="kimi_wire")
+    kimi.script(Failure(500, headers={"Retry-After-Ms": "1"}), Reply("Hi"))
+    asyncio.run(hear_from(kimi.base_url, adapter, HEARD_AS[way], api_key=SECRET, max_retries=1))
+    assert sent(caplog) == [one.body for one in kimi.requests]
+    starts = [f"POST {kimi.base_url}/chat/completions, attempt {number} sends {{" for number in (1, 2)]
+    assert all(line.startswith(start) for line, start in zip(lines(caplog, "kimi_wire.bodies"), starts, strict=True))
+    refused, answered, cost = (line for line in lines(caplog, "kimi_wire") if "request id" in line)
+    assert ", attempt 1: HTTP 500 after 0." in refused
+    assert ", attempt 2: HTTP 200 after 0." in answered
+    assert cost.startswith(
+        f"{answered.partition(', request id ')[2].join(['request id ', ''])}: ended by stop, read for 0."
+    )
+    assert '"prompt_tokens": ' in cost
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.both_transports
+@pytest.mark.parametrize("way", WAYS)
+def test_a_continued_answer_has_a_line_for_each_of_its_requests(
+    kimi: KimiEmulator, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="kimi_wire")
+    kimi.script(Reply("one", finish_reason="length"), Reply(" two"))
+    asyncio.run(hear_from(kimi.base_url, "langchain", HEARD_AS[way], continue_on_length=1))
+    assert [body["messages"][-1].get("partial", False) for body in sent(caplog)] == [False, True]
+    assert [
+        line.partition("ended by ")[2].partition(",")[0] for line in lines(caplog, "kimi_wire") if "ended" in line
+    ] == [
+        "length",
+        "stop",
+    ]
+
+
+@pytest.mark.both_transports
+@pytest.mark.parametrize("way", ["stream", "astream"])
+def test_a_stream_that_breaks_off_is_said_to_have_no_end(
+    kimi: KimiEmulator, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="kimi_wire")
+    kimi.script(Reply("one two three", cut_after=2))
+    with pytest.raises(Exception, match="broke in the middle"):
+        asyncio.run(hear_from(kimi.base_url, "langchain", way))
+    assert "ended by None" in lines(caplog, "kimi_wire")[-1]
+
+
+def test_other_endpoints_show_theirs(kimi: KimiEmulator, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="kimi_wire")
+    KimiPlatform(SECRET, kimi.base_url).count_tokens("How many?", model="kimi-k3")
+    KimiFiles(SECRET, kimi.base_url).extract(b"# Notes", name="notes.md")
+    count, upload, content, delete = (line.partition(" sends ") for line in lines(caplog, "kimi_wire.bodies"))
+    assert json.loads(count[2])["messages"] == [{"role": "user", "content": "How many?"}]
+    assert upload[2].endswith(" bytes of multipart/form-data")
+    assert int(upload[2].split()[0]) > 100
+    assert (content[2], delete[2]) == ("no body", "no body")
+
+
+@pytest.mark.both_transports
+@pytest.mark.parametrize("way", WAYS)
+def test_no_body_is_written_for_nobody(
+    kimi: KimiEmulator, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """At INFO, and where the bodies' own logger is told to be quiet."""
+
+    def describe(request: Any) -> str:
+        raise AssertionError
+
+    monkeypatch.setattr(log, "describe_body", describe)
+    client = KimiClient(api_key=SECRET, base_url=kimi.base_url)
+    caplog.set_level(logging.INFO, logger="kimi_wire")
+    ask(client, way)
+    caplog.set_level(logging.INFO, logger="kimi_wire.bodies")
+    caplog.set_level(logging.DEBUG, logger="kimi_wire")
+    ask(client, way)
+    client.close()
+    assert len(lines(caplog, "kimi_wire")) == 3
+    assert lines(caplog, "kimi_wire.bodies") == []
+
+
+def test_what_is_secret_in_a_body_is_blank(kimi: KimiEmulator, caplog: pytest.LogCaptureFixture) -> None:
+    """And what only sounds so is not: a schema's properties, a number of tokens."""
+    caplog.set_level(logging.DEBUG, logger="kimi_wire")
+    server = {
+        "url": "https://mcp.example",
+        "headers": {"X-Team": "hush"},
+        "authorization": "hush",
+        "auth_token": "hush",
+    }
+    login = {"type": "object", "properties": {"password": {"type": "string"}}, "required": ["password"]}
+    tool = {"type": "function", "function": {"name": "log_in", "parameters": login}}
+    chat = ChatKimi(api_key=SECRET, base_url=kimi.base_url, max_retries=0, max_tokens=50)
+    body = {"mcp": [server], "api_key": "hush", "nested": {"client-secret": "hush"}, "said": f"my key is {SECRET}"}
+    kimi.script(Reply("Hi"))
+    chat.invoke(f"Bearer {SECRET}, and sk-anybodys-key", tools=[tool], extra_body=body)
+    [shown] = sent(caplog)
+    assert "hush" not in caplog.text
+    assert SECRET not in caplog.text
+    assert shown["messages"][0]["content"] == "Bearer ***, and sk-***"
+    assert shown["said"] == "my key is ***"
+    assert shown["tools"][0]["function"]["parameters"]["properties"] == login["properties"]
+    assert (shown["max_completion_tokens"], shown["mcp"][0]["url"]) == (50, "https://mcp.example")
+    assert kimi.requests[0].body["api_key"] == "hush"
+
+
+def test_data_and_the_middle_of_long_texts_are_counted_in_place_of_shown(
+    kimi: KimiEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="kimi_wire")
+    client = KimiClient(api_key=SECRET, base_url=kimi.base_url, max_retries=0)
+    kimi.script(Reply("Hi"), Reply("Hi"))
+    client.complete(request(text="x" * 10_000))
+    client.complete(request(text=f"a{'x' * 10_000}b data:image/png;base64,{'A' * 400}"))
+    client.close()
+    whole, shortened = (body["messages"][0]["content"] for body in sent(caplog))
+    assert whole == "x" * 10_000
+    assert shortened.startswith("a" + "x" * 7_999 + " ... (")
+    assert shortened.endswith("b data:image/png;base64,... (400 characters)")
+    assert len(shortened) < 9_100
+
+
+class Written:
+    """A request of an HTTP library, in what is read of it."""
+
+    def __init__(self, content: bytes, key: str = SECRET) -> None:
+        self.content = content
+        self.headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+
+
+def test_a_key_that_is_a_word_blanks_no_words() -> None:
+    assert log.describe_body(Written(b'["a test"]', "test")) == '["a test"]'
+
+
+def test_what_is_nested_too_deep_is_counted() -> None:
+    assert log.describe_body(Written(b"[" * 100_000 + b"]" * 100_000)) == "200000 bytes of application/json"
+
+
+@pytest.fixture
+def unconfigured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Loggers that nothing was asked of yet."""
+    loggers = [logging.getLogger(name) for name in ("kimi_wire", "langchain_kimi", "llama_index_kimi")]
+    for logger in loggers:
+        monkeypatch.setattr(logger, "handlers", [])
+    log._listen.cache_clear()
+    yield
+    log._listen.cache_clear()
+    for logger in loggers:
+        logger.setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize("made", [ChatKimi, Kimi, KimiPlatform])
+@pytest.mark.usefixtures("unconfigured")
+def test_a_variable_is_enough(
+    kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], made: Any
+) -> None:
+    def call() -> str:
+        for model in [made(api_key=SECRET, base_url=kimi.base_url) for _ in range(2)]:
+            answer = (
+                model.balance()
+                if made is KimiPlatform
+                else model.invoke("Hi")
+                if made is ChatKimi
+                else model.complete("Hi")
+            )
+            assert answer
+        return capsys.readouterr().err
+
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own
+    assert call() == ""
+    monkeypatch.setenv("KIMI_LOG", "info")
+    assert call().count("\n") == 2
+    monkeypatch.setenv("KIMI_LOG", " Debug ")
+    shown = call()
+    assert shown.count(" DEBUG kimi_wire.bodies: ") == 2
+    assert shown.count(" INFO kimi_wire: ") == 2
+    assert SECRET not in shown
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_a_programs_own_handlers_come_first(
+    kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Own(logging.Handler):
+        def __init__(self) -> None:
+            super().__init__()
+            self.heard: list[logging.LogRecord] = []
+
+        def emit(self, record: logging.LogRecord) -> None:
+            self.heard.append(record)
+
+    monkeypatch.setenv("KIMI_LOG", "debug")
+    own = Own()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    logging.getLogger().addHandler(own)
+    ChatKimi(api_key=SECRET, base_url=kimi.base_url).invoke("Hi")
+    assert capsys.readouterr().err == ""
+    assert [record.name for record in own.heard].count("kimi_wire.bodies") == 1
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_a_level_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIMI_LOG", "1")
+    with pytest.warns(KimiWarning, match="KIMI_LOG='1' is none of debug, info, warning, error"):
+        ChatKimi(api_key=SECRET)
+    assert logging.getLogger("kimi_wire").handlers == []
