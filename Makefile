@@ -11,7 +11,7 @@ TOOLS  := $(VENV)/.release
 # Of its own, as the recipes bring some two hundred packages along, which `make test` goes without.
 RECIPES := .venv-recipes
 
-.PHONY: help demo test test-fast test-all test-matrix release-check lint types format tables golden family notebooks record bench docs recipes clean
+.PHONY: help demo test test-fast test-all test-matrix release-check lint types format tables golden family notebooks record bench docs zh recipes clean
 
 help:
 	@echo "make demo           a LangChain agent and a LlamaIndex RAG answer (real API with MOONSHOT_API_KEY, else the emulator)"
@@ -29,6 +29,7 @@ help:
 	@echo "make record         record all cassettes anew (real API with MOONSHOT_API_KEY, else the emulator)"
 	@echo "make bench          what it costs beside the openai SDK; writes the README's table"
 	@echo "make docs           the documentation site, into site/; a link that leads nowhere fails it"
+	@echo "make zh             say that the Chinese pages have what the English ones say now, once they have been translated"
 	@echo "make recipes        run every fence of every page, in .venv-recipes with all that they need; nothing is left out"
 	@echo "make notebooks      run the notebooks and keep what they put out"
 
@@ -71,6 +72,7 @@ format: $(DEV)
 tables: $(DEV)
 	$(BIN)/python -m tests.model_table
 	$(BIN)/python -m tests.word_table
+	$(BIN)/python -m tests.zh
 
 golden: $(DEV)
 	$(BIN)/python -m tests.golden.pages
@@ -78,6 +80,9 @@ golden: $(DEV)
 family: tables golden
 	$(BIN)/python -m tests.record models
 	$(MAKE) test
+
+zh: $(DEV)
+	$(BIN)/python -m tests.zh --translated
 
 notebooks: $(DEV)
 	$(BIN)/python -m tests.notebooks
@@ -87,7 +92,7 @@ docs: $(DOCS)
 	@echo "site/index.html is its first page; with its search: $(BIN)/python -m http.server -d site"
 
 recipes: $(RECIPES)/.recipes
-	$(RECIPES)/bin/python -m pytest --all-needs $(or $(PYTEST_ARGS),tests/test_readme.py tests/test_recipes.py)
+	$(RECIPES)/bin/python -m pytest --all-needs $(or $(PYTEST_ARGS),tests/test_readme.py tests/recipes)
 
 record: $(DEV)
 	$(BIN)/python -m tests.record $(SCENARIOS)

@@ -20,22 +20,26 @@ STOPWORDS = frozenset(
     let like make me mine more most my need no nor not now of off on once one only or other our ours out over own
     per please run same say she should show so some such tell than that the their theirs them then there these they
     this those to too tool tools under up us use using value very want was we were what when where which while who
-    whom whose why will with would you your yours"""
+    whom whose why will with would you your yours
+    什么 怎么 么样 多少 哪里 哪个 哪些 哪座 是什 为什 请问 查询 一个 一下 一座 这个 那个 可以 告诉 我的 你的 工具"""
     )
 )
 
 # Words that name the same idea in questions and in tool descriptions.
 _SAME = {
-    "add": "adder addition plus sum total",
-    "multiply": "multiplication product times",
-    "calculate": "calculator calculation compute arithmetic evaluate",
-    "weather": "forecast temperature rain snow",
-    "search": "lookup look retrieve browse web internet",
-    "population": "inhabitants people",
+    "add": "adder addition plus sum total 相加 加上",
+    "multiply": "multiplication product times 相乘 乘以",
+    "calculate": "calculator calculation compute arithmetic evaluate 计算",
+    "weather": "forecast temperature rain snow 天气 气温",
+    "search": "lookup look retrieve browse web internet 搜索 查找",
+    "population": "inhabitants people 人口",
 }
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_WORD = re.compile(r"[^\W_]+")
+HAN = "\u4e00-\u9fff"
+_HAN = re.compile(f"[{HAN}]")
+_LATIN = re.compile("[A-Za-z]+")
+_WORD = re.compile(rf"[{HAN}]+|[^\W_{HAN}]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9\u00c0-\uffff])|(?<=[\u3002\uff01\uff1f])|\n+")
 
 
@@ -66,9 +70,21 @@ def concept(word: str) -> str:
     return _CANON.get(stemmed, stemmed)
 
 
+def is_chinese(text: str) -> bool:
+    """Whether a text is Chinese rather than in another language with Chinese names in it."""
+    return len(_HAN.findall(text)) >= max(len(_LATIN.findall(text)), 1)
+
+
 def concepts(text: str) -> set[str]:
     """Return the ideas a text is about."""
-    return {concept(word) for word in words(text) if word not in STOPWORDS}
+    return {concept(part) for word in words(text) for part in _parts(word) if part not in STOPWORDS}
+
+
+def _parts(word: str) -> list[str]:
+    """A word; of Chinese, which has no spaces, each two characters that stand together."""
+    if len(word) < 3 or not _HAN.match(word):
+        return [word]
+    return [word[at : at + 2] for at in range(len(word) - 1)]
 
 
 def sentences(text: str) -> list[str]:

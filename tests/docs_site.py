@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
 
@@ -43,6 +44,9 @@ BESIDE = {
 
 FOLDERS = {"docs": "Guides", "docs/zh": "中文", "notebooks": "Notebooks"}
 """Folders with pages, with their titles; others have their own names."""
+
+CHINESE = "docs/zh/"
+"""Where the Chinese pages are, after all others: each has the place of its English twin, and its heading for a title."""
 
 # A line with a list right below it, which Python's Markdown takes for more of the paragraph.
 _LIST = re.compile(r"^((?![-*+] |\d+\. )\S.*)\n(?=[-*+] |\d+\. )", re.MULTILINE)
@@ -81,6 +85,13 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return re.sub(r"(\]\((?!https?:)[^)\s]+)\.ipynb(?=[)#])", r"\1.md", markdown)
 
 
+def on_post_page(output: str, page: Page, **_: Any) -> str:
+    """Say which language a page is in: browsers choose fonts and break lines by it."""
+    return (
+        output.replace('<html lang="en"', '<html lang="zh-CN"', 1) if page.file.src_uri.startswith(CHINESE) else output
+    )
+
+
 # Navigation.
 
 
@@ -101,8 +112,13 @@ def navigation(found: Iterable[str], readme: str) -> list[Any]:
     for title, target in re.findall(r"\[([^\[\]\n]+)\]\(((?:docs|notebooks)/[^)#]+)\)", readme):
         titles.setdefault(target, title[:1].upper() + title[1:])
     places = {target: place for place, target in enumerate(titles)}
+
+    def place(page: str) -> tuple[bool, int, str]:
+        twin = page.replace(CHINESE, "docs/")
+        return page.startswith(CHINESE), places.get(twin, places.get(page, len(places))), page
+
     folders: dict[str, list[Any]] = {}
-    for page in sorted(found, key=lambda page: (places.get(page, len(places)), page)):
+    for page in sorted(found, key=place):
         uri = re.sub(r"\.ipynb$", ".md", page)
         entry = {titles[page]: uri} if page in titles else uri
         folders.setdefault(page.rpartition("/")[0], []).append(entry)

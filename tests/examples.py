@@ -56,6 +56,16 @@ def fences(text: str) -> list[Fence]:
     ]
 
 
+def fence_spans(text: str) -> list[tuple[int, int]]:
+    """Where the fences of a text begin, with their marks, and end."""
+    return [found.span() for found in _FENCE.finditer(text)]
+
+
+def anchor(title: str) -> str:
+    """The anchor of a heading, as code hosts and the site make it."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
 def is_test(code: str) -> bool:
     """Whether some code only defines tests: to run it as a program would show nothing."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

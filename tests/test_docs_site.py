@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,13 +31,20 @@ def test_every_page_is_in_the_navigation_once() -> None:
 
 
 def test_the_navigation_has_the_words_and_the_order_of_the_readme() -> None:
-    readme = "`\\033[2m` [second](docs/b.md) [the first](docs/a.md) [again](docs/b.md) [a book](notebooks/1.ipynb)"
-    found = navigation(["docs/a.md", "docs/b.md", "docs/new.md", "docs/zh/b.md", "notebooks/1.ipynb"], readme)
+    readme = "`\\033[2m` [中文](docs/zh/README.md) [second](docs/b.md) [the first](docs/a.md) [again](docs/b.md) [a book](notebooks/1.ipynb)"
+    there = [
+        "docs/a.md",
+        "docs/b.md",
+        "docs/new.md",
+        "notebooks/1.ipynb",
+        *(f"docs/zh/{name}.md" for name in ("README", "a", "b")),
+    ]
+    found = navigation(there, readme)
     assert found[:4] == [
         {"Start": "README.md"},
         {"Guides": [{"Second": "docs/b.md"}, {"The first": "docs/a.md"}, "docs/new.md"]},
         {"Notebooks": [{"A book": "notebooks/1.md"}]},
-        {"中文": ["docs/zh/b.md"]},
+        {"中文": [{"中文": "docs/zh/README.md"}, "docs/zh/b.md", "docs/zh/a.md"]},
     ]
 
 
@@ -95,3 +103,10 @@ def test_links_to_notebooks_lead_to_their_pages() -> None:
     text = "[a](../notebooks/1.ipynb) [b](1.ipynb#part) [c](https://example.org/1.ipynb) `1.ipynb`"
     wanted = "[a](../notebooks/1.md) [b](1.md#part) [c](https://example.org/1.ipynb) `1.ipynb`"
     assert docs_site.on_page_markdown(text) == wanted
+
+
+def test_a_chinese_page_says_that_it_is_chinese() -> None:
+    html = '<!doctype html><html lang="en" class="no-js">'
+    there = {uri: SimpleNamespace(file=SimpleNamespace(src_uri=uri)) for uri in ("docs/zh/a.md", "docs/a.md")}
+    assert docs_site.on_post_page(html, there["docs/zh/a.md"]) == html.replace('"en"', '"zh-CN"')
+    assert docs_site.on_post_page(html, there["docs/a.md"]) == html

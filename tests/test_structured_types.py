@@ -14,8 +14,6 @@ from kimi_emulator import KimiEmulator, Reply
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi, KimiRequestError
 
-PAGE = "docs/structured-output.md"
-
 
 class City(BaseModel):
     name: str
@@ -99,7 +97,9 @@ async def predict(llm: Any, way: str, output_cls: Any) -> Any:
 
 
 @pytest.mark.says(
-    PAGE, "a class, with `Optional`, `Literal`, unions, lists and classes inside", "a class that has itself inside"
+    "docs/structured-output.md",
+    "a class, with `Optional`, `Literal`, unions, lists and classes inside",
+    "a class that has itself inside",
 )
 @pytest.mark.parametrize(("output_cls", "value"), CLASSES)
 async def test_classes(kimi: KimiEmulator, output_cls: type[BaseModel], value: Any) -> None:

@@ -10,22 +10,27 @@ from typing import Any
 from ..search import WEB_SEARCH
 from ..text import best_sentences, concepts, join, sentences, shorten
 from . import pictures, values
+from .speech import say
 from .view import Call, View
 
 _SMALL_TALK = (
     (
-        re.compile(r"\A(?:hi|hello|hey|good morning)\b[^?]{0,30}\Z|\A\Z", re.I),
+        re.compile(r"\A(?:hi|hello|hey|good morning)\b[^?]{0,30}\Z|\A[你您]好[^?？]{0,15}\Z|\A\Z", re.I),
         "Hello! How can I help you today?",
     ),
     (
-        re.compile(r"\bhow (?:are you|is it going)\b", re.I),
+        re.compile(r"\bhow (?:are you|is it going)\b|你好吗", re.I),
         "I'm doing well, thank you for asking! How can I help you today?",
     ),
-    (re.compile(r"\A(?:well, )?thanks\b", re.I), "You're welcome! Is there anything else I can help you with?"),
+    (re.compile(r"\A(?:well, )?thanks\b|\A谢谢", re.I), "You're welcome! Is there anything else I can help you with?"),
     (
-        re.compile(r"\bwho are you\b|\bwhat are you\b|\byour name\b", re.I),
+        re.compile(r"\bwho are you\b|\bwhat are you\b|\byour name\b|你是谁", re.I),
         "I am a local emulator of the Kimi API: I answer like a chat model, but no language model is behind me.",
     ),
+)
+_NO_KNOWLEDGE = (
+    " I am a local emulator of the Kimi API, so I have no knowledge of my own to answer that from. "
+    "Give me tools or context and I will work with them."
 )
 _FACT = re.compile(r"\bmy ([\w ]{2,30}?) is ([^.,;!?\n]+)", re.I)
 _MY = re.compile(r"\bmy ([\w ]{2,30}?)\s*\?", re.I)
@@ -57,11 +62,12 @@ def say_result(result: str) -> str:
         return result.strip() or "nothing"
 
 
-def _say_call(call: Call) -> str:
+def _say_call(asked: str, call: Call) -> str:
     given = join([say_value(value) for value in call.arguments.values()])
-    about = f" for {given}" if given and len(given) <= 60 else ""
+    about = "{name} for {given}" if given and len(given) <= 60 else "{name}"
     said = "reported an error" if is_error(call.result) else "says"
-    return f"{call.name}{about} {said}: {say_result(call.result)}".rstrip(".") + "."
+    result = say_result(call.result).rstrip(".。")
+    return say(asked, f"{about} {said}: {{result}}.", name=call.name, given=given, result=result)
 
 
 def from_results(question: str, calls: Sequence[Call]) -> str:
@@ -70,10 +76,11 @@ def from_results(question: str, calls: Sequence[Call]) -> str:
     if all(call.name == WEB_SEARCH for call in calls):
         found = [line for call in calls for line in sentences(call.result)]
         return " ".join(best_sentences(question, found)) or " ".join(found)
-    said = [_say_call(call) for call in calls]
+    said = [_say_call(question, call) for call in calls]
     if len(calls) == 1:
-        return f"That did not work: {said[0]}" if is_error(calls[0].result) else f"Here is what I found: {said[0]}"
-    return "Here is what I found:" + "".join(f"\n- {line}" for line in said)
+        failed = is_error(calls[0].result)
+        return say(question, "That did not work: {said}" if failed else "Here is what I found: {said}", said=said[0])
+    return say(question, "Here is what I found:") + "".join(f"\n- {line}" for line in said)
 
 
 def _recalled(view: View) -> str | None:
@@ -91,7 +98,9 @@ def _remembered(view: View) -> str | None:
     for fact in facts:
         if wanted and concepts(fact[1]) & concepts(wanted[1]):
             return f"Your {fact[1]} is {fact[2].strip()}."
-    told = [line for text in [view.system, *view.user_said] for line in sentences(text) if not line.endswith("?")]
+    told = [
+        line for text in [view.system, *view.user_said] for line in sentences(text) if not line.endswith(("?", "？"))
+    ]
     found = best_sentences(view.question, told, limit=1)
     asked = concepts(view.question)
     shared = concepts(found[0]) & asked if found else set()
@@ -109,15 +118,16 @@ def chat(view: View) -> str:
         return f"{worked_out[0]} = {worked_out[1]:.10g}"
     for pattern, said in _SMALL_TALK:
         if pattern.search(question):
-            return said
+            return say(question, said)
     fact = _FACT.search(question)
     if fact and "?" not in question:
         return f"Thanks, I will remember that your {fact[1]} is {fact[2].strip()}."
     seen = [said for said in map(pictures.describe, view.media) if said]
     if seen:
         return " ".join(f"I see {said}" for said in seen)
-    unseen = f" I can see {len(view.media)} attachment(s), but not what is in them." if view.media else ""
+    unseen = say(question, " I can see {number} attachment(s), but not what is in them.", number=len(view.media))
     return (
-        f'You asked: "{shorten(question)}".{unseen} I am a local emulator of the Kimi API, so I have no knowledge of '
-        "my own to answer that from. Give me tools or context and I will work with them."
+        say(question, 'You asked: "{question}".', question=shorten(question))
+        + (unseen if view.media else "")
+        + say(question, _NO_KNOWLEDGE)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..text import best_sentences, sentences
+from .speech import say
 from .view import View
 
 _NOTHING = "The context does not say anything about that."
@@ -30,7 +31,7 @@ def answer(view: View) -> str | None:
         return None
     existing = _EXISTING.search(view.question)
     told = [existing[1].rstrip()] if existing else []
-    return " ".join(best_sentences(query, [*told, *sentences(context)])) or (told or [_NOTHING])[0]
+    return " ".join(best_sentences(query, [*told, *sentences(context)])) or (told or [say(query, _NOTHING)])[0]
 
 
 def split(view: View) -> tuple[str | None, str]:

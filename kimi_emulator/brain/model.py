@@ -14,8 +14,9 @@ from types import MappingProxyType
 from ..request import ChatRequest, function_of, text_of
 from ..scripting import Reply, ToolCall, arguments_text
 from ..state import Upload
-from ..text import best_sentences, join, sentences, shorten
+from ..text import best_sentences, is_chinese, join, sentences, shorten
 from . import chat, context, json_answers, judge, partial
+from .speech import say
 from .tools import plan
 from .view import Tool, View, read
 
@@ -89,31 +90,36 @@ def _say(request: ChatRequest, view: View) -> str:
 
 def _look_around(view: View) -> str:
     """Say what there is to answer from where there are no tools."""
-    text = context.split(view)[0]
+    text, asked = context.split(view)
     if text is not None:
-        nearest = best_sentences(_task(view), sentences(text), limit=1)
-        return f"I was given {len(sentences(text))} lines to answer from. " + "".join(
-            f'The nearest is: "{shorten(line, 100)}"' for line in nearest
-        )
-    return "I look at what the picture shows." if view.media else "No tool is needed for this."
+        lines = sentences(text)
+        nearest = [shorten(line, 100) for line in best_sentences(asked, lines, limit=1)]
+        said = "I was given {number} lines to answer from." + (' The nearest is: "{line}"' if nearest else "")
+        return say(asked, said, number=len(lines), line="".join(nearest))
+    return say(asked, "I look at what the picture shows." if view.media else "No tool is needed for this.")
 
 
 def _think(view: View, calls: Sequence[ToolCall], effort: str) -> str:
     """Think aloud: one sentence at low effort, a little more at each level."""
-    thoughts = [f'The user asks: "{shorten(_task(view), 100)}".']
+    asked = _task(view)
+    thoughts = [say(asked, 'The user asks: "{question}".', question=shorten(asked, 100))]
     if view.calls:
         failed = [call.name for call in view.calls if chat.is_error(call.result)]
         seen = join(list(dict.fromkeys(call.name for call in view.calls)))
-        thoughts.append(f"I have seen what {seen} returned: {shorten(view.calls[-1].result, 80)}.")
+        result = shorten(view.calls[-1].result, 80)
+        thoughts.append(say(asked, "I have seen what {names} returned: {result}.", names=seen, result=result))
         if failed:
-            thoughts.append(f"{join(failed)} reported an error, so I should say so instead of guessing.")
+            guess = "{names} reported an error, so I should say so instead of guessing."
+            thoughts.append(say(asked, guess, names=join(failed)))
     elif view.tools:
-        thoughts.append(f"The tools at hand are {join([tool.name for tool in view.tools[:6]])}.")
+        names = join([tool.name for tool in view.tools[:6]])
+        thoughts.append(say(asked, "The tools at hand are {names}.", names=names))
     if calls:
         named = join([f"{call.name}({arguments_text(call)})" for call in calls])
-        thoughts.append(f"I will call {named}.")
-        thoughts.append("Once the results are there, I can answer.")
+        thoughts.append(say(asked, "I will call {names}.", names=named))
+        thoughts.append(say(asked, "Once the results are there, I can answer."))
     else:
-        thoughts.append("No further tool is needed." if view.tools else _look_around(view))
-        thoughts.append("Let me check that the answer fits the question, then give it.")
-    return " ".join(thoughts[:1] if effort == "low" else thoughts[:-1] if effort == "high" else thoughts)
+        thoughts.append(say(asked, "No further tool is needed.") if view.tools else _look_around(view))
+        thoughts.append(say(asked, "Let me check that the answer fits the question, then give it."))
+    told = thoughts[:1] if effort == "low" else thoughts[:-1] if effort == "high" else thoughts
+    return ("" if is_chinese(asked) else " ").join(told)

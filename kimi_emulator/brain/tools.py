@@ -28,8 +28,8 @@ _MOST_CLAUSES = 50  # what follows them is one clause
 _MOST_DESCRIBED = 2000  # characters of a tool's description
 _MOST_CALLS = 20  # of one tool for one clause
 _SHORT = 60  # characters of a result that can be the whole of another tool's argument
-_SPLIT = re.compile(r"(?<=[;.?!])\s+|,?(?<!\s)\s+(?:and then|and|then)\s+|\n+", re.IGNORECASE)
-_ASKS = re.compile(r"\s*(?:who|what|when|where|which|why|how|is|are|does|did|can)\b", re.IGNORECASE)
+_SPLIT = re.compile(r"(?<=[;.?!])\s+|,?(?<!\s)\s+(?:and then|and|then)\s+|(?<=[。！？；])|\n+", re.IGNORECASE)
+_ASKS = re.compile(r"\s*(?:who|what|when|where|which|why|how|is|are|does|did|can)\b|.*？", re.IGNORECASE)
 
 
 @functools.lru_cache(maxsize=1024)

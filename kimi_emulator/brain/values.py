@@ -5,18 +5,30 @@ from __future__ import annotations
 import math
 import re
 
-from ..text import STOPWORDS, listed, words
+from ..text import HAN, STOPWORDS, listed, words
 
-_QUOTED = re.compile(r"(?<!\w)'([^'\n]+)'(?!\w)|\"([^\"\n]+)\"|`([^`\n]+)`")
+_QUOTED = re.compile(
+    r"(?<!\w)'([^'\n]+)'(?!\w)|\"([^\"\n]+)\"|`([^`\n]+)`|\u201c([^\u201d\n]+)\u201d|\u300a([^\u300b\n]+)\u300b"
+)
 # What has more digits than anybody counts with is no number.
 _DIGITS = r"-?\d{1,15}(?:\.\d{1,15})?"
-_NUMBER = re.compile(rf"(?<![\w.]){_DIGITS}(?![\w]|\.\d)")
+_NUMBER = re.compile(rf"(?<![^\W{HAN}])(?<!\.){_DIGITS}(?![^\W{HAN}]|\.\d)")
 _TERM = re.compile(rf"\s{{0,9}}([-+*/])\s{{0,9}}({_DIGITS})")
 _SUM = re.compile(rf"(?<![\d.]){_DIGITS}(?:{_TERM.pattern})+(?!\d)")
 _NAME = r"[A-Z\u00c0-\u00de][\w'\u2019-]*\.?"
 _NAMES = re.compile(rf"{_NAME}(?:\s+{_NAME})*(?:, [A-Z]{{2}}\b)?")  # "San Francisco, CA" is one
+# What stands between the names of a Chinese sentence, whose own they are not.
+_BETWEEN = re.compile(
+    "|".join(
+        listed(
+            """一下 一个 一座 人口 什么 今天 位于 你好 告诉 哪个 哪座 哪里 国家 城市 多少 大约 天气 如何 帮我 几点
+    怎么样 怎样 明天 时间 查询 气温 现在 请问 首都 的 是 在 和 与 到 去 从 有 了 吗 呢 我 你 请 哪"""
+        )
+    )
+)
+_HAN_NAMES = re.compile(f"[{HAN}]{{2,}}")
 _SAID_OF = re.compile(r"\s+(?:is|was|has|lives)\b|[,(]|\W*$")
-_PLACED = re.compile(r"\b(?:in|at|near|for|from|to|of|on)\s+(?:the\s+)?$", re.IGNORECASE)
+_PLACED = re.compile(r"\b(?:in|at|near|for|from|to|of|on)\s+(?:the\s+)?$|(?<!现)[在去到从]$", re.IGNORECASE)
 _NEAR = 50  # characters before a name that say what it is
 _REMARK = re.compile(r"(?:\s[-\u2013\u2014]\s|:\s)(.+)", re.DOTALL)
 _NOT_NAMES = frozenset(listed("I JSON API AI OK URL ID PDF CSV"))
@@ -40,7 +52,7 @@ def numbers(text: str) -> list[float]:
 
 
 def names(text: str) -> list[str]:
-    """Return the capitalised names of a text, without a word that merely opens a sentence."""
+    """Return the names of a text: what is capitalised without merely opening a sentence; in Chinese what may be one."""
     return [text[start:end] for start, end in _spans(text)]
 
 
@@ -64,7 +76,8 @@ def _spans(text: str) -> list[tuple[int, int]]:
                 start = end
         if text[start:end] and text[start:end] not in _NOT_NAMES:
             found.append((start, end))
-    return found
+    rest = _BETWEEN.sub(lambda word: " " * len(word[0]), text)
+    return sorted([*found, *(match.span() for match in _HAN_NAMES.finditer(rest))])
 
 
 def _opens(text: str, at: int) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from kimi_emulator import brain, rules
-from kimi_emulator.brain import values
+from kimi_emulator.brain import chat, speech, values
 from kimi_emulator.rules import schema as rules_schema
 from kimi_emulator.scripting import Reply, ToolCall
 
@@ -109,6 +110,14 @@ def loop(question: str, tools: Any, run: Callable[[ToolCall], str]) -> tuple[lis
             [("create_customer", {"customer_name": "你好啊集团", "description": "a Chinese technology company"})],
         ),
         ("Who is the mayor of Berlin?", [SEARCH, WEATHER], [("search", {"query": "Who is the mayor of Berlin?"})]),
+        ("请问杭州今天的天气怎么样？", [WEATHER, TIME], [("get_weather", {"location": "杭州"})]),
+        (
+            "北京和上海的天气怎么样？再查找一下“登月”。",
+            [WEATHER, SEARCH],
+            [*(("get_weather", {"location": place}) for place in ("北京", "上海")), ("search", {"query": "登月"})],
+        ),
+        ("17加25等于多少？把它们相加。", [ADD], [("add", {"a": 17, "b": 25})]),
+        ("谁写了《红楼梦》？", [SEARCH], [("search", {"query": "红楼梦"})]),
     ],
 )
 def test_tool_calls(question: str, tools: Any, expected: Any) -> None:
@@ -450,6 +459,65 @@ def test_nested_arguments() -> None:
 def test_one_clause_may_only_name_the_tool() -> None:
     question = "What is the weather in Paris? Use get_weather for it."
     assert calls(think(question, [WEATHER, TIME])) == [("get_weather", {"location": "Paris"})]
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("你好！", "你好！有什么可以帮你的？"),
+        ("您好", "你好！有什么可以帮你的？"),
+        ("你好吗？", "我很好，谢谢关心！"),
+        ("谢谢！", "不客气！"),
+        ("你是谁？", "我是 Kimi API 的本地模拟器"),
+        ("9.11 和 9.9 哪个大？", "你问的是：“9.11 和 9.9 哪个大？”。我是 Kimi API 的本地模拟器"),
+        ("17 * 23 等于多少？", "17 * 23 = 391"),
+    ],
+)
+def test_a_chinese_question_is_answered_in_chinese(question: str, said: str) -> None:
+    reply = think(question)
+    assert reply.content.startswith(said)
+    assert reply.reasoning == f"用户问：“{question}”。这里不需要工具。确认答案与问题相符，然后作答。"
+
+
+def test_an_english_question_with_a_chinese_name_is_answered_in_english() -> None:
+    assert think("Who wrote 红楼梦, and when?").content.startswith('You asked: "Who wrote 红楼梦, and when?".')
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ("杭州：晴。", "结果如下：get_weather（杭州）返回：杭州：晴。"),
+        ("Error: timeout", "没有成功：get_weather（杭州）报错：Error: timeout。"),
+    ],
+)
+def test_results_are_told_in_chinese(result: str, said: str) -> None:
+    rounds, answer = loop("杭州的天气怎么样？", [WEATHER], lambda call: result)
+    assert rounds == [[("get_weather", {"location": "杭州"})]]
+    assert answer == said
+
+
+def test_questions_on_a_chinese_context() -> None:
+    told = "月球没有大气层。月球的南极有水冰。火星有两颗卫星。"
+    for question, said in (("月球哪里有水冰？", "月球的南极有水冰。"), ("木星呢？", "给出的内容里没有提到这一点。")):
+        prompt = f"Context information is below.\n-----\n{told}\n-----\nQuery: {question}\nAnswer: "
+        assert think(prompt).content == said
+
+
+def test_values_of_a_chinese_sentence() -> None:
+    properties = {"name": STRING, "country": STRING, "population": INTEGER}
+    schema = {"type": "object", "properties": properties, "required": list(properties)}
+    format = {"type": "json_schema", "json_schema": {"name": "City", "schema": schema, "strict": True}}
+    reply = think("杭州是中国的一座城市，人口12000000。", response_format=format)
+    assert json.loads(reply.content) == {"name": "杭州", "country": "中国", "population": 12000000}
+
+
+def test_all_that_is_said_has_the_same_parts_in_chinese() -> None:
+    for english, chinese in speech.CHINESE.items():
+        assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", chinese)), english
+
+
+def test_small_talk_is_all_there_in_chinese() -> None:
+    assert {said for _, said in chat._SMALL_TALK} <= speech.CHINESE.keys()
 
 
 def test_parts_and_media() -> None:
