@@ -14,8 +14,6 @@ from kimi_emulator import KimiEmulator, Reply
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi, KimiRequestError
 
-PAGE = "docs/structured-output.md"
-
 
 class City(BaseModel):
     name: str
@@ -99,7 +97,9 @@ async def predict(llm: Any, way: str, output_cls: Any) -> Any:
 
 
 @pytest.mark.says(
-    PAGE, "a class, with `Optional`, `Literal`, unions, lists and classes inside", "a class that has itself inside"
+    "docs/structured-output.md",
+    "a class, with `Optional`, `Literal`, unions, lists and classes inside",
+    "a class that has itself inside",
 )
 @pytest.mark.parametrize(("output_cls", "value"), CLASSES)
 async def test_classes(kimi: KimiEmulator, output_cls: type[BaseModel], value: Any) -> None:
@@ -111,7 +111,7 @@ async def test_classes(kimi: KimiEmulator, output_cls: type[BaseModel], value: A
     assert kimi.rejections == []
 
 
-@pytest.mark.says(PAGE, "takes any type that Pydantic knows, at the root too")
+@pytest.mark.says("docs/structured-output.md", "takes any type that Pydantic knows, at the root too")
 @pytest.mark.parametrize(("form", "value", "wanted"), TYPES)
 async def test_langchain_gives_values_of_any_type(kimi: KimiEmulator, form: Any, value: Any, wanted: Any) -> None:
     kimi.script(*[answering(value)] * 3)
@@ -123,7 +123,7 @@ async def test_langchain_gives_values_of_any_type(kimi: KimiEmulator, form: Any,
     assert kimi.rejections == []
 
 
-@pytest.mark.says(PAGE, "a list or a union is a `RootModel`, and the value is its `root`")
+@pytest.mark.says("docs/structured-output.md", "a list or a union is a `RootModel`, and the value is its `root`")
 @pytest.mark.parametrize("way", ["chat", "achat", "stream", "astream"])
 @pytest.mark.parametrize(("form", "value", "wanted"), TYPES)
 async def test_llama_index_gives_a_root_model(kimi: KimiEmulator, way: str, form: Any, value: Any, wanted: Any) -> None:
@@ -134,7 +134,7 @@ async def test_llama_index_gives_a_root_model(kimi: KimiEmulator, way: str, form
     assert kimi.rejections == []
 
 
-@pytest.mark.says(PAGE, "a `KimiRequestError`, as for anything that is no Pydantic class")
+@pytest.mark.says("docs/structured-output.md", "a `KimiRequestError`, as for anything that is no Pydantic class")
 @pytest.mark.parametrize("way", ["chat", "achat", "stream", "astream"])
 @pytest.mark.parametrize("form", [*{str(form): form for form, _, _ in TYPES}.values(), Named, {"type": "object"}])
 async def test_llama_index_says_what_to_do_where_a_type_is_no_class(kimi: KimiEmulator, way: str, form: Any) -> None:
@@ -143,7 +143,7 @@ async def test_llama_index_says_what_to_do_where_a_type_is_no_class(kimi: KimiEm
     assert kimi.requests == []
 
 
-@pytest.mark.says(PAGE, "a dict, not validated")
+@pytest.mark.says("docs/structured-output.md", "a dict, not validated")
 def test_typed_dicts_are_dicts(kimi: KimiEmulator) -> None:
     kimi.script(Reply('{"name": 5}'))
     assert langchain(kimi).with_structured_output(Named).invoke("Tell me.") == {"name": 5}

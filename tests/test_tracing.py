@@ -23,6 +23,10 @@ from tests.test_odd_answers import hear_from
 # OpenInference inspects every attribute of a model, pydantic's deprecated ones included.
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
 
+openinference = pytest.mark.needs(
+    "openinference.instrumentation.langchain", "openinference.instrumentation.llama_index"
+)
+
 KEY = "sk-secret-0123456789abcdef"
 HEADERS = {"X-Api-Key": "hush-hush"}
 WAYS = ["whole", "awhole", "stream", "astream"]
@@ -31,14 +35,15 @@ ADAPTERS = ["langchain", "llama_index"]
 
 @pytest.fixture(scope="module")
 def _exporter() -> Iterator[Any]:
-    langchain = pytest.importorskip("openinference.instrumentation.langchain")
-    llama_index = pytest.importorskip("openinference.instrumentation.llama_index")
-    trace = pytest.importorskip("opentelemetry.sdk.trace")
-    export = pytest.importorskip("opentelemetry.sdk.trace.export")
-    memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
-    exporter, provider = memory.InMemorySpanExporter(), trace.TracerProvider()
-    provider.add_span_processor(export.SimpleSpanProcessor(exporter))
-    instrumentors = [langchain.LangChainInstrumentor(), llama_index.LlamaIndexInstrumentor()]
+    from openinference.instrumentation.langchain import LangChainInstrumentor
+    from openinference.instrumentation.llama_index import LlamaIndexInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrumentors: list[Any] = [LangChainInstrumentor(), LlamaIndexInstrumentor()]
     for instrumentor in instrumentors:
         instrumentor.instrument(tracer_provider=provider, skip_dep_check=True)
     yield exporter
@@ -58,10 +63,14 @@ def everything(spans: Any) -> str:
     return "".join(span.to_json() for span in spans.get_finished_spans())
 
 
-PLACES = ("model, tokens, cached and thinking tokens, end", "tool calls", "provider", "what the model thought")
-
-
-@pytest.mark.says("docs/recipes/tracing.md", *PLACES)
+@openinference
+@pytest.mark.says(
+    "docs/recipes/tracing.md",
+    "model, tokens, cached and thinking tokens, end",
+    "tool calls",
+    "provider",
+    "what the model thought",
+)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_a_span_of_openinference(spans: Any, kimi: KimiEmulator, adapter: str, way: str) -> None:
@@ -88,6 +97,7 @@ def assert_silent(said: str) -> None:
         assert secret not in said
 
 
+@openinference
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_the_span_of_an_error(spans: Any, kimi: KimiEmulator, adapter: str, way: str) -> None:
@@ -144,6 +154,7 @@ def collecting() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
             thread.join()
 
 
+@openinference
 def test_a_collector_gets_the_spans(spans: Any, kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     otlp = pytest.importorskip("opentelemetry.exporter.otlp.proto.http.trace_exporter")
     asyncio.run(hear_from(kimi.base_url, "langchain", "whole", api_key=KEY))

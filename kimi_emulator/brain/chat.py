@@ -84,13 +84,11 @@ def from_results(question: str, calls: Sequence[Call]) -> str:
 
 
 def _recalled(view: View) -> str | None:
-    """Answer a question about the question before, with what was answered."""
-    asked = [at for at, (role, _) in enumerate(view.before) if role == "user"]
-    if not asked or not _ASKED.search(view.question):
+    """Answer a question about a question before."""
+    if not view.user_said or not _ASKED.search(view.question):
         return None
-    at = asked[0 if _FIRST.search(view.question) else -1]
-    answers = [text for role, text in view.before[at + 1 : at + 2] if role == "assistant" and text]
-    return f'You asked: "{shorten(view.before[at][1])}"' + "".join(f", and I said: {shorten(text)}" for text in answers)
+    asked = view.user_said[0 if _FIRST.search(view.question) else -1]
+    return f'You asked: "{shorten(asked)}"'
 
 
 def _remembered(view: View) -> str | None:

@@ -93,10 +93,9 @@ def _look_around(view: View) -> str:
     text, asked = context.split(view)
     if text is not None:
         lines = sentences(text)
-        found = len(best_sentences(asked, lines))
-        return say(
-            asked, "Of the {lines} lines that I was given, {found} speak of that.", lines=len(lines), found=found
-        )
+        nearest = [shorten(line, 100) for line in best_sentences(asked, lines, limit=1)]
+        said = "I was given {number} lines to answer from." + (' The nearest is: "{line}"' if nearest else "")
+        return say(asked, said, number=len(lines), line="".join(nearest))
     return say(asked, "I look at what the picture shows." if view.media else "No tool is needed for this.")
 
 

@@ -258,8 +258,8 @@ def test_it_remembers(told: str, question: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("question", "said"),
     [
-        ("What was my question?", 'You asked: "What is 12 * 12?", and I said: 12 * 12 = 144'),
-        ("What did I just ask you?", 'You asked: "What is 12 * 12?", and I said: 12 * 12 = 144'),
+        ("What was my question?", 'You asked: "What is 12 * 12?"'),
+        ("What did I just ask you?", 'You asked: "What is 12 * 12?"'),
         ("What was my first question?", 'You asked: "Hello"'),
     ],
 )
@@ -297,7 +297,9 @@ def test_questions_on_a_context(query: str, said: str) -> None:
 
 def test_thinking_says_what_it_answers_from() -> None:
     thought = think(f"Context information is below.\n{RULE}\n{TEXT}\n{RULE}\nQuery: How much do cats sleep?\nAnswer: ")
-    assert "Of the 5 lines that I was given, 1 speak of that." in (thought.reasoning or "")
+    assert 'I was given 5 lines to answer from. The nearest is: "Cats sleep most of the day."' in (
+        thought.reasoning or ""
+    )
 
 
 def test_tools_are_not_chosen_by_the_context() -> None:
