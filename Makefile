@@ -92,7 +92,7 @@ docs: $(DOCS)
 	@echo "site/index.html is its first page; with its search: $(BIN)/python -m http.server -d site"
 
 recipes: $(RECIPES)/.recipes
-	$(RECIPES)/bin/python -m pytest --all-needs $(or $(PYTEST_ARGS),tests/test_readme.py tests/test_recipes.py)
+	$(RECIPES)/bin/python -m pytest --all-needs $(or $(PYTEST_ARGS),tests/test_readme.py tests/recipes)
 
 record: $(DEV)
 	$(BIN)/python -m tests.record $(SCENARIOS)

@@ -199,7 +199,7 @@ ENVIRONMENTS = (
     Environment("langchain-alone", "test-langchain", LANGCHAIN),
     Environment("deepagents", "test-deepagents", ("tests/langchain_kimi",)),
     # As `make recipes` does.
-    Environment("recipes", "recipes", ("--all-needs", "tests/test_readme.py", "tests/test_recipes.py")),
+    Environment("recipes", "recipes", ("--all-needs", "tests/test_readme.py", "tests/recipes")),
     Environment("llama-index-alone", "test-llama-index", (*SHARED, "tests/llama_index_kimi")),
     Environment("wheel", "", archive="wheel", script=PLAIN),
     Environment(

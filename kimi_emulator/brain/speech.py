@@ -34,9 +34,7 @@ CHINESE = {
     "No further tool is needed.": "不再需要别的工具。",
     "No tool is needed for this.": "这里不需要工具。",
     "I was given {number} lines to answer from.": "给出了 {number} 行内容。",
-    'I was given {number} lines to answer from. The nearest is: "{line}"': (
-        "给出了 {number} 行内容，最接近的是：“{line}”。"
-    ),
+    'I was given {number} lines to answer from. The nearest is: "{line}"': "给出了 {number} 行内容，最接近：“{line}”。",
     "I look at what the picture shows.": "看看图片里是什么。",
     "Let me check that the answer fits the question, then give it.": "确认答案与问题相符，然后作答。",
 }
