@@ -24,7 +24,7 @@ ELECTRIC = "Seven of the ferries are electric since May."
 
 def shown_by(word: str, capsys: pytest.CaptureFixture[str]) -> str:
     """Run the fence with a word, and give what it prints."""
-    run_here([next(fence.code for fence in FENCES if word in fence.code and not fence.file)], "pdfs.md")
+    run_here([next(fence.code for fence in FENCES if word in fence.code and not file_name(fence.code))], "pdfs.md")
     return capsys.readouterr().out
 
 
