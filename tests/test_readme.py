@@ -152,10 +152,8 @@ def test_a_page_says_how_to_install_what_its_fences_need() -> None:
         commands = " ".join(re.findall(r"`pip install ([^`]+)`", page.read_text("utf-8")))
         installed = re.split(r"[\s\"]+", re.sub(r"\[[^\]]*\]", "", commands.replace("-", "_")))
         for fence in of_page(name_of(page)):
-            needed = {name.replace(".", "_") for name in fence.needs} - {
-                "httpx2"
-            }  # openai 3 brings it along, 2 has not
-            assert needed <= {*installed}, name_of(page)
+            needed = {name.replace(".", "_") for name in fence.needs}
+            assert needed <= {*installed, "httpx2"}, name_of(page)  # which openai 3 brings along
 
 
 @pytest.mark.slow
