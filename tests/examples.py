@@ -107,13 +107,12 @@ def unimported_modules(code: str) -> set[str]:
 
 def is_module(name: str) -> bool:
     """Whether there is such a module, found without an import."""
-    place, path = "", None
+    path = None
     for part in name.split("."):
-        place = f"{place}.{part}".lstrip(".")
-        spec = PathFinder.find_spec(place, path)
+        spec = PathFinder.find_spec(part, path)  # by its whole name, a part of a namespace wants its parent imported
         if spec is None:
             return False
-        path = spec.submodule_search_locations or []
+        path = [*(spec.submodule_search_locations or ())]
     return True
 
 
