@@ -61,6 +61,11 @@ def fence_spans(text: str) -> list[tuple[int, int]]:
     return [found.span() for found in _FENCE.finditer(text)]
 
 
+def without_fences(text: str) -> str:
+    """A text without its fences and their marks."""
+    return _FENCE.sub("", text)
+
+
 def anchor(title: str) -> str:
     """The anchor of a heading, as code hosts and the site make it."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")

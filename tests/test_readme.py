@@ -27,6 +27,7 @@ from tests.examples import (
     fences,
     file_name,
     is_conftest,
+    is_module,
     is_test,
     run,
     run_here,
@@ -108,6 +109,15 @@ def test_the_pages_say_what_tests_hold() -> None:
     large = "A request has at most 100 MB; a larger\none"
     absent = [("docs/media.md", words) for words in (large, "A request has at most 99 MB", "import base64")]
     assert promises.missing(absent) == [f"{page}: {words}" for page, words in absent[1:]]
+
+
+def test_a_module_within_namespaces_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "no_package" / "nor_this" / "nor_that"
+    place.mkdir(parents=True)
+    (place / "module.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert is_module("no_package.nor_this.nor_that.module")
+    assert not is_module("no_package.nor_this.module")
 
 
 def test_yaml_fences_can_be_read() -> None:
