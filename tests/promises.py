@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from tests.examples import ROOT
+from tests.examples import ROOT, without_fences
 
 
 def missing(promises: Iterable[tuple[str, str]]) -> list[str]:
@@ -49,11 +49,10 @@ def sentences(page: str) -> Iterator[str]:
 
 
 def _prose(page: str) -> str:
-    text = (ROOT / page).read_text("utf-8")
     return re.sub(
-        r"<!-- \w+: make .*?<!-- end of \w+ -->|<!--.*?-->|^ *```.*?^ *```$|^#[^\n]*$|^[| :-]+$",
+        r"<!-- \w+: make .*?<!-- end of \w+ -->|<!--.*?-->|^#[^\n]*$|^[| :-]+$",
         "",
-        text,
+        without_fences((ROOT / page).read_text("utf-8")),
         flags=re.DOTALL | re.MULTILINE,
     )
 

@@ -53,7 +53,7 @@ def test_a_structured_verdict(
     assert kimi.requests[-1].body["reasoning_effort"] == "low"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("openevals") is None, reason="openevals is not installed")
+@pytest.mark.needs("openevals")
 def test_openevals(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown_by("create_llm_as_judge", kimi, monkeypatch, capsys) == [
         "There is ice at its poles. True So it is.",
@@ -61,10 +61,10 @@ def test_openevals(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: 
     ]
 
 
+# No `needs`, which fails in `make recipes`: ragas is not among the recipes' packages.
 needs_ragas = pytest.mark.skipif(importlib.util.find_spec("ragas") is None, reason="ragas is not installed")
-left_open_by_ragas = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # 0.4.3: its uuid.json
+# 0.4.3: its uuid.json
+left_open_by_ragas = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 @left_open_by_ragas
