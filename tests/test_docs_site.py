@@ -141,3 +141,14 @@ def test_a_chinese_page_says_that_it_is_chinese() -> None:
     there = {uri: SimpleNamespace(file=SimpleNamespace(src_uri=uri)) for uri in ("docs/zh/a.md", "docs/a.md")}
     assert docs_site.on_post_page(html, there["docs/zh/a.md"]) == html.replace('"en"', '"zh-CN"')
     assert docs_site.on_post_page(html, there["docs/a.md"]) == html
+
+
+@pytest.mark.parametrize("path", ["langchain_kimi.chat_models.ChatKimi", "llama_index_kimi.base.Kimi"])
+def test_the_reference_has_the_words_that_an_argument_takes(path: str) -> None:
+    griffe = pytest.importorskip("griffe")
+    module, _, name = path.rpartition(".")
+    extensions = griffe.load_extensions(str(ROOT / "tests/docs_words.py"))
+    found = griffe.load(module, search_paths=[ROOT], extensions=extensions)[name].attributes
+    assert str(found["reasoning_effort"].annotation) == "Literal['low', 'high', 'max'] | None"
+    assert str(found["empty_answers"].annotation) == "Literal['warn', 'retry', 'error']"
+    assert not [field for field, attribute in found.items() if "Spelt" in str(attribute.annotation)]
