@@ -8,7 +8,7 @@ import runpy
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,6 @@ from tests.examples import (
     Fence,
     anchor,
     fences,
-    file_name,
     is_conftest,
     is_module,
     is_test,
@@ -175,17 +174,11 @@ def test_fences_that_are_tests_pass(tmp_path: Path, page: str) -> None:
 
 
 @pytest.fixture
-def beside(where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+def beside(where: str, write_files: Callable[[str], Path]) -> Path:
     """A folder with a report and the page's files, whose modules the fence can import."""
-    (tmp_path / "report.pdf").write_bytes(REPORT)
-    for fence in of_page(where.partition(":")[0]):
-        if name := file_name(fence.code):
-            (tmp_path / name).write_text(fence.code, "utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    yield tmp_path
-    for module in [*tmp_path.glob("*.py")]:
-        sys.modules.pop(module.stem, None)
+    folder = write_files(where.partition(":")[0])
+    (folder / "report.pdf").write_bytes(REPORT)
+    return folder
 
 
 @pytest.fixture

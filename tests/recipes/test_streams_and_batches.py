@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -18,26 +17,19 @@ from kimi_emulator import Failure, KimiEmulator, Reply
 from kimi_wire.errors import KimiAuthenticationError
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
-from tests.examples import ROOT, fences, file_name
 
 Answer = Callable[[dict[str, str]], None]
 
 
 @pytest.fixture
-def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], Any]]:
+def recipe(write_files: Callable[[str], Path]) -> Callable[[str, str], Any]:
     """Import a file of a page."""
 
     def load(page: str, module: str) -> Any:
-        for fence in fences((ROOT / "docs" / "recipes" / page).read_text("utf-8")):
-            if name := file_name(fence.code):
-                (tmp_path / name).write_text(fence.code, "utf-8")
+        write_files(f"docs/recipes/{page}")
         return import_module(module)
 
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    yield load
-    for path in tmp_path.glob("*.py"):
-        sys.modules.pop(path.stem, None)
+    return load
 
 
 @pytest.fixture
