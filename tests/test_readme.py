@@ -61,9 +61,12 @@ def of_page(name: str) -> list[Fence]:
     return [fence for where, fence in PYTHON.items() if where.startswith(f"{name}:")]
 
 
-def starts_python(code: str) -> bool:
-    """Whether some code starts other programs in Python, for which it has to be one itself: pytest has its stderr."""
-    return "sys.executable" in code
+def starts_python(fence: Fence) -> bool:
+    """Whether a fence starts others in Python, for which it has to be a program itself.
+
+    Their stderr is pytest's else, and workers look for its classes in a module that they do not have.
+    """
+    return "sys.executable" in fence.code or "ray" in fence.needs
 
 
 PROGRAMS = {
@@ -74,14 +77,14 @@ PROGRAMS = {
 IN_THIS_PROCESS = [
     pytest.param(where, fence.code, id=where, marks=marks_of(fence))
     for where, fence in PROGRAMS.items()
-    if not starts_python(fence.code)
+    if not starts_python(fence)
 ]
 AS_PROGRAMS = [
     pytest.param(
         where,
         fence.code,
         id=where,
-        marks=[*marks_of(fence), *([] if starts_python(fence.code) else [pytest.mark.deep])],
+        marks=[*marks_of(fence), *([] if starts_python(fence) else [pytest.mark.deep])],
     )
     for where, fence in PROGRAMS.items()
     if not where.startswith("docs/zh/")  # they do what the English ones do (tests/test_zh.py)
