@@ -160,6 +160,39 @@ def test_what_no_body_is_made_of_is_told(
     assert words in err
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_may_be_written_as_windows_does(run: Run, tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "request.json").write_text(json.dumps(SAID, ensure_ascii=False, indent=1), encoding, newline="\r\n")
+    status, out, err = run("body", "--file", str(tmp_path / "request.json"))
+    assert (status, err, json.loads(out)["messages"]) == (0, "", SAID)
+
+
+def test_the_standard_input_may_begin_with_a_mark(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\ufeff" + json.dumps(SAID)))
+    assert run("body", "--file", "-")[0] == 0
+
+
+@pytest.mark.parametrize("written", [b"\xff\xfe{", b"\x89PNG", b"[" * 100_000, b'{"messages": {}}', b""])
+def test_a_file_that_is_none_is_told(run: Run, tmp_path: Path, written: bytes) -> None:
+    (tmp_path / "request.json").write_bytes(written)
+    status, out, err = run("body", "--file", str(tmp_path / "request.json"))
+    assert (status, out) == (1, "")
+    assert "request.json has no JSON list of messages, and no object with `messages`" in err
+
+
+def test_a_setting_that_is_nested_too_deep_is_a_text(run: Run) -> None:
+    assert run("body", "x", "--set", f"prefix={'[' * 100_000}")[0] == 0
+
+
+@pytest.mark.parametrize("curl", [(), ("--curl",)])
+def test_what_the_output_cannot_have_is_escaped(monkeypatch: pytest.MonkeyPatch, curl: tuple[str, ...]) -> None:
+    """A question mark in its place would be another body."""
+    out = io.TextIOWrapper(io.BytesIO(), "cp1252")
+    monkeypatch.setattr("sys.stdout", out)
+    assert main(["body", "你好", *curl]) == 0
+    assert b'"content": "\\u4f60\\u597d"' in out.buffer.getvalue()
+
+
 def test_what_is_done_before_a_body_is_sent_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     part = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps([{"role": "user", "content": [part]}])))
