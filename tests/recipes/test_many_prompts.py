@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
-import threading
-import time
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kimi_emulator import Failure, KimiEmulator, Reply
-from kimi_wire.errors import KimiAuthenticationError
+from kimi_wire.errors import KimiAuthenticationError, KimiNotFoundError, KimiPermissionDeniedError
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
+from tests.examples import ROOT, fences, run_here
 
+PAGE = "docs/recipes/many-prompts.md"
+FOR_ALL = {401: KimiAuthenticationError, 403: KimiPermissionDeniedError, 404: KimiNotFoundError}
 Answer = Callable[[dict[str, str]], None]
-
-
-@pytest.fixture
-def recipe(write_files: Callable[[str], Path]) -> Callable[[str, str], Any]:
-    """Import a file of a page."""
-
-    def load(page: str, module: str) -> Any:
-        write_files(f"docs/recipes/{page}")
-        return import_module(module)
-
-    return load
 
 
 @pytest.fixture
@@ -87,106 +77,31 @@ def test_a_line_that_a_crash_tore_is_asked_again(kimi: KimiEmulator, answer: Ans
         assert last_rows().keys() == PROMPTS.keys()
 
 
-def test_a_wrong_key_ends_the_run(kimi: KimiEmulator, answer: Answer) -> None:
-    kimi.script(*[Failure(401)] * 8)
-    with pytest.raises(KimiAuthenticationError):
-        answer(PROMPTS)
+@pytest.mark.says(
+    PAGE,
+    "A wrong key, a model that is not there or an empty account ends the run: it would fail ten thousand times.",
+    "So no job raises: each writes its own line, and asks nothing once the run is over.",
+)
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_wrong_key_ends_the_run(
+    kimi: KimiEmulator, answer: Answer, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    kimi.script(*[Failure(status)] * 120)
+    with pytest.raises(FOR_ALL[status]):
+        answer({str(number): "What is 1 + 1?" for number in range(120)})
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+    assert len(kimi.requests) <= 100, "50 are under way, and no more than another 50 are begun before the first is read"
     assert Path("answers.jsonl").read_bytes() == b""
 
 
-@pytest.fixture
-def app(recipe: Any, kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The page's FastAPI application."""
-    monkeypatch.setenv("MOONSHOT_API_KEY", "sk-test")
-    monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
-    return recipe("streaming-to-a-page.md", "app")
-
-
-needs_fastapi = [pytest.mark.needs("fastapi", "uvicorn"), pytest.mark.slow, pytest.mark.filterwarnings("default")]
-
-
-class TestTheApplication:
-    """The page's FastAPI application, where it does not go well."""
-
-    pytestmark = needs_fastapi
-
-    @pytest.mark.parametrize("path", ["/langchain", "/llama-index"])
-    def test_a_half_answer_ends_with_an_error(self, kimi: KimiEmulator, app: Any, path: str) -> None:
-        from fastapi.testclient import TestClient
-
-        kimi.script(Reply("A long answer that will not arrive", cut_after=4))
-        with TestClient(app.app) as client:
-            said = client.get(path, params={"question": "hi"}).text
-        assert "event: text" in said
-        assert "event: end" not in said
-        assert 'data: "KimiStreamError"' in said
-
-    def test_a_client_that_goes_away_ends_the_request(self, kimi: KimiEmulator, app: Any) -> None:
-        import httpx
-        import uvicorn
-
-        ended = threading.Event()
-
-        class Watched:
-            def __init__(self, model: ChatKimi) -> None:
-                self.model = model
-
-            async def astream(self, question: str) -> Any:
-                try:
-                    async for chunk in self.model.astream(question):
-                        yield chunk
-                finally:
-                    ended.set()
-
-        app.model = Watched(app.model)
-        kimi.script(Reply("one two three four", chunk_size=1, stall=600.0, stall_after=4))
-        server = uvicorn.Server(uvicorn.Config(app.app, port=0, log_level="error"))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        try:
-            while not server.started:
-                time.sleep(0.01)
-            port = server.servers[0].sockets[0].getsockname()[1]
-            with httpx.stream("GET", f"http://127.0.0.1:{port}/langchain", params={"question": "hi"}) as response:
-                assert next(response.iter_lines())
-                assert not ended.is_set()
-            assert ended.wait(30)
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
-@pytest.mark.needs("chainlit")
+@pytest.mark.needs("ray")
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-def test_chainlit_shows_thinking_in_a_step(recipe: Any, kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MOONSHOT_API_KEY", "sk-test")
-    monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
-    page = recipe("streaming-to-a-page.md", "hello")
-    shown: list[tuple[str, str]] = []
-
-    class Part:
-        def __init__(self, name: str, type: str = "") -> None:
-            self.name = name
-
-        async def __aenter__(self) -> Part:
-            return self
-
-        async def __aexit__(self, *_: object) -> None:
-            shown.append((self.name, "closed"))
-
-        async def stream_token(self, token: str) -> None:
-            shown.append((self.name, token))
-
-        async def send(self) -> None:
-            shown.append((self.name, "sent"))
-
-    class Asked:
-        content = "What is 17 * 23?"
-
-    monkeypatch.setattr(page.cl, "Step", Part)
-    monkeypatch.setattr(page.cl, "Message", Part)
-    asyncio.run(page.answer.__wrapped__(Asked()) if hasattr(page.answer, "__wrapped__") else page.answer(Asked()))
-    assert "".join(token for name, token in shown if name == "Thinking")
-    assert "391" in "".join(token for name, token in shown if not name)
-    assert shown[-1] == ("", "sent")
+def test_ray_asks_each_question_once(kimi: KimiEmulator, recipe: Any) -> None:
+    del recipe  # the environment
+    [shown] = [fence.code for fence in fences((ROOT / PAGE).read_text("utf-8")) if "import ray" in fence.code]
+    run_here([shown], PAGE)
+    asked = [request.body["messages"][-1]["content"] for request in kimi.requests]
+    assert sorted(asked) == sorted(f"What is {number} + {number}?" for number in range(64))
+    assert kimi.rejections == []

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +25,7 @@ from langchain_kimi import ChatKimi, KimiToolSearchMiddleware
 from llama_index_kimi import Kimi
 from tests.examples import ROOT, Fence, fences, file_name, run_here
 from tests.media_samples import PNG, b64
+from tests.recipes.servers import serving
 
 # llama-index-workflows 2.26 inspects every attribute of an agent, pydantic's deprecated ones included.
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
@@ -191,27 +188,12 @@ async def test_synchronous_agents_of_langchain_say_that_they_cannot(kimi: KimiEm
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
+def shop(folder: Path) -> Iterator[str]:
     """Serve the page's shop from a process of its own; gives its address."""
     (folder / "shop.py").write_text(FILES["shop.py"], "utf-8")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = f"import shop; shop.server.settings.port = {port}; shop.server.run('streamable-http')"
-    with subprocess.Popen([sys.executable, "-c", command], cwd=folder) as server:
-        try:
-            until = time.monotonic() + 60
-            while not _is_open(port):
-                assert server.poll() is None
-                assert time.monotonic() < until
-                time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}/mcp"
-        finally:
-            server.terminate()
-
-
-def _is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    command = "import shop; shop.server.settings.port = {}; shop.server.run('streamable-http')"
+    with serving(folder, lambda port: ["-c", command.format(port)]) as port:
+        yield f"http://127.0.0.1:{port}/mcp"
 
 
 def tool_results(requests: list[RecordedRequest]) -> list[str]:
@@ -224,7 +206,7 @@ def tool_results(requests: list[RecordedRequest]) -> list[str]:
 def test_a_server_far_away(kimi: KimiEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
-    with serving(tmp_path) as url:
+    with shop(tmp_path) as url:
         kimi.script(Reply(tool_calls=[ToolCall("photo", {"item": "lamp"})]), Reply("A lamp."))
         run_here([OVER_HTTP.code.replace("http://127.0.0.1:8000/mcp", url)], "mcp.md")
         assert kimi.requests[-1].body["messages"][-1]["content"][-1]["type"] == "image_url"
