@@ -97,6 +97,7 @@ def assert_silent(said: str) -> None:
         assert secret not in said
 
 
+@pytest.mark.says("docs/recipes/tracing.md", "the span's status, with the exception as an event")
 @openinference
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("adapter", ADAPTERS)
@@ -154,6 +155,9 @@ def collecting() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
             thread.join()
 
 
+@pytest.mark.says(
+    "docs/recipes/tracing.md", "which `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_EXPORTER_OTLP_HEADERS` name"
+)
 @openinference
 def test_a_collector_gets_the_spans(spans: Any, kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
     otlp = pytest.importorskip("opentelemetry.exporter.otlp.proto.http.trace_exporter")
