@@ -47,6 +47,11 @@ def last_rows() -> dict[str, Any]:
     return {row["id"]: row for row in map(json.loads, lines)}
 
 
+@pytest.mark.says(
+    "docs/recipes/many-prompts.md",
+    "A prompt that is refused has its line, with the error, and the others go on.",
+    "What may pass (a server's error, a limit, a broken connection) is tried again by the next run",
+)
 def test_a_second_run_asks_what_is_missing_and_what_failed(kimi: KimiEmulator, answer: Answer) -> None:
     def by_prompt(body: Any) -> Reply | Failure:
         asked = body["messages"][-1]["content"]
@@ -65,6 +70,7 @@ def test_a_second_run_asks_what_is_missing_and_what_failed(kimi: KimiEmulator, a
     assert last_rows()["2"]["error"] is None
 
 
+@pytest.mark.says("docs/recipes/many-prompts.md", "so that a run that was stopped goes on where it was")
 def test_a_line_that_a_crash_tore_is_asked_again(kimi: KimiEmulator, answer: Answer) -> None:
     answer(PROMPTS)
     file = Path("answers.jsonl")
@@ -78,7 +84,7 @@ def test_a_line_that_a_crash_tore_is_asked_again(kimi: KimiEmulator, answer: Ans
 
 
 @pytest.mark.says(
-    PAGE,
+    "docs/recipes/many-prompts.md",
     "A wrong key, a model that is not there or an empty account ends the run: it would fail ten thousand times.",
     "So no job raises: each writes its own line, and asks nothing once the run is over.",
 )

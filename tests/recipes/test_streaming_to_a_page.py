@@ -18,7 +18,6 @@ import pytest
 from kimi_emulator import Failure, KimiEmulator, Reply
 from tests.recipes.servers import serving
 
-PAGE = "docs/recipes/streaming-to-a-page.md"
 ANSWER = Reply("17 * 23 = 391", reasoning="Seventeen times twenty is 340. The rest is 51.")
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -74,7 +73,7 @@ class TestFastAPI:
     """The page's application."""
 
     @pytest.mark.says(
-        PAGE,
+        "docs/recipes/streaming-to-a-page.md",
         "Server-sent events with a name for each kind: `thinking`, `text`, and at the end either `end`, with the usage, or `error`",
     )
     def test_thinking_text_and_usage(self, kimi: KimiEmulator, app: Any, path: str) -> None:
@@ -87,7 +86,7 @@ class TestFastAPI:
         assert kinds.count("text") > 1
         assert events[-1][1]["total_tokens"] > 0
 
-    @pytest.mark.says(PAGE, "An answer without `end` is not whole, whatever broke it.")
+    @pytest.mark.says("docs/recipes/streaming-to-a-page.md", "An answer without `end` is not whole, whatever broke it.")
     @pytest.mark.parametrize(
         ("step", "error"),
         [
@@ -103,7 +102,10 @@ class TestFastAPI:
         assert events[-1] == ("error", error)
         assert "end" not in dict(events)
 
-    @pytest.mark.says(PAGE, "When the client goes away, FastAPI cancels the stream, and with it the request to Kimi")
+    @pytest.mark.says(
+        "docs/recipes/streaming-to-a-page.md",
+        "When the client goes away, FastAPI cancels the stream, and with it the request to Kimi",
+    )
     def test_a_client_that_goes_away_ends_the_request(self, kimi: KimiEmulator, app: Any, path: str) -> None:
         import httpx
 
@@ -125,7 +127,7 @@ class TestFastAPI:
         return [(event["event"], json.loads(event["data"])) for event in found]
 
 
-@pytest.mark.says(PAGE, "A message whose metadata has a title is a fold.")
+@pytest.mark.says("docs/recipes/streaming-to-a-page.md", "A message whose metadata has a title is a fold.")
 @pytest.mark.needs("gradio", "gradio_client")
 def test_gradio(kimi: KimiEmulator, recipe: Callable[[str, str], Any], tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
@@ -176,7 +178,9 @@ async def ask_chainlit(port: int, question: str) -> list[tuple[str, Any]]:
     return heard[heard.index(("task_start", {})) :]
 
 
-@pytest.mark.says(PAGE, "in a step above the answer, which closes when the answer begins")
+@pytest.mark.says(
+    "docs/recipes/streaming-to-a-page.md", "in a step above the answer, which closes when the answer begins"
+)
 @pytest.mark.needs("chainlit", "socketio", "aiohttp")
 async def test_chainlit(kimi: KimiEmulator, recipe: Callable[[str, str], Any], tmp_path: Path) -> None:
     recipe("streaming-to-a-page.md", "hello")
