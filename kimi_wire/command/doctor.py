@@ -10,22 +10,26 @@ import contextlib
 import email.utils
 import os
 import platform
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import date
 from importlib import metadata
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from kimi_wire.command import findings
 from kimi_wire.command.findings import Finding
 from kimi_wire.endpoints import KimiPlatform, parse_models
-from kimi_wire.errors import REGIONS, KimiError
+from kimi_wire.errors import REGIONS, KimiError, KimiResponseError, proxy_to
 from kimi_wire.profiles import spell_id
 from kimi_wire.transport import (
     BASE_URL_VARIABLES,
     DEFAULT_BASE_URL,
     KEY_VARIABLES,
+    PROXY_VARIABLES,
     KimiConnection,
     http_library,
     resolve_api_key,
@@ -33,7 +37,10 @@ from kimi_wire.transport import (
     uses_aiohttp,
 )
 
+_Answer = TypeVar("_Answer")
+
 _TIMEOUT = 30.0
+_AT_MOST = 45.0  # seconds for a whole answer: a server that sends a byte a second is never silent
 _TIMES = 3
 _PACKAGES = ("kimi-adapters", "openai", "langchain-core", "langchain", "llama-index-core")
 
@@ -58,7 +65,7 @@ def examine(base_url: str | None, model: str, *, try_other_region: bool = False)
     named = next((name for name in BASE_URL_VARIABLES if os.environ.get(name)), "default")
     yield findings.where(url, "--base-url" if base_url else named)
     yield findings.dialect(url)
-    yield from findings.proxies(os.environ, _proxy_to(url), url)
+    yield from findings.proxies(os.environ, proxy_to(url), url)
     yield from findings.certificates(os.environ)
     yield findings.family(model, url, date.today())
     yield from findings.key({name: os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)}, url)
@@ -77,8 +84,8 @@ def secrets() -> Iterator[str]:
     """What the environment holds that no line may show."""
     for name, value in os.environ.items():
         if name.endswith(("_API_KEY", "_TOKEN")):
-            yield from (value, *value.split())
-        elif name.upper() in findings.PROXY_VARIABLES and "@" in value:
+            yield from (value, *(part for part in value.split() if part.lower() != "bearer"))
+        elif name.upper() in PROXY_VARIABLES and "@" in value:
             user = value.partition("://")[2] or value
             yield from user.rpartition("@")[0].split(":", 1)
 
@@ -103,12 +110,6 @@ def _libraries() -> list[str]:
     return [f"{library.__name__} {library.__version__}", *(asynchronous if uses_aiohttp() else ())]
 
 
-def _proxy_to(url: str) -> str | None:
-    parts, proxies = urlsplit(url), getproxies()
-    bypassed = bool(parts.hostname and proxy_bypass(parts.hostname))
-    return None if bypassed else proxies.get(parts.scheme) or proxies.get("all")
-
-
 def _ask(connection: KimiConnection, url: str, model: str, try_other_region: bool) -> Iterator[Finding]:
     try:
         connection.client()
@@ -117,12 +118,12 @@ def _ask(connection: KimiConnection, url: str, model: str, try_other_region: boo
         return
     began = time.monotonic()
     try:
-        response = connection.request("get", "/models")
+        response = _models(connection)
         ids = [known.id for known in parse_models(response)]
     except KimiError as error:
         yield Finding(False, str(error), _what_to_do(error, url))
         if getattr(error, "status_code", None) == 401:
-            yield from _other_region(url, try_other_region)
+            yield from _ask_other_region(url, try_other_region)
         return
     yield findings.latency([time.monotonic() - began, *_more_times(connection)])
     yield from findings.clock(_away(response.headers.get("date")))
@@ -134,8 +135,12 @@ def _what_to_do(error: KimiError, url: str) -> str:
     status, host = getattr(error, "status_code", None), urlsplit(url).hostname
     if status == 401:
         return f"Put a key of {host} into MOONSHOT_API_KEY, or set MOONSHOT_BASE_URL to the host that the key is of."
+    if isinstance(error, KimiResponseError):
+        return (
+            f"Check MOONSHOT_BASE_URL: what answers there is no API such as {DEFAULT_BASE_URL}, or a gateway before it."
+        )
     if status is None:
-        proxy = ", the proxy" if _proxy_to(url) else ""
+        proxy = ", the proxy" if proxy_to(url) else ""
         return f"Check the network{proxy} and the host's name: {host} has to be reached from this machine."
     return "See what the error says; docs/errors.md has a row for most."
 
@@ -145,10 +150,35 @@ def _more_times(connection: KimiConnection) -> Iterator[float]:
     for _ in range(_TIMES - 1):
         began = time.monotonic()
         try:
-            connection.request("get", "/models")
+            _models(connection)
         except KimiError:
             return
         yield time.monotonic() - began
+
+
+def _models(connection: KimiConnection) -> Any:
+    return _in_time(lambda: connection.request("get", "/models"))
+
+
+def _in_time(ask: Callable[[], _Answer]) -> _Answer:
+    """What a request comes to within `_AT_MOST`.
+
+    Raises:
+        KimiError: It failed, or is not there yet.
+    """
+    answer: Future[_Answer] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return answer.result(_AT_MOST)
+    except FutureTimeout:
+        raise KimiResponseError(f"The host's answer was not whole after {_AT_MOST:.0f} s.") from None
 
 
 def _away(said: str | None) -> float | None:
@@ -160,13 +190,13 @@ def _away(said: str | None) -> float | None:
 
 def _balance(platform: KimiPlatform) -> Iterator[Finding]:
     try:
-        yield findings.money(platform.balance())
+        yield findings.money(_in_time(platform.balance))
     except KimiError as error:
         if getattr(error, "status_code", None) not in (404, 405):  # other hosts have no such endpoint
             yield Finding(None, f"The balance is not known: {error}")
 
 
-def _other_region(url: str, allowed: bool) -> Iterator[Finding]:
+def _ask_other_region(url: str, allowed: bool) -> Iterator[Finding]:
     other = other_region(url)
     if other and allowed:
         yield _try(other)
@@ -181,7 +211,7 @@ def _other_region(url: str, allowed: bool) -> Iterator[Finding]:
 def _try(url: str) -> Finding:
     connection = KimiConnection(api_key=resolve_api_key(None), base_url=url, timeout=_TIMEOUT, max_retries=0)
     try:
-        parse_models(connection.request("get", "/models"))
+        parse_models(_models(connection))
     except KimiError as error:
         return Finding(None, f"{url} does not take the key either: {error}")
     else:
