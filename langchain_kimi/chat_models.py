@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import UnionType
@@ -20,7 +21,7 @@ from kimi_wire import __version__
 from kimi_wire.answers import PROVIDER, Completion, Delta
 from kimi_wire.borrowed import ADDRESSES, SECRET, put, read_words
 from kimi_wire.endpoints import KimiClient, KimiPlatform, estimate_messages, estimate_text, estimate_tools
-from kimi_wire.errors import KimiError
+from kimi_wire.errors import KimiError, KimiRequestError
 from kimi_wire.hosts import Dialect
 from kimi_wire.kinds import Spelt
 from kimi_wire.model_object import (
@@ -43,6 +44,7 @@ from kimi_wire.settings import (
     MissingReasoning,
     RemoteImages,
     UnansweredToolCalls,
+    rename_settings,
     suggest,
 )
 from kimi_wire.structured import OutputForm
@@ -468,9 +470,13 @@ class ChatKimi(BaseChatModel):
         return ["langchain_kimi", "chat_models"]
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = super()._get_ls_params(stop=stop, **kwargs)
+        asked = kwargs
+        with contextlib.suppress(KimiRequestError):  # which the call raises, where callbacks hear of it
+            asked = rename_settings(kwargs)
+        others = asked.pop("stop", None)
+        params = super()._get_ls_params(stop=others if stop is None else stop, **asked)
         params["ls_provider"] = PROVIDER
-        params["ls_model_name"] = kwargs.get("model") or self.model_name
+        params["ls_model_name"] = asked.get("model") or self.model_name
         return params
 
     def _resolve_model_profile(self) -> ModelProfile | None:

@@ -293,6 +293,7 @@ class Kimi(FunctionCallingLLM):
         def __init__(self, model: str = DEFAULT_MODEL, **kwargs: Any) -> None:
             """Set the model up; nothing is sent. See the class for the arguments."""
             hide_keys(kwargs, ("api_key", *SECRET), SecretStr)
+            kwargs.pop("class_name", None)  # every dump of LlamaIndex's has it
             given = {} if model == DEFAULT_MODEL else {"model": model}
             kwargs = read_words({**given, **kwargs}, type(self).model_fields)
             model = kwargs.pop("model", model)

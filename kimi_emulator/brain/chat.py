@@ -122,7 +122,7 @@ def chat(view: View) -> str:
     fact = _FACT.search(question)
     if fact and "?" not in question:
         return f"Thanks, I will remember that your {fact[1]} is {fact[2].strip()}."
-    seen = [said for said in map(pictures.describe, view.media) if said]
+    seen = [said for said in map(pictures.describe, view.media[: pictures.MOST]) if said]
     if seen:
         return " ".join(f"I see {said}" for said in seen)
     unseen = say(question, " I can see {number} attachment(s), but not what is in them.", number=len(view.media))

@@ -14,6 +14,9 @@ from functools import lru_cache
 
 from ..text import join, listed
 
+MOST = 4
+"""How many pictures of a question are looked at: a thousand of two kilobytes each would take minutes."""
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SAMPLES = {0: 1, 2: 3, 4: 2, 6: 4}
 _MOST_BYTES = 1_000_000
@@ -59,12 +62,13 @@ def _blocks(rows: Sequence[Sequence[Pixel]], colour: Pixel) -> str:
     """Say how the runs of columns that have a colour compare in height."""
     columns = [sum(pixel == colour for pixel in column) for column in zip(*rows, strict=True)]
     heights = [max(run) for filled, run in itertools.groupby(columns, bool) if filled]
-    heights = [height for height in heights if height * 50 > max(heights)]
+    tallest = max(heights, default=0)
+    heights = [height for height in heights if height * 50 > tallest]
     name = _name(colour)
     if not 1 < len(heights) <= _MOST_BLOCKS:
         return f"There is something {name} on it."
-    parts = join([f"{height / max(heights):.0%}" for height in heights])
-    place = _PLACES[heights.index(max(heights))]
+    parts = join([f"{height / tallest:.0%}" for height in heights])
+    place = _PLACES[heights.index(tallest)]
     return (
         f"{len(heights)} {name} blocks stand side by side, and the {place} from the left is the tallest: "
         f"they are {parts} of its height."

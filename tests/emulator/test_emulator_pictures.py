@@ -97,6 +97,9 @@ def test_a_great_picture_takes_no_time() -> None:
     begun = time.monotonic()
     assert describe(written(30_000, [b"\0" * 90_001] * 300)) is None
     assert describe(written(500, [b"\4" + b"\1" * 1500] * 600)) is not None
+    stripes = describe(written(900_000, [b"\0" + b"\x00\xff" * 450_000], kind=0))
+    assert stripes is not None
+    assert "There is something" in stripes
     assert time.monotonic() - begun < 10
 
 
@@ -107,3 +110,14 @@ def test_what_is_sent_is_what_is_seen(kimi: KimiEmulator, ask: Callable[..., Any
         parts = [{"type": "text", "text": "Which is tallest?"}, {"type": "image_url", "image_url": {"url": url}}]
         answer = ask(messages=[{"role": "user", "content": parts}])
         assert "the second from the left is the tallest" in answer.message["content"]
+
+
+def test_of_many_pictures_the_first_are_described(kimi: KimiEmulator, ask: Callable[..., Any]) -> None:
+    part = {
+        "type": "image_url",
+        "image_url": {"url": data_url("image/png", written(500, [b"\4" + b"\1" * 1500] * 600))},
+    }
+    begun = time.monotonic()
+    answer = ask(messages=[{"role": "user", "content": [{"type": "text", "text": "What is it?"}, *[part] * 100]}])
+    assert answer.message["content"].count("I see a picture") == 4
+    assert time.monotonic() - begun < 30

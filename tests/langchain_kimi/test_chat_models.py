@@ -484,6 +484,15 @@ def test_tracing_parameters(make: Any) -> None:
     assert params["ls_provider"] == "moonshot"
     assert (params["ls_model_name"], params["ls_model_type"], params["ls_max_tokens"]) == ("kimi-k3", "chat", 9)
     assert make()._get_ls_params(model="kimi-k2.6")["ls_model_name"] == "kimi-k2.6"
+    words: dict[str, Any] = {
+        "model_kwargs": {"model": "kimi-k2.6", "max_completion_tokens": 9},
+        "stop_sequences": ["."],
+        "organization": None,
+    }
+    params = make()._get_ls_params(**words)
+    assert (params["ls_model_name"], params["ls_max_tokens"], params["ls_stop"]) == ("kimi-k2.6", 9, ["."])
+    assert make()._get_ls_params(model_name="kimi-k2.6")["ls_model_name"] == "kimi-k2.6"
+    assert make()._get_ls_params(organization="x")["ls_provider"] == "moonshot"  # the call says what is wrong with it
 
 
 class Recorder(BaseCallbackHandler):

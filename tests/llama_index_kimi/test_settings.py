@@ -124,6 +124,7 @@ def test_a_dict_makes_the_same_model_again(monkeypatch: pytest.MonkeyPatch) -> N
     assert Kimi.from_dict(stored) == llm
     assert Kimi.from_json(llm.to_json()) == llm
     assert Kimi.from_dict(stored, model="kimi-k3").model == "kimi-k3"
+    assert Kimi.model_validate(llm.model_dump()).model == llm.model
 
 
 def test_a_pickle_takes_the_environments_key(kimi: KimiEmulator, llm: Make, monkeypatch: pytest.MonkeyPatch) -> None:
