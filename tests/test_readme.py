@@ -63,7 +63,7 @@ def of_page(name: str) -> list[Fence]:
 
 def starts_python(code: str) -> bool:
     """Whether some code starts other programs in Python, for which it has to be one itself: pytest has its stderr."""
-    return "sys.executable" in code
+    return "sys.executable" in code or "import ray" in code  # whose workers know the classes of a program alone
 
 
 PROGRAMS = {

@@ -15,7 +15,7 @@ from kimi_emulator import Failure, KimiEmulator, Reply
 from kimi_wire.errors import KimiAuthenticationError, KimiNotFoundError, KimiPermissionDeniedError
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
-from tests.examples import ROOT, fences, run_here
+from tests.examples import ROOT, fences, run
 
 PAGE = "docs/recipes/many-prompts.md"
 FOR_ALL = {401: KimiAuthenticationError, 403: KimiPermissionDeniedError, 404: KimiNotFoundError}
@@ -97,10 +97,13 @@ def test_a_wrong_key_ends_the_run(
 @pytest.mark.needs("ray")
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-def test_ray_asks_each_question_once(kimi: KimiEmulator, recipe: Any) -> None:
-    del recipe  # the environment
+def test_ray_asks_each_question_once(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MOONSHOT_API_KEY", "sk-test")
+    monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
     [shown] = [fence.code for fence in fences((ROOT / PAGE).read_text("utf-8")) if "import ray" in fence.code]
-    run_here([shown], PAGE)
+    (tmp_path / "job.py").write_text(shown, "utf-8")
+    done = run(["job.py"], tmp_path)
+    assert done.returncode == 0, done.stderr
     asked = [request.body["messages"][-1]["content"] for request in kimi.requests]
     assert sorted(asked) == sorted(f"What is {number} + {number}?" for number in range(64))
     assert kimi.rejections == []
