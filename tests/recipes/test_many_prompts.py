@@ -108,7 +108,8 @@ def test_ray_asks_each_question_once(kimi: KimiEmulator, monkeypatch: pytest.Mon
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-test")
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
     [shown] = [fence.code for fence in fences((ROOT / PAGE).read_text("utf-8")) if "import ray" in fence.code]
-    done = run(["-c", shown], tmp_path)
+    (tmp_path / "job.py").write_text(shown, "utf-8")
+    done = run(["job.py"], tmp_path)
     assert done.returncode == 0, done.stderr
     asked = [request.body["messages"][-1]["content"] for request in kimi.requests]
     assert sorted(asked) == sorted(f"What is {number} + {number}?" for number in range(64))

@@ -129,7 +129,7 @@ def test_no_body_is_written_for_nobody(
 
 @pytest.mark.says(
     "docs/recipes/what-was-sent.md",
-    "what looks like a key, the key itself, and fields such as `api_key`, `authorization`, `headers` of an `extra_body` are `***`",
+    "what looks like a key, the key itself, fields such as `api_key`, `password`, `headers` of an `extra_body` or of a tool's JSON",
 )
 def test_what_is_secret_in_a_body_is_blank(kimi: KimiEmulator, caplog: pytest.LogCaptureFixture) -> None:
     """And what only sounds so is not: a schema's properties, a number of tokens."""
