@@ -90,14 +90,17 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Give each cell of a Markdown table its column's heading, which a phone shows above it where the cells are stacked."""
+    r"""Give each cell of a Markdown table its column's heading, which a phone shows above it where the cells are stacked.
+
+    A bar in code is `\|` in a table, as on code hosts, and is shown as it is.
+    """
     return re.sub(r"<table>\n<thead>.*?</table>", _headed, html, flags=re.DOTALL)
 
 
 def _headed(table: re.Match[str]) -> str:
     headings = [re.sub("<[^>]*>", "", cell).replace('"', "&quot;") for cell in _HEADING.findall(table[0])]
     column = cycle(headings)
-    return re.sub(r"<td(?=[ >])", lambda _: f'<td data-heading="{next(column)}"', table[0])
+    return re.sub(r"<td(?=[ >])", lambda _: f'<td data-heading="{next(column)}"', table[0].replace(r"\|", "|"))
 
 
 def on_post_page(output: str, page: Page, **_: Any) -> str:

@@ -67,14 +67,14 @@ def test_a_cell_of_a_table_has_the_heading_of_its_column() -> None:
 <td style="text-align: right;"></td>
 </tr>
 <tr>
-<td>two</td>
+<td><code>int \\| None</code></td>
 <td style="text-align: right;">2</td>
 </tr>
 </tbody>
 </table>"""
     found = docs_site.on_page_content(html)
     assert re.findall(r'<td data-heading="([^"]*)"', found) == ["", "a, &quot;b&quot;"] * 2
-    assert re.sub(r' data-heading="[^"]*"', "", found) == html
+    assert re.sub(r' data-heading="[^"]*"', "", found) == html.replace(r"\|", "|")
     drawn = "<table><tbody><tr><td>a notebook's</td></tr></tbody></table>"
     assert docs_site.on_page_content(drawn) == drawn
 
