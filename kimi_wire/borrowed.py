@@ -161,6 +161,12 @@ WORDS: Mapping[str, Word] = {
     },
 }
 
+_OF_THE_SDK = {
+    "extra_headers": "A constructor has default_headers, a call extra_headers.",
+    "extra_query": WORDS["extra_query"].advice,
+}
+"""Arguments of the openai SDK's beside the fields of the body, which those classes hand on to it."""
+
 SECRET = tuple(name for name, word in WORDS.items() if word.here == "api_key")
 """Those that hold a key."""
 
@@ -187,11 +193,11 @@ def read_words(given: Mapping[str, Any], known: Collection[str]) -> dict[str, An
     read = {name: value for name, value in given.items() if name in known or name not in WORDS}
     if isinstance(read.get("thinking"), Mapping):
         for here, value in _read_thinking(read.pop("thinking")).items():
-            _put(read, here, value, "thinking")
+            put(read, here, value, "thinking")
     for name in given:
         if name not in read and given[name] is not None:
             for here, value in _read_word(name, given[name], known).items():
-                _put(read, here, value, name)
+                put(read, here, value, name)
     return read
 
 
@@ -233,8 +239,12 @@ def _spread(name: str, value: Any, known: Collection[str]) -> dict[str, Any]:
         )
     settings = {key: one for key, one in value.items() if _is_setting(key, known)}
     body = {key: one for key, one in value.items() if key not in settings}
+    for key in _OF_THE_SDK.keys() & body:
+        raise KimiRequestError(f"{key} in {name} is no field of the body. {_OF_THE_SDK[key]}")
     settings = read_words(settings, known)
-    return {**settings, "extra_body": {**body, **settings.get("extra_body", {})}} if body else settings
+    if body:
+        put(settings, "extra_body", body, name)
+    return settings
 
 
 def _is_setting(name: str, known: Collection[str]) -> bool:
@@ -244,7 +254,18 @@ def _is_setting(name: str, known: Collection[str]) -> bool:
     return not word.left_out and (name in known or bool(word.here) or word.only is not None)
 
 
-def _put(read: dict[str, Any], here: str, value: Any, name: str) -> None:
+def put(read: dict[str, Any], here: str, value: Any, name: str) -> None:
+    """Add what is given by another name.
+
+    Args:
+        read: What is given; changed.
+        here: Its name here.
+        value: Its value.
+        name: The other name.
+
+    Raises:
+        KimiRequestError: It is given already, and is something else; fields of the body that are, stay.
+    """
     before = read.get(here)
     if here == "extra_body" and isinstance(before, Mapping):
         read[here] = {**value, **before}

@@ -7,6 +7,7 @@ the prompts in it: who wants the one without the other gives the child a level o
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
@@ -29,10 +30,18 @@ VARIABLE = "KIMI_LOG"
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _LOGGERS = ("kimi_wire", "langchain_kimi", "llama_index_kimi")
 
-# A field that holds a secret where it is a text: `max_tokens` and the properties of a schema are none.
-_SECRET_FIELD = re.compile(r"authorization|api[-_]?key|secret|passw|credential|cookie|token$", re.I)
-_HEADERS = re.compile(r"headers$", re.I)
-_DATA = re.compile(r"(data:[\w/+.-]{1,100};base64,)([A-Za-z0-9+/=_-]{64,})")
+# A field that holds a secret, in whatever is below it; `max_tokens` and `prompt_cache_key` are none.
+_SECRET_FIELD = re.compile(
+    r"authorization|auth$|bearer|secret|credential|cookie|headers$|passw|passphrase|passcode|signature$|token$"
+    r"|(api|access|private|subscription|functions?|account|master|shared|signing|encryption)[-_]?keys?"
+    r"|(api|access|auth|refresh|session)[-_]?tokens$|(^|[-_])(pass|pwd|pin|otp|jwt|sig)$",
+    re.I,
+)
+_NAMES_OF_SCHEMAS = frozenset({"properties", "patternProperties", "$defs", "definitions"})
+_PARAMETER = re.compile(r"(?<=[?&])([\w.-]{1,80})=[^&\s\"'<>#\\]+")  # of a URL
+_USER = re.compile(r"(?<=://)[^\s/?#\"'<>\\]{1,300}@")
+_DATA = re.compile(r"(data:[\w/+.;= -]{0,100}base64,)([\w+/=%-]{64,}(?:\r?\n[\w+/=%-]{20,})*)", re.I)
+_UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # ends of lines, and what steers a terminal
 _LONGEST, _BEGINNING, _END = 10_000, 8_000, 1_000  # characters
 _SHORTEST_KEY = 16  # what stands for a key on a host of one's own, such as "test", is a word like any other
 
@@ -41,13 +50,21 @@ class _Stderr(logging.Handler):
     """Writes to the standard error what no other handler is there for."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record."""
+        """Write a record. What cannot be written, to a stream that is closed or gone, is lost, and the call goes on."""
         logger: logging.Logger | None = logging.getLogger(record.name)
         while logger is not None:
-            if any(handler is not self for handler in logger.handlers):
+            if any(handler is not self and _takes(handler, record) for handler in logger.handlers):
                 return
             logger = logger.parent if logger.propagate else None
-        print(self.format(record), file=sys.stderr, flush=True)
+        stream: Any = sys.stderr
+        with contextlib.suppress(Exception):
+            encoding = getattr(stream, "encoding", None) or "utf-8"
+            stream.write(self.format(record).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            stream.flush()
+
+
+def _takes(handler: logging.Handler, record: logging.LogRecord) -> bool:
+    return record.levelno >= handler.level and not isinstance(handler, logging.NullHandler)
 
 
 _STDERR = _Stderr()
@@ -99,7 +116,7 @@ class Attempt:
         level = logging.DEBUG if heard else logging.INFO
         if log.isEnabledFor(level):
             request_id = parse_request_id(response.headers) if response is not None else None
-            suffix = f", request id {request_id}" if request_id else ""
+            suffix = f", request id {_line(request_id)}" if request_id else ""
             log.log(level, "%s: %s after %.2f s%s", _name(request), outcome, time.monotonic() - self._began, suffix)
 
 
@@ -115,9 +132,10 @@ def log_answer(
         began: When it began to be read, by `time.monotonic`.
     """
     if log.isEnabledFor(logging.DEBUG):
-        counts = "unknown" if usage is None else mask(json.dumps(usage))
+        counts = "unknown" if usage is None else _line(json.dumps(usage))
+        request_id, ending = (word and _line(word) for word in (request_id, finish_reason))
         seconds = time.monotonic() - began
-        log.debug("request id %s: ended by %s, read for %.2f s, usage %s", request_id, finish_reason, seconds, counts)
+        log.debug("request id %s: ended by %s, read for %.2f s, usage %s", request_id, ending, seconds, counts)
 
 
 def describe_body(request: Any) -> str:
@@ -134,36 +152,66 @@ def describe_body(request: Any) -> str:
     key = str(request.headers.get("authorization") or "").rpartition(" ")[2]
     try:
         shown = _shown(json.loads(request.content), key if len(key) >= _SHORTEST_KEY else None)
-        return json.dumps(shown, ensure_ascii=False)
+        return _UNPRINTABLE.sub(_escaped, json.dumps(shown, ensure_ascii=False))
     except (ValueError, RecursionError):  # of an `extra_body` nested by the hundred
         return f"{len(request.content)} bytes of {kind}"
 
 
-def _shown(value: Any, key: str | None) -> Any:
-    if isinstance(value, str):
-        return _shown_text(value, key)
-    if isinstance(value, list):
-        return [_shown(item, key) for item in value]
+def _shown(value: Any, key: str | None, *, blank: bool = False, of_schemas: bool = False) -> Any:
+    """A value as it may be logged.
+
+    Args:
+        value: JSON, parsed.
+        key: The API key; None for one that is a word.
+        blank: Whether it is a secret field's.
+        of_schemas: Whether it is an object whose names are those of schemas, and so no fields.
+    """
     if isinstance(value, dict):
-        return {mask(name, key): _shown_field(name, item, key) for name, item in value.items()}
-    return value
-
-
-def _shown_field(name: str, value: Any, key: str | None) -> Any:
-    if isinstance(value, str) and _SECRET_FIELD.search(name):
+        return {
+            mask(name, key): _shown(
+                item,
+                key,
+                blank=blank or (bool(_SECRET_FIELD.search(name)) and not (of_schemas and isinstance(item, dict))),
+                of_schemas=name in _NAMES_OF_SCHEMAS,
+            )
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_shown(item, key, blank=blank) for item in value]
+    if blank and value is not None and not isinstance(value, bool):
         return "***"
-    if isinstance(value, dict) and _HEADERS.search(name):
-        return {header: "***" if isinstance(text, str) else _shown(text, key) for header, text in value.items()}
-    return _shown(value, key)
+    return _shown_text(value, key) if isinstance(value, str) else value
 
 
 def _shown_text(text: str, key: str | None) -> str:
-    text = mask(_DATA.sub(lambda found: f"{found[1]}... ({len(found[2])} characters)", text), key)
+    text = _shown_json(text, key)
+    text = _DATA.sub(lambda found: f"{found[1]}... ({len(found[2])} characters)", text)
+    text = _PARAMETER.sub(lambda found: f"{found[1]}=***" if _SECRET_FIELD.search(found[1]) else found[0], text)
+    text = mask(_USER.sub("***@", text), key)
     if len(text) <= _LONGEST:
         return text
     left_out = len(text) - _BEGINNING - _END
     return f"{text[:_BEGINNING]} ... ({left_out} of {len(text)} characters left out) ... {text[-_END:]}"
 
 
+def _shown_json(text: str, key: str | None) -> str:
+    """A text that is JSON, such as a call's arguments, without what is secret in it; as it is where nothing is."""
+    if text[:1] in ("{", "[") and text[-1:] in ("}", "]"):
+        with contextlib.suppress(ValueError, RecursionError):
+            read = json.loads(text)
+            shown = _shown(read, key)
+            return text if shown == read else json.dumps(shown, ensure_ascii=False)
+    return text
+
+
+def _line(text: str) -> str:
+    """A server's words, on one line of a bounded length."""
+    return _UNPRINTABLE.sub(_escaped, mask(text[:2000]))[:1000]
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
 def _name(request: Any) -> str:
-    return f"{request.method} {public_url(str(request.url))}, attempt {attempt_of(request)}"
+    return f"{request.method} {_line(public_url(str(request.url)))}, attempt {attempt_of(request)}"

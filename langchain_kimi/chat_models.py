@@ -18,7 +18,7 @@ from typing_extensions import Self
 
 from kimi_wire import __version__
 from kimi_wire.answers import PROVIDER, Completion, Delta
-from kimi_wire.borrowed import ADDRESSES, SECRET, read_words
+from kimi_wire.borrowed import ADDRESSES, SECRET, put, read_words
 from kimi_wire.endpoints import KimiClient, KimiPlatform, estimate_messages, estimate_text, estimate_tools
 from kimi_wire.errors import KimiError
 from kimi_wire.hosts import Dialect
@@ -364,8 +364,13 @@ class ChatKimi(BaseChatModel):
     @classmethod
     def _refuse_unknown_arguments(cls, values: Any) -> Any:
         known = {name for field, info in cls.model_fields.items() for name in (field, info.alias) if name}
-        read = read_words(values, known) if isinstance(values, dict) else values
-        for name in read if isinstance(read, dict) else ():
+        if not isinstance(values, dict):
+            return values
+        read = read_words(values, known)
+        for field, info in cls.model_fields.items():
+            if info.alias and field in read and (value := read.pop(field)) is not None:
+                put(read, info.alias, value, field)
+        for name in read:
             if name not in known:
                 raise ValueError(f"{name!r} is not an argument of {cls.__name__}. {suggest(name, known)}")
         return read

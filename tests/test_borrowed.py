@@ -38,6 +38,10 @@ WORK: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"extra_body": {"a": 1, "b": 2, "c": 2}},
     ),
     ({"model_kwargs": {"extra_body": {"b": 1}, "a": 1}}, {"extra_body": {"a": 1, "b": 1}}),
+    ({"model_kwargs": {"extra_body": None, "a": 1}}, {"extra_body": {"a": 1}}),
+    ({"model": "kimi-k2.6", "model_name": "kimi-k2.6"}, {"model": "kimi-k2.6"}),
+    ({"model": "kimi-k2.6", "model_name": None}, {"model": "kimi-k2.6"}),
+    ({"model_name": None}, {"model": "kimi-k3"}),
     ({"model_kwargs": {"a": 1}, "additional_kwargs": {"b": 2}}, {"extra_body": {"a": 1, "b": 2}}),
     ({"max_tokens": 9, "max_completion_tokens": 9}, {"max_tokens": 9}),
     *(({name: word.only}, {"extra_body": None}) for name, word in WORDS.items() if word.only is not None),
@@ -55,6 +59,10 @@ MEAN_NOTHING: list[tuple[dict[str, Any], str]] = [
     ({"max_tokens": 9, "additional_kwargs": {"max_tokens": 8}}, "max_tokens is given twice, .* additional_kwargs"),
     ({"timeout": 9, "request_timeout": 8}, "timeout is given twice"),
     ({"model": "kimi-k2.6", "model_kwargs": {"model": "kimi-k2.7-code"}}, "model is given twice"),
+    ({"model": "kimi-k2.6", "model_name": "kimi-k2.7-code"}, "model is given twice"),
+    ({"model_kwargs": {"extra_body": [1], "a": 1}}, "extra_body is given twice"),
+    ({"model_kwargs": {"extra_headers": {"X": "hush"}}}, "extra_headers in model_kwargs is no field.*default_headers"),
+    ({"additional_kwargs": {"extra_query": {"a": 1}}}, "extra_query in additional_kwargs is no field.*http_client"),
     ({"timeout": "soon"}, "valid number|timeout='soon' is not a number of seconds"),
     ({"request_timeout": "soon"}, "valid number|timeout='soon' is not a number of seconds"),
     ({"is_chat_model": False}, "Every Kimi model is a chat model"),
@@ -151,9 +159,28 @@ async def test_words_work_with_a_call(
         await model._client.aclose()
 
 
+@pytest.mark.parametrize("streamed", [True, False])
+@pytest.mark.parametrize("name", ["extra_body", "model_kwargs"])
+def test_the_method_says_whether_an_answer_is_streamed(kimi: KimiEmulator, name: str, streamed: bool) -> None:
+    """A field `stream` of somebody else's body had the answer come in a form that nobody reads, and paid for."""
+    for given, called in (({name: {"stream": streamed}}, {}), ({}, {name: {"stream": streamed}})):
+        chat: Any = ChatKimi(api_key=KEY, base_url=kimi.base_url, **given)
+        llm: Any = Kimi(api_key=KEY, api_base=kimi.base_url, **given)
+        assert chat.invoke("hi", **called).text == "".join(chunk.text for chunk in chat.stream("hi", **called))
+        assert llm.complete("hi", **called).text == list(llm.stream_complete("hi", **called))[-1].text
+    assert [request.body.get("stream") for request in kimi.requests] == [None, True] * 4
+
+
+def test_two_names_of_a_key() -> None:
+    with pytest.raises(ValueError, match="api_key is given twice") as caught:
+        make(ChatKimi, kimi_api_key="sk-another-0123456789")
+    assert "0123456789" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
+        ({"model_kwargs": {"extra_query": {"a": 1}}}, "extra_query in model_kwargs is no field"),
         ({"request_timeout": "soon"}, "timeout='soon' is not a number of seconds"),
         ({"organization": "x"}, "default_headers"),
         ({"openai_api_key": KEY}, "'api_key' cannot be given with a call"),

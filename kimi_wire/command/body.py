@@ -30,9 +30,10 @@ def read_request(source: str, stdin: TextIO) -> dict[str, Any]:
         KimiRequestError: It has neither.
         OSError: It cannot be read.
     """
-    problem, text = "", stdin.read() if source == "-" else Path(source).read_text("utf-8")
+    problem = ""
+    written = stdin.read().removeprefix("\ufeff") if source == "-" else Path(source).read_bytes()
     try:
-        read = json.loads(text)
+        read = json.loads(written)  # of bytes, it finds out whether they are UTF-8 or the UTF-16 of Windows
     except (ValueError, RecursionError) as error:
         read, problem = None, f": {error}"
     asked = {"messages": read} if isinstance(read, list) else read
@@ -55,7 +56,7 @@ def read_setting(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     try:
         return name, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name, value
 
 

@@ -151,8 +151,13 @@ def _body(options: argparse.Namespace) -> int:
         print(f"warning: {notice.message}", file=sys.stderr)
     if request.media is not None:
         print("note: pictures and videos are downloaded or uploaded before it is sent.", file=sys.stderr)
-    body = json.dumps(json.loads(write_body(request.body)), ensure_ascii=False, indent=2)
-    print(as_curl(body, url) if options.curl else body)
+    body = json.loads(write_body(request.body))
+    text = json.dumps(body, ensure_ascii=False, indent=2)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # a terminal or file of Windows: what it cannot have would be a question mark
+        text = json.dumps(body, indent=2)
+    print(as_curl(text, url) if options.curl else text)
     return 0
 
 

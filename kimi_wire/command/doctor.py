@@ -10,16 +10,20 @@ import contextlib
 import email.utils
 import os
 import platform
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import date
 from importlib import metadata
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from kimi_wire.command import findings
 from kimi_wire.command.findings import Finding
 from kimi_wire.endpoints import KimiPlatform, parse_models
-from kimi_wire.errors import REGIONS, KimiError, proxy_to
+from kimi_wire.errors import REGIONS, KimiError, KimiResponseError, proxy_to
 from kimi_wire.profiles import spell_id
 from kimi_wire.transport import (
     BASE_URL_VARIABLES,
@@ -33,7 +37,10 @@ from kimi_wire.transport import (
     uses_aiohttp,
 )
 
+_Answer = TypeVar("_Answer")
+
 _TIMEOUT = 30.0
+_AT_MOST = 45.0  # seconds for a whole answer: a server that sends a byte a second is never silent
 _TIMES = 3
 _PACKAGES = ("kimi-adapters", "openai", "langchain-core", "langchain", "llama-index-core")
 
@@ -77,7 +84,7 @@ def secrets() -> Iterator[str]:
     """What the environment holds that no line may show."""
     for name, value in os.environ.items():
         if name.endswith(("_API_KEY", "_TOKEN")):
-            yield from (value, *value.split())
+            yield from (value, *(part for part in value.split() if part.lower() != "bearer"))
         elif name.upper() in PROXY_VARIABLES and "@" in value:
             user = value.partition("://")[2] or value
             yield from user.rpartition("@")[0].split(":", 1)
@@ -111,7 +118,7 @@ def _ask(connection: KimiConnection, url: str, model: str, try_other_region: boo
         return
     began = time.monotonic()
     try:
-        response = connection.request("get", "/models")
+        response = _models(connection)
         ids = [known.id for known in parse_models(response)]
     except KimiError as error:
         yield Finding(False, str(error), _what_to_do(error, url))
@@ -128,6 +135,10 @@ def _what_to_do(error: KimiError, url: str) -> str:
     status, host = getattr(error, "status_code", None), urlsplit(url).hostname
     if status == 401:
         return f"Put a key of {host} into MOONSHOT_API_KEY, or set MOONSHOT_BASE_URL to the host that the key is of."
+    if isinstance(error, KimiResponseError):
+        return (
+            f"Check MOONSHOT_BASE_URL: what answers there is no API such as {DEFAULT_BASE_URL}, or a gateway before it."
+        )
     if status is None:
         proxy = ", the proxy" if proxy_to(url) else ""
         return f"Check the network{proxy} and the host's name: {host} has to be reached from this machine."
@@ -139,10 +150,35 @@ def _more_times(connection: KimiConnection) -> Iterator[float]:
     for _ in range(_TIMES - 1):
         began = time.monotonic()
         try:
-            connection.request("get", "/models")
+            _models(connection)
         except KimiError:
             return
         yield time.monotonic() - began
+
+
+def _models(connection: KimiConnection) -> Any:
+    return _in_time(lambda: connection.request("get", "/models"))
+
+
+def _in_time(ask: Callable[[], _Answer]) -> _Answer:
+    """What a request comes to within `_AT_MOST`.
+
+    Raises:
+        KimiError: It failed, or is not there yet.
+    """
+    answer: Future[_Answer] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return answer.result(_AT_MOST)
+    except FutureTimeout:
+        raise KimiResponseError(f"The host's answer was not whole after {_AT_MOST:.0f} s.") from None
 
 
 def _away(said: str | None) -> float | None:
@@ -154,7 +190,7 @@ def _away(said: str | None) -> float | None:
 
 def _balance(platform: KimiPlatform) -> Iterator[Finding]:
     try:
-        yield findings.money(platform.balance())
+        yield findings.money(_in_time(platform.balance))
     except KimiError as error:
         if getattr(error, "status_code", None) not in (404, 405):  # other hosts have no such endpoint
             yield Finding(None, f"The balance is not known: {error}")
@@ -175,7 +211,7 @@ def _ask_other_region(url: str, allowed: bool) -> Iterator[Finding]:
 def _try(url: str) -> Finding:
     connection = KimiConnection(api_key=resolve_api_key(None), base_url=url, timeout=_TIMEOUT, max_retries=0)
     try:
-        parse_models(connection.request("get", "/models"))
+        parse_models(_models(connection))
     except KimiError as error:
         return Finding(None, f"{url} does not take the key either: {error}")
     else:

@@ -19,6 +19,8 @@ from kimi_wire.transport import CERTIFICATE_VARIABLES, DEFAULT_BASE_URL, PROXY_V
 
 _CERTIFICATES_OF_OTHERS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
+_LONGEST = 1000  # characters of a line: a host lists models by whatever names it likes
+
 # A clock that is wrong by more fails TLS certificates and makes every "try again after" meaningless.
 _CLOCK_SECONDS = 300
 
@@ -63,7 +65,8 @@ def report(findings: Iterable[Finding], secrets: Iterable[str]) -> Iterator[str]
     def shown(text: str) -> str:
         for secret in hidden:
             text = text.replace(secret, "***")
-        return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+        line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+        return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
     to_do = []
     for finding in findings:

@@ -39,9 +39,10 @@ def public_url(url: str) -> str:
 
 
 def public_proxy(url: str) -> str:
-    """A proxy's URL without user and password. It may lack its scheme, and a password may have any character."""
+    """A proxy's URL without user, password and query. It may lack its scheme, and a password have any character."""
     scheme, slashes, rest = url.partition("://")
-    return f"{scheme}{slashes}{rest.rpartition('@')[2]}" if slashes else url.rpartition("@")[2]
+    address = re.split(r"[?#]", (rest if slashes else url).rpartition("@")[2], maxsplit=1)[0]
+    return f"{scheme}{slashes}{address}" if slashes else address
 
 
 def proxy_to(url: str) -> str | None:

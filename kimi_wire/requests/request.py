@@ -254,8 +254,11 @@ def _plan_media(body: JSON, settings: Settings, host: Host, notices: list[Notice
 
 
 def _lay_over(body: JSON, extra: Mapping[str, Any]) -> JSON:
-    """Put the caller's own fields over a body; a template's variables are many in one field, and go beside ours."""
-    given = {name: value for name, value in extra.items() if name != "partial"}
+    """Put the caller's own fields over a body; a template's variables are many in one field, and go beside ours.
+
+    `stream` is not taken from there: who reads the answer goes by the method that was called.
+    """
+    given = {name: value for name, value in extra.items() if name not in ("partial", "stream")}
     if "messages" in given:
         check_kind("messages of extra_body", given["messages"], OBJECTS)
         if not given["messages"]:

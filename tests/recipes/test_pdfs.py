@@ -41,6 +41,10 @@ def answer(*quotes: tuple[int, str]) -> Reply:
     return Reply(json.dumps({"text": "Seven.", "quotes": said}))
 
 
+@pytest.mark.says(
+    "docs/recipes/pdfs.md",
+    "The answer is an object whose sources are quotations, each with its page. Those that do not stand there are dropped:",
+)
 @pytest.mark.parametrize(
     ("quotes", "shown"),
     [
@@ -64,6 +68,10 @@ def test_quotes_that_stand_are_shown(
     assert kimi.rejections == []
 
 
+@pytest.mark.says(
+    "docs/recipes/pdfs.md",
+    "A number is a place in `source_nodes`, whose metadata has the page; one that is not there was made up:",
+)
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
@@ -82,6 +90,7 @@ def test_citations_name_the_page(kimi: KimiEmulator, capsys: pytest.CaptureFixtu
     assert kimi.rejections == []
 
 
+@pytest.mark.says("docs/recipes/pdfs.md", "the page `int(Path(file_name).stem)` of a document's metadata")
 def test_kimi_reads_a_page_at_a_time(kimi: KimiEmulator, capsys: pytest.CaptureFixture[str]) -> None:
     pages: dict[int, Any] = eval(shown_by("KimiFileLoader", capsys))
     assert {number: text.split()[0] for number, text in pages.items()} == {1: "Annual", 2: "Ferries.", 3: "Finances."}

@@ -97,6 +97,7 @@ def assert_silent(said: str) -> None:
         assert secret not in said
 
 
+@pytest.mark.says("docs/recipes/tracing.md", "the span's status, with the exception as an event")
 @openinference
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("adapter", ADAPTERS)
@@ -138,6 +139,9 @@ def collecting() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
         yield f"http://127.0.0.1:{port}", taken
 
 
+@pytest.mark.says(
+    "docs/recipes/tracing.md", "which `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_EXPORTER_OTLP_HEADERS` name"
+)
 @openinference
 @pytest.mark.needs("opentelemetry.exporter.otlp.proto.http.trace_exporter")
 def test_a_collector_gets_the_spans(spans: Any, kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,9 @@ def test_extract(run: Run, tmp_path: Path, kimi: KimiEmulator) -> None:
 SAID = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md", "`python -m kimi_wire body` shows what messages and settings become."
+)
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_body_is_what_both_adapters_send(run: Run, kimi: KimiEmulator, stream: bool) -> None:
     asked = ("Why?", "--system", "Be brief.", "--model", "kimi k2.6", "--set", "thinking=false", "--set", "stop=END")
@@ -109,6 +112,11 @@ def test_a_body_is_what_both_adapters_send(run: Run, kimi: KimiEmulator, stream:
     assert [one.body for one in kimi.requests] == [json.loads(out)] * 2
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md",
+    "It needs no key:",
+    "`--base-url` another host, in whose form the body is written then.",
+)
 def test_a_body_needs_no_key_and_is_for_the_host_that_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MOONSHOT_API_KEY")
     monkeypatch.setattr("sys.stdin", io.StringIO("Why?"))
@@ -125,6 +133,10 @@ FILES: list[Any] = [
 ]
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md",
+    "`--file request.json` reads a list of messages, or the whole body of a request to OpenAI with its tools and settings (`-` is the standard input).",
+)
 @pytest.mark.parametrize("given", FILES)
 def test_the_body_of_a_request_to_openai_becomes_ours(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Any
@@ -139,6 +151,7 @@ def test_the_body_of_a_request_to_openai_becomes_ours(
     assert run("body", "More?", "--file", "-", "--model", "kimi-k3")[1].count('"role": "user"') == 2
 
 
+@pytest.mark.says("docs/recipes/what-was-sent.md", "what would be refused is the same error as in a program")
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
@@ -158,6 +171,39 @@ def test_what_no_body_is_made_of_is_told(
     found, out, err = run("body", *arguments)
     assert (found, out) == (status, "")
     assert words in err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_may_be_written_as_windows_does(run: Run, tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "request.json").write_text(json.dumps(SAID, ensure_ascii=False, indent=1), encoding, newline="\r\n")
+    status, out, err = run("body", "--file", str(tmp_path / "request.json"))
+    assert (status, err, json.loads(out)["messages"]) == (0, "", SAID)
+
+
+def test_the_standard_input_may_begin_with_a_mark(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\ufeff" + json.dumps(SAID)))
+    assert run("body", "--file", "-")[0] == 0
+
+
+@pytest.mark.parametrize("written", [b"\xff\xfe{", b"\x89PNG", b"[" * 100_000, b'{"messages": {}}', b""])
+def test_a_file_that_is_none_is_told(run: Run, tmp_path: Path, written: bytes) -> None:
+    (tmp_path / "request.json").write_bytes(written)
+    status, out, err = run("body", "--file", str(tmp_path / "request.json"))
+    assert (status, out) == (1, "")
+    assert "request.json has no JSON list of messages, and no object with `messages`" in err
+
+
+def test_a_setting_that_is_nested_too_deep_is_a_text(run: Run) -> None:
+    assert run("body", "x", "--set", f"prefix={'[' * 100_000}")[0] == 0
+
+
+@pytest.mark.parametrize("curl", [(), ("--curl",)])
+def test_what_the_output_cannot_have_is_escaped(monkeypatch: pytest.MonkeyPatch, curl: tuple[str, ...]) -> None:
+    """A question mark in its place would be another body."""
+    out = io.TextIOWrapper(io.BytesIO(), "cp1252")
+    monkeypatch.setattr("sys.stdout", out)
+    assert main(["body", "你好", *curl]) == 0
+    assert b'"content": "\\u4f60\\u597d"' in out.buffer.getvalue()
 
 
 def test_what_is_done_before_a_body_is_sent_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import os
 import re
+import socket
+import threading
 import time
 from collections.abc import Callable
 from datetime import date
@@ -21,6 +24,7 @@ from kimi_wire.command.cli import main
 from kimi_wire.command.findings import Finding
 from kimi_wire.errors import public_proxy
 from kimi_wire.transport import KimiConnection
+from tests.loopback import read_request, serving
 
 SECRET = "sk-secret0123456789abcdefghijkl"
 PLATFORM, CHINA, CODE, ELSEWHERE = (
@@ -408,3 +412,53 @@ def test_the_secrets_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_package_that_is_not_installed_is_not_named() -> None:
     assert doctor._versions(("no-such-package",)) == {}
+
+
+@pytest.mark.parametrize("begun", [b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: b"])
+def test_an_answer_without_an_end(run: Run, monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
+    """A server that sends a byte now and then is never silent."""
+    monkeypatch.setattr(doctor, "_AT_MOST", 0.3)
+    stopped = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(begun)
+        with contextlib.suppress(OSError):
+            while not stopped.wait(0.05):
+                connection.sendall(b" ")
+
+    with serving(drip) as port:
+        _, out = run("--base-url", f"http://127.0.0.1:{port}/v1")
+        stopped.set()
+    assert problems(out) == ["The host's answer was not whole after 0 s."]
+    assert to_do(out)[0].startswith("Check MOONSHOT_BASE_URL: ")
+
+
+@pytest.mark.parametrize("said", [b"<html>Welcome</html>", b'{"data": 5}', b""])
+def test_what_answers_is_no_api(run: Run, said: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+
+    def answer(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(head % len(said) + said)
+
+    with serving(answer) as port:
+        _, out = run("--base-url", f"http://127.0.0.1:{port}/v1")
+    assert len(problems(out)) == 1
+    assert to_do(out)[0].startswith("Check MOONSHOT_BASE_URL: what answers there is no API ")
+
+
+def test_a_line_is_of_a_bounded_length() -> None:
+    lines = list(findings.report([Finding(False, "a" * 100_000, "b" * 100_000)], []))
+    assert all(len(line) < 1_100 for line in lines)
+
+
+def test_the_word_of_the_header_is_no_secret(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOONSHOT_API_KEY", f"Bearer {SECRET}")
+    _, out = run()
+    assert problems(out) == ["MOONSHOT_API_KEY begins with 'Bearer', a word of the header."]
+
+
+def test_the_query_of_a_proxy_is_not_shown() -> None:
+    assert public_proxy("http://proxy.example:1?key=hush") == "http://proxy.example:1"
+    assert public_proxy("u:h?u@s#h@proxy.example:1#hush") == "proxy.example:1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -30,6 +31,12 @@ def sent(caplog: pytest.LogCaptureFixture) -> list[Any]:
     return [json.loads(line.partition(" sends ")[2]) for line in lines(caplog, "kimi_wire.bodies")]
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md",
+    "the body of each attempt, retries too, of every endpoint",
+    "what each attempt came to, after how many seconds, and its request id",
+    "how a chat's answer ended, how long it was read, and its usage",
+)
 @pytest.mark.both_transports
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("adapter", ["langchain", "llama_index"])
@@ -81,6 +88,7 @@ def test_a_stream_that_breaks_off_is_said_to_have_no_end(
     assert "ended by None" in lines(caplog, "kimi_wire")[-1]
 
 
+@pytest.mark.says("docs/recipes/what-was-sent.md", "of an uploaded file its length")
 def test_other_endpoints_show_theirs(kimi: KimiEmulator, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="kimi_wire")
     KimiPlatform(SECRET, kimi.base_url).count_tokens("How many?", model="kimi-k3")
@@ -92,6 +100,11 @@ def test_other_endpoints_show_theirs(kimi: KimiEmulator, caplog: pytest.LogCaptu
     assert (content[2], delete[2]) == ("no body", "no body")
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md",
+    '`logging.getLogger("kimi_wire.bodies").setLevel("INFO")` keeps the bodies out of a log that is otherwise at DEBUG.',
+    "Where nobody listens, nothing is written.",
+)
 @pytest.mark.both_transports
 @pytest.mark.parametrize("way", WAYS)
 def test_no_body_is_written_for_nobody(
@@ -114,6 +127,10 @@ def test_no_body_is_written_for_nobody(
     assert lines(caplog, "kimi_wire.bodies") == []
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md",
+    "what looks like a key, the key itself, and fields such as `api_key`, `authorization`, `headers` of an `extra_body` are `***`",
+)
 def test_what_is_secret_in_a_body_is_blank(kimi: KimiEmulator, caplog: pytest.LogCaptureFixture) -> None:
     """And what only sounds so is not: a schema's properties, a number of tokens."""
     caplog.set_level(logging.DEBUG, logger="kimi_wire")
@@ -139,6 +156,10 @@ def test_what_is_secret_in_a_body_is_blank(kimi: KimiEmulator, caplog: pytest.Lo
     assert kimi.requests[0].body["api_key"] == "hush"
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md",
+    "Of a picture the length is shown, and of a text of more than 10,000 characters its beginning and end.",
+)
 def test_data_and_the_middle_of_long_texts_are_counted_in_place_of_shown(
     kimi: KimiEmulator, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -167,6 +188,74 @@ def test_a_key_that_is_a_word_blanks_no_words() -> None:
     assert log.describe_body(Written(b'["a test"]', "test")) == '["a test"]'
 
 
+HUSH = "hush-hush-hush"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *({name: HUSH} for name in ("password", "x-auth", "accessKey", "private_key", "PGPASSWORD", "pin", "id_token")),
+        {"pin": 20261127},
+        {"api_keys": [HUSH, HUSH]},
+        {"credentials": {"user": {"name": HUSH}, "id": 20261127}},
+        {"headers": [{"name": "X-Team", "value": HUSH}]},
+        {"headers": f"X-Team: {HUSH}"},
+        {"properties": {"password": HUSH}},
+        {"name": "log_in", "arguments": json.dumps({"nested": json.dumps([{"password": HUSH}])})},
+        {"role": "tool", "content": json.dumps({"api-key": HUSH})},
+        f"https://somebody:{HUSH}@mcp.example/v1",
+        f"See postgres://{HUSH}@db.example/x.",
+        f"https://mcp.example/v1?team=a&access_token={HUSH}&b=c",
+        f"<https://files.example/a.png?X-Amz-Signature={HUSH}>",
+        f"DATA:image/svg+xml;charset=utf-8;base64,{HUSH[:4] * 40}",
+        "data:image/png;base64," + "\r\n".join(["hush" * 19] * 9),
+    ],
+)
+def test_what_is_secret_is_blank_wherever_it_stands(said: Any) -> None:
+    shown = log.describe_body(Written(json.dumps({"sent": [said]}).encode()))
+    assert "hush" not in shown
+    assert "20261127" not in shown
+    assert json.loads(shown)["sent"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"max_tokens": 5, "prompt_cache_key": "a", "compass": "b", "mapping": "c", "author": "d"},
+        {"password": None, "secret": True},
+        {"properties": {"password": {"type": "string"}, "headers": {"items": {"type": "string"}}}},
+        {"$defs": {"Credentials": {"type": "object", "properties": {"token": {"type": "string"}}}}},
+        {"arguments": '{"city":   "Xi\\u0027an"}'},
+        '{"password": ',
+        "[" * 100_000 + "]",
+        "See https://example.com/a?b=c&team=d, or write to me@example.com.",
+    ],
+)
+def test_what_only_looks_secret_is_shown(said: Any) -> None:
+    expected = log._shown_text(said, None) if isinstance(said, str) and len(said) > 10_000 else said
+    assert json.loads(log.describe_body(Written(json.dumps({"sent": said}).encode()))) == {"sent": expected}
+
+
+def test_a_body_is_one_line_that_steers_no_terminal() -> None:
+    said = "a\nb\x1b[2J\x9b2J\x85\u2028\u202ec你好"
+    shown = log.describe_body(Written(json.dumps([said], ensure_ascii=False).encode()))
+    assert json.loads(shown) == [said]
+    assert "你好" in shown
+    assert not set(shown) & set("\n\x1b\x9b\x85\u2028\u202e")
+
+
+@pytest.mark.both_transports
+@pytest.mark.parametrize("way", WAYS)
+def test_a_servers_words_are_one_short_line(kimi: KimiEmulator, caplog: pytest.LogCaptureFixture, way: str) -> None:
+    caplog.set_level(logging.DEBUG, logger="kimi_wire")
+    kimi.script(Reply("Hi", finish_reason=f"stop\nINFO root: {SECRET}\x1b[2J" + "z" * 100_000))
+    asyncio.run(hear_from(kimi.base_url, "langchain", HEARD_AS[way]))
+    [cost] = (line for line in lines(caplog, "kimi_wire") if "ended by" in line)
+    assert "ended by stop\\u000aINFO root: sk-***" in cost
+    assert cost.isprintable()
+    assert len(cost) < 2_000
+
+
 def test_what_is_nested_too_deep_is_counted() -> None:
     assert log.describe_body(Written(b"[" * 100_000 + b"]" * 100_000)) == "200000 bytes of application/json"
 
@@ -184,6 +273,10 @@ def unconfigured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         logger.setLevel(logging.NOTSET)
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md",
+    "That is enough for a program that configures no logging: the lines go to the standard error.",
+)
 @pytest.mark.parametrize("made", [ChatKimi, Kimi, KimiPlatform])
 @pytest.mark.usefixtures("unconfigured")
 def test_a_variable_is_enough(
@@ -212,6 +305,7 @@ def test_a_variable_is_enough(
     assert SECRET not in shown
 
 
+@pytest.mark.says("docs/recipes/what-was-sent.md", "One with handlers of its own gets them there, once")
 @pytest.mark.usefixtures("unconfigured")
 def test_a_programs_own_handlers_come_first(
     kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -231,6 +325,47 @@ def test_a_programs_own_handlers_come_first(
     ChatKimi(api_key=SECRET, base_url=kimi.base_url).invoke("Hi")
     assert capsys.readouterr().err == ""
     assert [record.name for record in own.heard].count("kimi_wire.bodies") == 1
+
+
+class _Quiet(logging.StreamHandler[Any]):
+    """A handler of the program's that does not take what is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setLevel(logging.WARNING)
+
+
+@pytest.mark.parametrize("handler", [logging.NullHandler, _Quiet])
+@pytest.mark.usefixtures("unconfigured")
+def test_a_handler_that_takes_nothing_is_none(
+    kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], handler: Any
+) -> None:
+    monkeypatch.setenv("KIMI_LOG", "debug")
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler()])
+    ChatKimi(api_key=SECRET, base_url=kimi.base_url).invoke("Hi")
+    assert capsys.readouterr().err.count(" DEBUG kimi_wire.bodies: ") == 1
+
+
+def _closed() -> io.StringIO:
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("stream", [None, _closed(), io.TextIOWrapper(io.BytesIO(), "ascii")])
+@pytest.mark.usefixtures("unconfigured")
+def test_no_standard_error_breaks_a_call(
+    kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stream: Any
+) -> None:
+    """A service's is closed, a window's is not there, a terminal's cannot show everything."""
+    monkeypatch.setenv("KIMI_LOG", "debug")
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    monkeypatch.setattr("sys.stderr", stream)
+    kimi.script(Reply("你好"))
+    assert ChatKimi(api_key=SECRET, base_url=kimi.base_url).invoke("日本").text == "你好"
+    assert capsys.readouterr().out == ""
+    if isinstance(stream, io.TextIOWrapper):
+        assert b"\\u65e5\\u672c" in stream.buffer.getvalue()
 
 
 @pytest.mark.usefixtures("unconfigured")
