@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib.util
 import os
@@ -75,6 +76,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if absent := [name for name in names if not is_module(name)]:
         report = pytest.fail if item.config.getoption("--all-needs") else pytest.skip
         report(f"not installed: {', '.join(absent)}")
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Find what such packages leave open here, before the next test does, to which it is an error."""
+    if item.get_closest_marker("needs"):
+        asyncio.set_event_loop(None)  # one that a package made, and left as the thread's own
+        gc.collect()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -142,14 +142,16 @@ def run_here(blocks: Iterable[str], where: str) -> None:
         where: Where it stands.
     """
     names = vars(sys.modules.setdefault("example", ModuleType("example")))
-    names.clear()
     names["__name__"] = "example"  # Pydantic looks up the module of a generic class by its name
-    for block in blocks:
-        code = compile(block, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-        if code.co_flags & inspect.CO_COROUTINE:
-            asyncio.run(eval(code, names))
-        else:
-            exec(code, names)
+    try:
+        for block in blocks:
+            code = compile(block, where, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+            if code.co_flags & inspect.CO_COROUTINE:
+                asyncio.run(eval(code, names))
+            else:
+                exec(code, names)
+    finally:
+        names.clear()
 
 
 def run_tests(examples: Sequence[str], conftest: str, folder: Path) -> None:
