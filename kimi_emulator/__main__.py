@@ -18,6 +18,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port, 0 for a free one (default: %(default)s)")
     parser.add_argument("--chunk-delay", type=float, default=0.0, metavar="SECONDS", help="pause between events")
+    parser.add_argument("--requests-per-minute", type=int, metavar="NUMBER", help="play a rate limit (default: none)")
     parser.add_argument("--host-kind", default="moonshot", choices=sorted(HOSTS), help="whose server to play")
     parser.add_argument("--quiet", action="store_true", help="print no line per request")
     return parser
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.port,
         options.host,
         chunk_delay=options.chunk_delay,
+        requests_per_minute=options.requests_per_minute,
         host_kind=options.host_kind,
         on_answer=on_answer,
     )

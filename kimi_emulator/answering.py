@@ -45,6 +45,7 @@ def decide(state: State, body: Any) -> tuple[ChatRequest, Reply | Failure]:
     Raises:
         Rejected: If a rule refuses the request.
     """
+    rules.check_rate(state.requests_per_minute, state.last_minute)
     request = read(state, body)
     if state.check:
         request = state.host.read(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import TracebackType
 
 from .families import FAMILIES, Model
@@ -44,6 +45,7 @@ class KimiEmulator:
         chunk_delay: float = 0.0,
         check: bool = True,
         upload_limits: UploadLimits | None = None,
+        requests_per_minute: int | None = None,
         host_kind: str = "moonshot",
         on_answer: Callable[[RecordedRequest], None] | None = None,
     ) -> None:
@@ -58,6 +60,8 @@ class KimiEmulator:
             chunk_delay: Seconds between streamed events.
             check: Whether the rules apply; without them any model id and any body is answered.
             upload_limits: How much may be uploaded; None is what the API allows.
+            requests_per_minute: How many chat requests any sixty seconds may have, as the account's tier says (3 in
+                tier 0); what is more gets the 429 of a rate limit. None sets no limit.
             host_kind: Whose server to play: ``"moonshot"``, or another host of the same models: ``"vllm"``,
                 ``"sglang"``, ``"openrouter"``, ``"gateway"``, which wants every message's ``content``, or ``"strict"``,
                 which refuses every field it does not know, as Fireworks does. The others are from public reports, none
@@ -80,6 +84,7 @@ class KimiEmulator:
             chunk_delay=chunk_delay,
             check=check,
             upload_limits=upload_limits or UploadLimits(),
+            requests_per_minute=requests_per_minute,
             host=HOSTS[host_kind],
             on_answer=on_answer,
         )
@@ -144,17 +149,17 @@ class KimiEmulator:
             self.state.script.extend(steps)
 
     def reset(self) -> None:
-        """Forget the queue, the requests, the files and the prefix cache, and fill the account up."""
+        """Forget the queue, the requests and their minute, the files and the prefix cache, and fill the account up."""
         self.state.reset()
 
     def pass_time(self, seconds: float) -> None:
-        """Let what is in the prompt cache grow older: it is kept for five minutes, or an hour where that is asked for.
+        """Let time pass for the prompt cache and the rate limit, which count in minutes.
 
         Args:
-            seconds: How much older.
+            seconds: How much.
         """
-        clock = self.state.cache.clock
-        self.state.cache.clock = lambda: clock() + seconds
+        for part in (self.state.cache, self.state.last_minute):
+            part.clock = partial(_later, part.clock, seconds)
 
     def start(self) -> KimiEmulator:
         """Listen in a background thread.
@@ -184,3 +189,7 @@ class KimiEmulator:
     ) -> None:
         """Stop."""
         self.stop()
+
+
+def _later(clock: Callable[[], float], seconds: float) -> float:
+    return clock() + seconds

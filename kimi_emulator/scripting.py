@@ -21,6 +21,10 @@ _TYPE_BY_STATUS = {
     503: "server_unavailable",
 }
 
+_RATE_LIMIT = (
+    "Your account org-00000000000000000000000000000000<ak-00000000000000000000> request reached organization "
+    "max RPM: {}, please try again after 1 seconds"
+)
 _MESSAGE_BY_TYPE = {
     "content_filter": "The request was rejected because it was considered high risk",
     "engine_overloaded_error": "The engine is currently overloaded, please try again later",
@@ -31,10 +35,7 @@ _MESSAGE_BY_TYPE = {
     "incorrect_api_key_error": "Incorrect API key provided",
     "invalid_authentication_error": "Invalid Authentication",
     "permission_denied_error": "The API you are accessing is not open",
-    "rate_limit_reached_error": (
-        "Your account org-00000000000000000000000000000000<ak-00000000000000000000> request reached organization "
-        "max RPM: 3, please try again after 1 seconds"
-    ),
+    "rate_limit_reached_error": _RATE_LIMIT.format(3),
 }
 
 # Seen on a 429 for requests per minute; a 429 for overload came with none of the three.
@@ -102,6 +103,11 @@ class Failure:
 
 OVERLOADED = Failure(429, type="engine_overloaded_error")
 SUSPENDED = Failure(429, type="exceeded_current_quota_error")
+
+
+def too_many(per_minute: int) -> Failure:
+    """The failure of a request beyond so many a minute."""
+    return Failure(429, _RATE_LIMIT.format(per_minute))
 
 
 @dataclass(frozen=True)

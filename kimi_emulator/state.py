@@ -90,6 +90,35 @@ class Balance:
         return max(round(self.voucher + self.cash, 5), 0)
 
 
+class LastMinute:
+    """When the chat requests of the last minute came.
+
+    Attributes:
+        clock: Gives the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start empty."""
+        self.clock = clock
+        self._lock = threading.Lock()
+        self._times: deque[float] = deque()
+
+    def clear(self) -> None:
+        """Forget every request."""
+        with self._lock:
+            self._times.clear()
+
+    def has_room(self, most: int) -> bool:
+        """Whether one more may come where so many may; it counts then."""
+        with self._lock:
+            now = self.clock()
+            while self._times and self._times[0] + 60 <= now:
+                self._times.popleft()
+            room = len(self._times) < most
+            self._times.extend([now] * room)
+            return room
+
+
 @dataclass(eq=False, repr=False)  # it holds keys and what clients sent
 class State:
     """One emulator's settings, script and memory, shared by the threads of its server.
@@ -101,12 +130,14 @@ class State:
         chunk_delay: Seconds between streamed events.
         check: Whether the rules apply.
         upload_limits: How much may be uploaded.
+        requests_per_minute: How many chat requests a minute may have; None sets no limit.
         host: Whose server it plays.
         on_answer: Called with each request once its answer is decided.
         requests: The requests received, in order; the oldest are forgotten where they come to much.
         uploads: The uploaded files by id.
         balance: The account's money.
         cache: The prompts that were seen.
+        last_minute: The chat requests that count against the limit.
         script: What the next chat requests are answered with.
         lock: Held by whoever looks at the script or the uploads and changes them.
     """
@@ -117,12 +148,14 @@ class State:
     chunk_delay: float = 0.0
     check: bool = True
     upload_limits: UploadLimits = field(default_factory=UploadLimits)
+    requests_per_minute: int | None = None
     host: Host = MOONSHOT
     on_answer: Callable[[RecordedRequest], None] | None = None
     requests: RequestLog = field(default_factory=RequestLog)
     uploads: dict[str, Upload] = field(default_factory=dict)
     balance: Balance = field(default_factory=Balance)
     cache: PromptCache = field(default_factory=PromptCache)
+    last_minute: LastMinute = field(default_factory=LastMinute)
     script: deque[Step] = field(default_factory=deque)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -139,6 +172,7 @@ class State:
 
     def reset(self) -> None:
         """Forget the script, the requests, the files and the prompts, and fill the account up."""
+        self.last_minute.clear()
         with self.lock:
             self.script.clear()
             self.requests.clear()

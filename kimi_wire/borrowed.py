@@ -176,6 +176,9 @@ ADDRESSES = tuple(name for name, word in WORDS.items() if word.here == "base_url
 LEFT_OUT = tuple(name for name, word in WORDS.items() if word.left_out)
 """Those that a call goes out without."""
 
+NO_SETTINGS = frozenset(name for name, word in WORDS.items() if not (word.here or word.spread))
+"""Those that no setting comes of."""
+
 
 def read_words(given: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
     """What was given to a constructor or to a call, in this project's words; other names stay as they are.

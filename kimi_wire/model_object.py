@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kimi_wire.answers import Completion, explain_answer
-from kimi_wire.borrowed import WORDS
+from kimi_wire.borrowed import NO_SETTINGS
 from kimi_wire.endpoints import KimiClient
 from kimi_wire.hosts import host_for, profile_at
 from kimi_wire.kinds import check_options
@@ -76,8 +76,7 @@ def profile_asked(own: Mapping[str, Any], call: Mapping[str, Any], base_url: str
     Raises:
         KimiRequestError: There is no such dialect.
     """
-    means_nothing = {name for name, word in WORDS.items() if not (word.here or word.spread)}
-    settings = rename_settings({name: value for name, value in call.items() if name not in means_nothing})
+    settings = rename_settings({name: value for name, value in call.items() if name not in NO_SETTINGS})
     asked = {**own, **{name: value for name, value in settings.items() if value is not None}}
     return profile_at(profile_for(asked["model"]), host_for(asked["dialect"], base_url))
 

@@ -239,13 +239,14 @@ class ChatKimi(BaseChatModel):
     """Whether the model sees its thinking of earlier turns again (`thinking.keep`). A choice on kimi-k2.6 only."""
 
     missing_reasoning: Spelt[MissingReasoning] | None = None
-    """What to do about an assistant message that has lost its thinking: send a space in its place, nothing, or raise.
-    That is about messages with tool calls, and about every one where the model is shown its earlier thinking. None
-    sends the space to models that have refused to go on without, and nothing to others."""
+    """What to do about an assistant message that has lost its thinking: `placeholder` sends a space in its place,
+    `omit` nothing, `error` raises. That is about messages with tool calls, and about every one where the model is
+    shown its earlier thinking. None sends the space to models that have refused to go on without, and nothing to
+    others."""
 
     unanswered_tool_calls: Spelt[UnansweredToolCalls] = "warn"
     """What to do about a tool call in the history that nobody answered, as frameworks drop those with broken arguments
-    and people change the subject: answer it with an error and say so once, raise, or answer it in silence."""
+    and people change the subject: `repair` answers it with an error, `warn` says so once as well, `error` raises."""
 
     dialect: Spelt[Dialect] = "auto"
     """What the host speaks: `moonshot`, `vllm`, `sglang`, `openrouter`, or `openai` for one that refuses all fields but
@@ -259,9 +260,9 @@ class ChatKimi(BaseChatModel):
     begun anew. While that may happen, thinking is given when the text begins, so that it is that of one attempt."""
 
     empty_answers: Spelt[EmptyAnswers] = "warn"
-    """What to do about an answer with neither text nor a tool call, such as one that is only thinking: warn, ask again
-    up to `max_retries` times and then raise, or raise a `KimiEmptyAnswerError`. `retry` holds thinking back as
-    `resume_streams` does."""
+    """What to do about an answer with neither text nor a tool call, such as one that is only thinking: `warn`; `retry`
+    asks again up to `max_retries` times, and then raises; `error` raises a `KimiEmptyAnswerError`. `retry` holds
+    thinking back as `resume_streams` does."""
 
     max_tokens: int | None = None
     """Cap on the answer in tokens, thinking included."""
@@ -301,8 +302,9 @@ class ChatKimi(BaseChatModel):
     """A stable, hashed id of the end user."""
 
     remote_images: Spelt[RemoteImages] = "error"
-    """What to do about images and videos given as http(s) URLs, which Kimi does not fetch: raise, or fetch them from
-    here (public addresses only, 100 MB and 60 s for all of a request, no proxy) and send the bytes."""
+    """What to do about images and videos given as http(s) URLs, which Kimi does not fetch: `error` raises,
+    `download` fetches them from here (public addresses only, 100 MB and 60 s for all of a request, no proxy) and sends
+    the bytes."""
 
     upload_media_over: int | None = None
     """Images and videos of more than so many bytes are uploaded once for this model object, and referred to by their
@@ -352,7 +354,7 @@ class ChatKimi(BaseChatModel):
             """Set the model up; nothing is sent.
 
             Args:
-                **kwargs: The arguments of the class.
+                **kwargs: The fields of the class.
             """
             hide_keys(kwargs, ("api_key", "kimi_api_key", *SECRET), SecretStr)
             for name in ("base_url", *ADDRESSES):

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from hypothesis import settings
 
 from kimi_emulator import KimiEmulator
 from kimi_wire.transport import aiohttp as aiohttp_client
-from tests.examples import is_module
+from tests.examples import ROOT, fences, file_name, is_module
 
 # Clocks of shared machines prove nothing, hence no deadlines. By day the same inputs are tried each time, so that a change
 # fails for what it changed; the night looks for others.
@@ -110,6 +110,23 @@ def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if name == "httpx":
         monkeypatch.setattr(aiohttp_client, "is_usable", lambda: False)
     return name
+
+
+@pytest.fixture
+def write_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Path]]:
+    """Write the files of a page into the test's folder, which is the current one then; they can be imported there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(page: str) -> Path:
+        for fence in fences((ROOT / page).read_text("utf-8")):
+            if name := file_name(fence.code):
+                (tmp_path / name).write_text(fence.code, "utf-8")
+        return tmp_path
+
+    yield write
+    for path in tmp_path.glob("*.py"):
+        sys.modules.pop(path.stem, None)
 
 
 @pytest.fixture(scope="session")

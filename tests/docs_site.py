@@ -3,7 +3,7 @@
 The site has the repository's own tree, so that a relative link leads to the same place in both and nothing is written
 twice: the README is its first page, `docs/` and the files beside the README follow, notebooks are shown with the outputs
 that they keep, and the reference has a page for each module that users import from. A page is in the navigation because
-it is there: under the words of the README's link to it, in the README's order, and then whatever the README does not name.
+it is there: under the words of the link to it in the README, or in its folder's own, in that order; and then whatever none names.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,10 +47,13 @@ FOLDERS = {"docs": "Guides", "docs/zh": "中文", "notebooks": "Notebooks"}
 """Folders with pages, with their titles; others have their own names."""
 
 CHINESE = "docs/zh/"
-"""Where the Chinese pages are, after all others: each has the place of its English twin, and its heading for a title."""
+"""Where the Chinese pages are, after all others: each has the place of its English twin."""
 
 # A line with a list right below it, which Python's Markdown takes for more of the paragraph.
 _LIST = re.compile(r"^((?![-*+] |\d+\. )\S.*)\n(?=[-*+] |\d+\. )", re.MULTILINE)
+
+
+_HEADING = re.compile(r"<th(?: [^>]*)?>(.*?)</th>", re.DOTALL)
 
 
 # What mkdocs calls.
@@ -57,7 +61,7 @@ _LIST = re.compile(r"^((?![-*+] |\d+\. )\S.*)\n(?=[-*+] |\d+\. )", re.MULTILINE)
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Write the navigation."""
-    config.nav = navigation(pages(), (ROOT / "README.md").read_text("utf-8"))
+    config.nav = navigation(pages(), contents())
     return config
 
 
@@ -85,6 +89,17 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return re.sub(r"(\]\((?!https?:)[^)\s]+)\.ipynb(?=[)#])", r"\1.md", markdown)
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Give each cell of a Markdown table its column's heading, which a phone shows above it where the cells are stacked."""
+    return re.sub(r"<table>\n<thead>.*?</table>", _headed, html, flags=re.DOTALL)
+
+
+def _headed(table: re.Match[str]) -> str:
+    headings = [re.sub("<[^>]*>", "", cell).replace('"', "&quot;") for cell in _HEADING.findall(table[0])]
+    column = cycle(headings)
+    return re.sub(r"<td(?=[ >])", lambda _: f'<td data-heading="{next(column)}"', table[0])
+
+
 def on_post_page(output: str, page: Page, **_: Any) -> str:
     """Say which language a page is in: browsers choose fonts and break lines by it."""
     return (
@@ -101,16 +116,25 @@ def pages() -> list[str]:
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 
-def navigation(found: Iterable[str], readme: str) -> list[Any]:
+def contents() -> dict[str, str]:
+    """The texts whose links give pages their titles and their order: the README, and each folder's own."""
+    found = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("README.md"))]
+    return {path.relative_to(ROOT).as_posix().removesuffix("README.md"): path.read_text("utf-8") for path in found}
+
+
+def navigation(found: Iterable[str], texts: Mapping[str, str]) -> list[Any]:
     """Write mkdocs' `nav`.
 
     Args:
         found: Pages, from the root.
-        readme: The README's text, whose links have the titles and the order.
+        texts: By folder, the texts whose links have the titles and the order.
     """
+    there = set(found)
     titles: dict[str, str] = {}
-    for title, target in re.findall(r"\[([^\[\]\n]+)\]\(((?:docs|notebooks)/[^)#]+)\)", readme):
-        titles.setdefault(target, title[:1].upper() + title[1:])
+    for folder, text in texts.items():
+        for title, target in re.findall(r"\[([^\[\]\n]+)\]\(([^)#\s]+)\)", text):
+            if folder + target in there:
+                titles.setdefault(folder + target, title[:1].upper() + title[1:])
     places = {target: place for place, target in enumerate(titles)}
 
     def place(page: str) -> tuple[bool, int, str]:
@@ -118,7 +142,7 @@ def navigation(found: Iterable[str], readme: str) -> list[Any]:
         return page.startswith(CHINESE), places.get(twin, places.get(page, len(places))), page
 
     folders: dict[str, list[Any]] = {}
-    for page in sorted(found, key=place):
+    for page in sorted(there, key=place):
         uri = re.sub(r"\.ipynb$", ".md", page)
         entry = {titles[page]: uri} if page in titles else uri
         folders.setdefault(page.rpartition("/")[0], []).append(entry)

@@ -61,6 +61,11 @@ def fence_spans(text: str) -> list[tuple[int, int]]:
     return [found.span() for found in _FENCE.finditer(text)]
 
 
+def without_fences(text: str) -> str:
+    """A text without its fences and their marks."""
+    return _FENCE.sub("", text)
+
+
 def anchor(title: str) -> str:
     """The anchor of a heading, as code hosts and the site make it."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
@@ -107,13 +112,12 @@ def unimported_modules(code: str) -> set[str]:
 
 def is_module(name: str) -> bool:
     """Whether there is such a module, found without an import."""
-    place, path = "", None
+    path = None
     for part in name.split("."):
-        place = f"{place}.{part}".lstrip(".")
-        spec = PathFinder.find_spec(place, path)
+        spec = PathFinder.find_spec(part, path)  # by its whole name, a part of a namespace wants its parent imported
         if spec is None:
             return False
-        path = spec.submodule_search_locations or []
+        path = [*(spec.submodule_search_locations or ())]
     return True
 
 

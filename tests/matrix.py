@@ -164,7 +164,7 @@ class Environment:
 
     Attributes:
         name: Its name, and its folder's.
-        extra: The extra of this project that is installed; empty is none.
+        extra: The extras of this project that are installed, with commas; empty is none.
         tests: The tests that run, with what pytest is told for them; empty is all of them.
         lowest: Whether the oldest Python that is here is taken, with `read_floors`.
         newest: Whether to say what the index has that is newer than what is installed.

@@ -51,7 +51,7 @@ def execute(path: Path, client: NotebookClient) -> Any:
         client: From `running_kernel`. What a notebook before this one has imported is there already; nothing else is.
     """
     client.nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(FORGET)])
-    client.execute_cell(client.nb.cells[0], 0)
+    client.execute_cell(client.nb.cells[0], 0, store_history=False)  # the first cell of the notebook is number 1
     client.nb = book = nbformat.read(path, as_version=4)
     client.reset_execution_trackers()
     for number, cell in enumerate(book.cells):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from typing import Any
 
 from openai.resources.chat import Completions
 
@@ -70,6 +71,18 @@ CALL = _names(
 """What a call of each can have: the parameters of the openai SDK's `chat.completions.create`, which they hand on."""
 
 
+def read_class(name: str) -> Any:
+    """An installed class.
+
+    Args:
+        name: The class.
+
+    Raises:
+        ImportError: Its package is not installed.
+    """
+    return getattr(importlib.import_module(MODULES[name]), name)
+
+
 def read_arguments(name: str) -> frozenset[str]:
     """The arguments of an installed class.
 
@@ -79,7 +92,7 @@ def read_arguments(name: str) -> frozenset[str]:
     Raises:
         ImportError: Its package is not installed.
     """
-    cls = getattr(importlib.import_module(MODULES[name]), name)
+    cls = read_class(name)
     fields = {each for field, info in cls.model_fields.items() for each in (field, info.alias) if each}
     named = (parameter for one in cls.__mro__[:3] for parameter in inspect.signature(one.__init__).parameters.values())
     return frozenset(

@@ -13,7 +13,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from tests.examples import ROOT
+from tests.examples import ROOT, without_fences
+
+_SAYS = re.compile(r"^ *@pytest\.mark\.says(\(.*?\))$", re.MULTILINE | re.DOTALL)
 
 
 def missing(promises: Iterable[tuple[str, str]]) -> list[str]:
@@ -24,10 +26,9 @@ def missing(promises: Iterable[tuple[str, str]]) -> list[str]:
 def named() -> Iterator[tuple[str, str]]:
     """The pages and words that tests name."""
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.says":
-                page, *said = map(ast.literal_eval, node.args)
-                yield from ((page, words) for words in said)
+        for given in _SAYS.findall(path.read_text("utf-8")):
+            page, *said = ast.literal_eval(given)
+            yield from ((page, words) for words in said)
 
 
 def plain(text: str) -> str:
@@ -49,11 +50,10 @@ def sentences(page: str) -> Iterator[str]:
 
 
 def _prose(page: str) -> str:
-    text = (ROOT / page).read_text("utf-8")
     return re.sub(
-        r"<!-- \w+: make .*?<!-- end of \w+ -->|<!--.*?-->|^ *```.*?^ *```$|^#[^\n]*$|^[| :-]+$",
+        r"<!-- \w+: make .*?<!-- end of \w+ -->|<!--.*?-->|^#[^\n]*$|^[| :-]+$",
         "",
-        text,
+        without_fences((ROOT / page).read_text("utf-8")),
         flags=re.DOTALL | re.MULTILINE,
     )
 

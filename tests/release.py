@@ -36,7 +36,7 @@ SHIPPED = {"kimi_wire", "langchain_kimi", "llama_index_kimi", "kimi_emulator", "
 # The licences that whoever installs an extra can live with. MPL-2.0 (certifi, tqdm, orjson) asks something of those alone who
 # change or hand on its files, which is not done here.
 PERMISSIVE = frozenset(
-    [
+    (
         "0BSD",
         "Apache-2.0",
         "BSD-2-Clause",
@@ -54,7 +54,7 @@ PERMISSIVE = frozenset(
         "Python-2.0",
         "Unlicense",
         "Zlib",
-    ]
+    )
 )
 # The words of packages that have no expression yet.
 SPELT = frozenset(
@@ -377,10 +377,7 @@ def run(step: Step) -> tuple[str, float, list[str]]:
     print(f"== {step.name}", flush=True)
     try:
         wrong = step.look()
-    except (
-        subprocess.CalledProcessError,
-        OSError,
-    ) as error:  # a program that is missing or fails; the others still run
+    except (subprocess.CalledProcessError, OSError) as error:  # a program fails or is missing; the others still run
         wrong = [str(error)]
     for line in wrong:
         print(f"   {line}", flush=True)

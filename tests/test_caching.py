@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, ModelFallbackMiddleware
+from langchain_core.caches import InMemoryCache
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.tools import StructuredTool
@@ -504,3 +505,53 @@ async def test_a_long_run_of_llama_indexs_agent_is_read_from_the_cache(kimi: Kim
     assert_tools_were_loaded(kimi)
     assert set(keys(kimi)) == {key}
     assert options(kimi) == {"mode": "implicit", "ttl": "1h"}
+
+
+# LangChain's cache of answers, which is another one.
+
+
+@pytest.mark.says(
+    "docs/caching.md",
+    "An answer out of it has its thinking, and the usage of the call that made it",
+    "`invoke` and `ainvoke` share it; `stream` and `astream` always ask",
+)
+async def test_answers_that_langchain_keeps(kimi: KimiEmulator) -> None:
+    model = ChatKimi(api_key="sk-test", base_url=kimi.base_url, cache=InMemoryCache())
+    first = model.invoke("Hello!")
+    for again in (model.invoke("Hello!"), await model.ainvoke("Hello!")):
+        assert again.content == first.content
+        assert again.additional_kwargs == first.additional_kwargs
+        assert again.additional_kwargs["reasoning_content"]
+        assert again.usage_metadata == {**first.usage_metadata, "total_cost": 0}  # type: ignore[dict-item]
+    assert len(kimi.requests) == 1
+    list(model.stream("Hello!"))
+    assert [chunk async for chunk in model.astream("Hello!")]
+    assert len(kimi.requests) == 3
+
+
+@pytest.mark.says(
+    "docs/caching.md",
+    "with other settings, of the object or of the call, or with another `base_url` share no answers. Two keys do",
+)
+@pytest.mark.parametrize(
+    ("settings", "call", "asked"),
+    [
+        ({}, {}, 0),
+        ({"api_key": "sk-other"}, {}, 0),
+        ({"reasoning_effort": "low"}, {}, 1),
+        ({"model": "kimi-k2.6"}, {}, 1),
+        ({"extra_body": {"x": 1}}, {}, 1),
+        ({"prompt_cache_key": "ada"}, {}, 1),
+        ({"base_url": "localhost"}, {}, 1),
+        ({}, {"reasoning_effort": "low"}, 1),
+    ],
+)
+async def test_whose_answers_langchain_keeps(
+    kimi: KimiEmulator, settings: dict[str, Any], call: dict[str, Any], asked: int
+) -> None:
+    cache, common = InMemoryCache(), {"api_key": "sk-test", "base_url": kimi.base_url}
+    ChatKimi(**common, cache=cache).invoke("Hello!")
+    if "base_url" in settings:
+        settings = {"base_url": kimi.base_url.replace("127.0.0.1", settings["base_url"])}
+    await ChatKimi(**{**common, **settings}, cache=cache).ainvoke("Hello!", **call)
+    assert len(kimi.requests) == 1 + asked

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests import docs_site
-from tests.docs_site import REFERENCE, home, navigation, notebook_page, pages, public_names, reference_page
+from tests.docs_site import REFERENCE, contents, home, navigation, notebook_page, pages, public_names, reference_page
 from tests.examples import ROOT
 
 
@@ -23,29 +23,60 @@ def leaves(nav: Any) -> list[str]:
 
 
 def test_every_page_is_in_the_navigation_once() -> None:
-    found = leaves(navigation(pages(), (ROOT / "README.md").read_text("utf-8")))
+    found = leaves(navigation(pages(), contents()))
     assert len(found) == len(set(found))
     on_disk = {re.sub(r"\.ipynb$", ".md", page) for page in pages()}
     assert {page for page in found if page.startswith(("docs/", "notebooks/"))} == on_disk
     assert all((ROOT / page).exists() for page in found if "/" not in page)
 
 
-def test_the_navigation_has_the_words_and_the_order_of_the_readme() -> None:
-    readme = "`\\033[2m` [中文](docs/zh/README.md) [second](docs/b.md) [the first](docs/a.md) [again](docs/b.md) [a book](notebooks/1.ipynb)"
+def test_the_navigation_has_the_words_and_the_order_of_the_texts_that_lead_there() -> None:
+    texts = {
+        "": "`\\033[2m` [中文](docs/zh/README.md) [second](docs/b.md) [the first](docs/a.md) [again](docs/b.md#part) [a book](notebooks/1.ipynb)",
+        "docs/c/": "[the way out](../a.md) [two](two.md) [one](one.md) [elsewhere](https://example.org/a.md)",
+        "docs/zh/": "[乙](b.md)",
+    }
     there = [
         "docs/a.md",
         "docs/b.md",
         "docs/new.md",
+        *(f"docs/c/{name}.md" for name in ("README", "one", "three", "two")),
         "notebooks/1.ipynb",
         *(f"docs/zh/{name}.md" for name in ("README", "a", "b")),
     ]
-    found = navigation(there, readme)
-    assert found[:4] == [
+    assert navigation(there, texts)[:5] == [
         {"Start": "README.md"},
         {"Guides": [{"Second": "docs/b.md"}, {"The first": "docs/a.md"}, "docs/new.md"]},
         {"Notebooks": [{"A book": "notebooks/1.md"}]},
-        {"中文": [{"中文": "docs/zh/README.md"}, "docs/zh/b.md", "docs/zh/a.md"]},
+        {"C": [{"Two": "docs/c/two.md"}, {"One": "docs/c/one.md"}, "docs/c/README.md", "docs/c/three.md"]},
+        {"中文": [{"中文": "docs/zh/README.md"}, {"乙": "docs/zh/b.md"}, "docs/zh/a.md"]},
     ]
+
+
+def test_a_cell_of_a_table_has_the_heading_of_its_column() -> None:
+    html = """<table>
+<thead>
+<tr>
+<th></th>
+<th style="text-align: right;"><code>a</code>, "b"</th>
+</tr>
+</thead>
+<tbody>
+<tr>
+<td>one</td>
+<td style="text-align: right;"></td>
+</tr>
+<tr>
+<td>two</td>
+<td style="text-align: right;">2</td>
+</tr>
+</tbody>
+</table>"""
+    found = docs_site.on_page_content(html)
+    assert re.findall(r'<td data-heading="([^"]*)"', found) == ["", "a, &quot;b&quot;"] * 2
+    assert re.sub(r' data-heading="[^"]*"', "", found) == html
+    drawn = "<table><tbody><tr><td>a notebook's</td></tr></tbody></table>"
+    assert docs_site.on_page_content(drawn) == drawn
 
 
 @pytest.mark.parametrize("module", REFERENCE)
@@ -110,3 +141,14 @@ def test_a_chinese_page_says_that_it_is_chinese() -> None:
     there = {uri: SimpleNamespace(file=SimpleNamespace(src_uri=uri)) for uri in ("docs/zh/a.md", "docs/a.md")}
     assert docs_site.on_post_page(html, there["docs/zh/a.md"]) == html.replace('"en"', '"zh-CN"')
     assert docs_site.on_post_page(html, there["docs/a.md"]) == html
+
+
+@pytest.mark.parametrize("path", ["langchain_kimi.chat_models.ChatKimi", "llama_index_kimi.base.Kimi"])
+def test_the_reference_has_the_words_that_an_argument_takes(path: str) -> None:
+    griffe = pytest.importorskip("griffe")
+    module, _, name = path.rpartition(".")
+    extensions = griffe.load_extensions(str(ROOT / "tests/docs_words.py"))
+    found = griffe.load(module, search_paths=[ROOT], extensions=extensions)[name].attributes
+    assert str(found["reasoning_effort"].annotation) == "Literal['low', 'high', 'max'] | None"
+    assert str(found["empty_answers"].annotation) == "Literal['warn', 'retry', 'error']"
+    assert not [field for field, attribute in found.items() if "Spelt" in str(attribute.annotation)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import json
 import re
@@ -26,7 +25,7 @@ from kimi_wire.borrowed import LEFT_OUT, WORDS
 from kimi_wire.settings import SETTINGS
 from langchain_kimi import ChatKimi
 from llama_index_kimi import Kimi
-from tests.peers import ARGUMENTS, CALL, MODULES, read_arguments, read_call
+from tests.peers import ARGUMENTS, CALL, MODULES, read_arguments, read_call, read_class
 from tests.word_table import CHAIN, INDEX, PAGE, columns, render_tables, tables
 
 NOBODY = "http://127.0.0.1:9/v1"
@@ -57,17 +56,13 @@ def heard(call: Callable[[], Any]) -> str:
     return ""
 
 
-def is_installed(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(MODULES[name]) is not None
-    except ModuleNotFoundError:
-        return False
+def installed(*names: str) -> list[Any]:
+    """Classes that people come from, each left out where it is not installed."""
+    return [pytest.param(name, marks=pytest.mark.needs(MODULES[name]), id=name) for name in names]
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", installed(*MODULES))
 def test_the_names_are_those_of_the_class(name: str) -> None:
-    if not is_installed(name):
-        pytest.skip(f"{MODULES[name]} is not installed")
     assert read_arguments(name) == ARGUMENTS[name]
 
 
@@ -105,11 +100,11 @@ OF_THE_OBJECT = {"api_base", "context_window", "streaming"}  # a field of one of
 IN_CONFIG = {"callbacks", "tags", "metadata", "stream"}
 
 
-@both
-@pytest.mark.parametrize("name", NAMES)
+CALLS = [(model, name) for model in (ChatKimi, Kimi) for name in NAMES if model is Kimi or name not in IN_CONFIG]
+
+
+@pytest.mark.parametrize(("model", "name"), CALLS)
 def test_a_call_names_the_right_thing(model: Model, name: str) -> None:
-    if model is ChatKimi and name in IN_CONFIG:
-        return
     value = 5 if name == "stream_chunk_timeout" else object()
     said = heard(lambda: asking(model(api_key=KEY, base_url=NOBODY))("hi", **{name: value}))
     word = WORDS.get(name)
@@ -125,17 +120,14 @@ def test_a_call_names_the_right_thing(model: Model, name: str) -> None:
         assert word.advice in said
 
 
-@pytest.mark.parametrize("name", LEFT_OUT)
-def test_a_call_goes_out_without_what_is_not_kimis(kimi: KimiEmulator, name: str) -> None:
-    for model in (ChatKimi, Kimi):
-        if model is ChatKimi and name in IN_CONFIG:
-            continue
-        made = model(api_key=KEY, base_url=kimi.base_url)
-        with pytest.warns(KimiWarning, match=re.escape(f"{name} is left out of the request. {WORDS[name].advice}")):
-            asking(made)("hi", **{name: "x"})
-        assert name not in kimi.requests[-1].body
-        made = model(api_key=KEY, base_url=kimi.base_url, model_kwargs={name: "x"})
-        assert made.extra_body == {name: "x"}
+@pytest.mark.parametrize(("model", "name"), [call for call in CALLS if call[1] in LEFT_OUT])
+def test_a_call_goes_out_without_what_is_not_kimis(kimi: KimiEmulator, model: Model, name: str) -> None:
+    made = model(api_key=KEY, base_url=kimi.base_url)
+    with pytest.warns(KimiWarning, match=re.escape(f"{name} is left out of the request. {WORDS[name].advice}")):
+        asking(made)("hi", **{name: "x"})
+    assert name not in kimi.requests[-1].body
+    made = model(api_key=KEY, base_url=kimi.base_url, model_kwargs={name: "x"})
+    assert made.extra_body == {name: "x"}
 
 
 def test_every_name_is_on_the_page_in_its_column() -> None:
@@ -212,9 +204,9 @@ def second_step_in_llama_index(llm: Any) -> Any:
     "`model.profile`: None",
     "`ChatOpenAI` waits for ever, the others 600 s; `astream` may be silent for 120 s; two retries",
 )
-@pytest.mark.parametrize("name", ["ChatOpenAI", "ChatMoonshot", "ChatDeepSeek"])
+@pytest.mark.parametrize("name", installed("ChatOpenAI", "ChatMoonshot", "ChatDeepSeek"))
 def test_what_langchains_classes_do(kimi: KimiEmulator, name: str) -> None:
-    cls = getattr(pytest.importorskip(MODULES[name]), name)
+    cls = read_class(name)
     thinks = cls(model="kimi-k2.6", base_url=kimi.base_url, api_key=KEY)
     own = name == "ChatMoonshot"
     assert TEMPERATURE in heard(
@@ -247,9 +239,9 @@ def test_what_langchains_classes_do(kimi: KimiEmulator, name: str) -> None:
     "3,900, or 64,000 in `DeepSeek`, unless you say it",
     "60 s and three retries",
 )
-@pytest.mark.parametrize("name", ["OpenAILike", "DeepSeek"])
+@pytest.mark.parametrize("name", installed("OpenAILike", "DeepSeek"))
 def test_what_llama_indexs_classes_do(kimi: KimiEmulator, name: str) -> None:
-    cls = getattr(pytest.importorskip(MODULES[name]), name)
+    cls = read_class(name)
     told = {"is_chat_model": True, "is_function_calling_model": True} if name == "OpenAILike" else {}
     server = {"api_base": kimi.base_url, "api_key": KEY, **told}
     assert TEMPERATURE in heard(lambda: cls("kimi-k3", **server).chat([ChatMessage("hi")]))

@@ -8,7 +8,7 @@ import runpy
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,8 +25,8 @@ from tests.examples import (
     Fence,
     anchor,
     fences,
-    file_name,
     is_conftest,
+    is_module,
     is_test,
     run,
     run_here,
@@ -61,9 +61,12 @@ def of_page(name: str) -> list[Fence]:
     return [fence for where, fence in PYTHON.items() if where.startswith(f"{name}:")]
 
 
-def starts_python(code: str) -> bool:
-    """Whether some code starts other programs in Python, for which it has to be one itself: pytest has its stderr."""
-    return "sys.executable" in code
+def starts_python(fence: Fence) -> bool:
+    """Whether a fence starts others in Python, for which it has to be a program itself.
+
+    Their stderr is pytest's else, and workers look for its classes in a module that they do not have.
+    """
+    return "sys.executable" in fence.code or "ray" in fence.needs
 
 
 PROGRAMS = {
@@ -74,14 +77,14 @@ PROGRAMS = {
 IN_THIS_PROCESS = [
     pytest.param(where, fence.code, id=where, marks=marks_of(fence))
     for where, fence in PROGRAMS.items()
-    if not starts_python(fence.code)
+    if not starts_python(fence)
 ]
 AS_PROGRAMS = [
     pytest.param(
         where,
         fence.code,
         id=where,
-        marks=[*marks_of(fence), *([] if starts_python(fence.code) else [pytest.mark.deep])],
+        marks=[*marks_of(fence), *([] if starts_python(fence) else [pytest.mark.deep])],
     )
     for where, fence in PROGRAMS.items()
     if not where.startswith("docs/zh/")  # they do what the English ones do (tests/test_zh.py)
@@ -108,6 +111,15 @@ def test_the_pages_say_what_tests_hold() -> None:
     large = "A request has at most 100 MB; a larger\none"
     absent = [("docs/media.md", words) for words in (large, "A request has at most 99 MB", "import base64")]
     assert promises.missing(absent) == [f"{page}: {words}" for page, words in absent[1:]]
+
+
+def test_a_module_within_namespaces_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "no_package" / "nor_this" / "nor_that"
+    place.mkdir(parents=True)
+    (place / "module.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert is_module("no_package.nor_this.nor_that.module")
+    assert not is_module("no_package.nor_this.module")
 
 
 def test_yaml_fences_can_be_read() -> None:
@@ -152,10 +164,8 @@ def test_a_page_says_how_to_install_what_its_fences_need() -> None:
         commands = " ".join(re.findall(r"`pip install ([^`]+)`", page.read_text("utf-8")))
         installed = re.split(r"[\s\"]+", re.sub(r"\[[^\]]*\]", "", commands.replace("-", "_")))
         for fence in of_page(name_of(page)):
-            needed = {name.replace(".", "_") for name in fence.needs} - {
-                "httpx2"
-            }  # openai 3 brings it along, 2 has not
-            assert needed <= {*installed}, name_of(page)
+            needed = {name.replace(".", "_") for name in fence.needs}
+            assert needed <= {*installed, "httpx2"}, name_of(page)  # which openai 3 brings along
 
 
 @pytest.mark.slow
@@ -167,17 +177,11 @@ def test_fences_that_are_tests_pass(tmp_path: Path, page: str) -> None:
 
 
 @pytest.fixture
-def beside(where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+def beside(where: str, write_files: Callable[[str], Path]) -> Path:
     """A folder with a report and the page's files, whose modules the fence can import."""
-    (tmp_path / "report.pdf").write_bytes(REPORT)
-    for fence in of_page(where.partition(":")[0]):
-        if name := file_name(fence.code):
-            (tmp_path / name).write_text(fence.code, "utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    yield tmp_path
-    for module in [*tmp_path.glob("*.py")]:
-        sys.modules.pop(module.stem, None)
+    folder = write_files(where.partition(":")[0])
+    (folder / "report.pdf").write_bytes(REPORT)
+    return folder
 
 
 @pytest.fixture

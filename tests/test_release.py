@@ -35,7 +35,7 @@ EXTRAS = {
     "conformance": {"llama-index-core", "pytest"},
     "demo": {"langchain", "langchain-core", "llama-index-core", "llama-index-retrievers-bm25"},
     "notebooks": {
-        *("ipykernel", "matplotlib", "pandas", "tqdm"),
+        *("ipykernel", "matplotlib", "pandas"),
         *("langchain", "langchain-core", "llama-index-core", "llama-index-retrievers-bm25"),
     },
 }

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.examples import ROOT, Fence, anchor, fence_spans, fences
+from tests.examples import ROOT, Fence, anchor, fence_spans, fences, without_fences
 
 RECORD = Path(__file__).parent / "translated.json"
 FOLDER = ROOT / "docs" / "zh"
@@ -184,9 +184,7 @@ class Section:
     @property
     def prose(self) -> str:
         """The body without its fences."""
-        spans = fence_spans(self.body)
-        starts, ends = [0, *(end for _, end in spans)], [*(start for start, _ in spans), len(self.body)]
-        return "".join(self.body[start:end] for start, end in zip(starts, ends, strict=True))
+        return without_fences(self.body)
 
     @property
     def tables(self) -> list[list[list[str]]]:

@@ -7,11 +7,13 @@ import re
 from ..text import concepts
 from .view import View
 
+# The prompts of LlamaIndex's evaluators (llama_index.core.evaluation, 0.14): faithfulness and relevancy ask for a word,
+# correctness for points.
 _IN_A_WORD = re.compile(r"\bYES ?(?:or|/) ?NO\b")
 _IN_POINTS = re.compile(r"\bscore has to be between 1 and 5\b")
 _CLAIM = re.compile(r"^[^\S\n]*(?:Information|Response)[^\S\n]*:", re.MULTILINE)
 _CONTEXT = re.compile(r"^[^\S\n]*Context[^\S\n]*:", re.MULTILINE)
-_ENOUGH = 0.6
+_ENOUGH = 0.6  # of a claim's ideas
 
 
 def answer(view: View) -> str | None:

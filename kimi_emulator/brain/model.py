@@ -93,9 +93,10 @@ def _look_around(view: View) -> str:
     text, asked = context.split(view)
     if text is not None:
         lines = sentences(text)
-        nearest = [shorten(line, 100) for line in best_sentences(asked, lines, limit=1)]
-        said = "I was given {number} lines to answer from." + (' The nearest is: "{line}"' if nearest else "")
-        return say(asked, said, number=len(lines), line="".join(nearest))
+        said, nearest = "I was given {number} lines to answer from.", best_sentences(asked, lines, limit=1)
+        if not nearest:
+            return say(asked, said, number=len(lines))
+        return say(asked, f'{said} The nearest is: "{{line}}"', number=len(lines), line=shorten(nearest[0], 100))
     return say(asked, "I look at what the picture shows." if view.media else "No tool is needed for this.")
 
 

@@ -151,4 +151,4 @@ def _seen(samples: bytes) -> Pixel:
     """A pixel on white, in steps of sixteen, so that shades that nobody tells apart are one colour."""
     *shades, cover = samples if len(samples) in (2, 4) else (*samples, 255)
     lit = [(shade * cover + 255 * (255 - cover)) // 255 // 16 * 16 + 8 for shade in shades]
-    return (lit[0], lit[-1 if len(lit) == 1 else 1], lit[-1])
+    return (lit[0], lit[len(lit) // 2], lit[-1])

@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._route(Call(state, self.record))
         except Rejected as rejected:
             self.record.rejected = True
-            self._send_json(rejected.status, shapes.error_body(rejected.message, rejected.type))
+            self._send_failure(Failure(rejected.status, rejected.message, rejected.type))
         except RecursionError:
             self._send_json(400, shapes.error_body("Invalid request: it is nested too deep", "invalid_request_error"))
         except ConnectionError:

@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 from ..request import ChatRequest, Rule
 from . import history, media, messages, output, sampling, schema, thinking, tools
-from .account import PLACEHOLDERS, check_balance, check_key
+from .account import PLACEHOLDERS, check_balance, check_key, check_rate
 from .body import model_not_found, parse_body, read_chat_request
 from .media import check_uploads
 
@@ -23,6 +23,7 @@ __all__ = [
     "check_balance",
     "check_key",
     "check_messages",
+    "check_rate",
     "check_uploads",
     "model_not_found",
     "parse_body",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..request import Rejected
-from ..scripting import SUSPENDED
-from ..state import Balance
+from ..scripting import SUSPENDED, too_many
+from ..state import Balance, LastMinute
 
 PLACEHOLDERS = frozenset({"test", "dummy", "EMPTY"})
 """What people write where a library wants a key and a server of theirs wants none."""
@@ -44,3 +44,17 @@ def check_balance(balance: Balance) -> None:
     """
     if balance.available <= 0:
         raise Rejected(SUSPENDED.error["message"], status=SUSPENDED.status, type=SUSPENDED.type)
+
+
+def check_rate(most: int | None, last_minute: LastMinute) -> None:
+    """Refuse more chat requests in a minute than the organisation may send; a refused one does not count.
+
+    Recorded at three a minute: "please try again after 1 seconds", which is not when there is room again. That any
+    sixty seconds are a minute is ours.
+
+    Raises:
+        Rejected: If there were as many in the last minute.
+    """
+    if most is not None and not last_minute.has_room(most):
+        failure = too_many(most)
+        raise Rejected(failure.error["message"], status=failure.status, type=failure.error["type"])

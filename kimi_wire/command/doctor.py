@@ -19,17 +19,17 @@ from datetime import date
 from importlib import metadata
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from kimi_wire.command import findings
 from kimi_wire.command.findings import Finding
 from kimi_wire.endpoints import KimiPlatform, parse_models
-from kimi_wire.errors import REGIONS, KimiError, KimiResponseError
+from kimi_wire.errors import REGIONS, KimiError, KimiResponseError, proxy_to
 from kimi_wire.profiles import spell_id
 from kimi_wire.transport import (
     BASE_URL_VARIABLES,
     DEFAULT_BASE_URL,
     KEY_VARIABLES,
+    PROXY_VARIABLES,
     KimiConnection,
     http_library,
     resolve_api_key,
@@ -65,7 +65,7 @@ def examine(base_url: str | None, model: str, *, try_other_region: bool = False)
     named = next((name for name in BASE_URL_VARIABLES if os.environ.get(name)), "default")
     yield findings.where(url, "--base-url" if base_url else named)
     yield findings.dialect(url)
-    yield from findings.proxies(os.environ, _proxy_to(url), url)
+    yield from findings.proxies(os.environ, proxy_to(url), url)
     yield from findings.certificates(os.environ)
     yield findings.family(model, url, date.today())
     yield from findings.key({name: os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)}, url)
@@ -85,7 +85,7 @@ def secrets() -> Iterator[str]:
     for name, value in os.environ.items():
         if name.endswith(("_API_KEY", "_TOKEN")):
             yield from (value, *(part for part in value.split() if part.lower() != "bearer"))
-        elif name.upper() in findings.PROXY_VARIABLES and "@" in value:
+        elif name.upper() in PROXY_VARIABLES and "@" in value:
             user = value.partition("://")[2] or value
             yield from user.rpartition("@")[0].split(":", 1)
 
@@ -110,12 +110,6 @@ def _libraries() -> list[str]:
     return [f"{library.__name__} {library.__version__}", *(asynchronous if uses_aiohttp() else ())]
 
 
-def _proxy_to(url: str) -> str | None:
-    parts, proxies = urlsplit(url), getproxies()
-    bypassed = bool(parts.hostname and proxy_bypass(parts.hostname))
-    return None if bypassed else proxies.get(parts.scheme) or proxies.get("all")
-
-
 def _ask(connection: KimiConnection, url: str, model: str, try_other_region: bool) -> Iterator[Finding]:
     try:
         connection.client()
@@ -129,7 +123,7 @@ def _ask(connection: KimiConnection, url: str, model: str, try_other_region: boo
     except KimiError as error:
         yield Finding(False, str(error), _what_to_do(error, url))
         if getattr(error, "status_code", None) == 401:
-            yield from _other_region(url, try_other_region)
+            yield from _ask_other_region(url, try_other_region)
         return
     yield findings.latency([time.monotonic() - began, *_more_times(connection)])
     yield from findings.clock(_away(response.headers.get("date")))
@@ -146,7 +140,7 @@ def _what_to_do(error: KimiError, url: str) -> str:
             f"Check MOONSHOT_BASE_URL: what answers there is no API such as {DEFAULT_BASE_URL}, or a gateway before it."
         )
     if status is None:
-        proxy = ", the proxy" if _proxy_to(url) else ""
+        proxy = ", the proxy" if proxy_to(url) else ""
         return f"Check the network{proxy} and the host's name: {host} has to be reached from this machine."
     return "See what the error says; docs/errors.md has a row for most."
 
@@ -202,7 +196,7 @@ def _balance(platform: KimiPlatform) -> Iterator[Finding]:
             yield Finding(None, f"The balance is not known: {error}")
 
 
-def _other_region(url: str, allowed: bool) -> Iterator[Finding]:
+def _ask_other_region(url: str, allowed: bool) -> Iterator[Finding]:
     other = other_region(url)
     if other and allowed:
         yield _try(other)

@@ -15,10 +15,8 @@ from kimi_wire.endpoints import Balance
 from kimi_wire.errors import REGIONS, public_proxy, public_url
 from kimi_wire.hosts import AUTO, HOSTS, host_for, profile_at
 from kimi_wire.profiles import FAMILIES, Profile, Thinking, profile_for
-from kimi_wire.transport import DEFAULT_BASE_URL
+from kimi_wire.transport import CERTIFICATE_VARIABLES, DEFAULT_BASE_URL, PROXY_VARIABLES
 
-PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _CERTIFICATES_OF_OTHERS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 _LONGEST = 1000  # characters of a line: a host lists models by whatever names it likes
@@ -179,7 +177,7 @@ def proxies(environ: Mapping[str, str], used: str | None, url: str) -> Iterator[
         used: The proxy that requests to the host go through; None for none.
         url: The API's root.
     """
-    names = sorted(name for name in environ if name.upper() in PROXY_VARIABLES and environ[name])
+    names = sorted(name for name in environ if name.upper() in (*PROXY_VARIABLES, "NO_PROXY") and environ[name])
     if not names:
         return
     host = urlsplit(url).hostname
@@ -195,7 +193,7 @@ def certificates(environ: Mapping[str, str]) -> Iterator[Finding]:
     Args:
         environ: The environment.
     """
-    named = {name: environ[name] for name in _CERTIFICATES if environ.get(name)}
+    named = {name: environ[name] for name in CERTIFICATE_VARIABLES if environ.get(name)}
     if named:
         places = (f"{name}={path}{'' if Path(path).exists() else ' (not there)'}" for name, path in named.items())
         yield Finding(None, f"Certificates are those of {', '.join(places)}.")

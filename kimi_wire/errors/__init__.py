@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         excerpt,
         excerpt_of_refusal,
         parse_request_id,
+        proxy_to,
         public_proxy,
         public_url,
     )
@@ -101,6 +102,7 @@ __all__ = [
     "mask",
     "parse_refusal",
     "parse_request_id",
+    "proxy_to",
     "public_proxy",
     "public_url",
     "refusal_of",
@@ -114,7 +116,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "exchange": "attempt_of excerpt excerpt_of_refusal parse_request_id public_proxy public_url",
+        "exchange": "attempt_of excerpt excerpt_of_refusal parse_request_id proxy_to public_proxy public_url",
         "hints": "REGIONS",
         "api": (
             "KimiAPIError KimiAuthenticationError KimiBadRequestError KimiConflictError KimiConnectionError "

@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import openai
 
 from kimi_wire.errors.classes import KimiError, KimiStreamError, StreamedError, remade
-from kimi_wire.errors.exchange import attempt_of, parse_request_id, public_proxy, public_url
+from kimi_wire.errors.exchange import attempt_of, parse_request_id, proxy_to, public_proxy, public_url
 from kimi_wire.errors.hints import CONTEXT_HINT, hint_for
 from kimi_wire.errors.refusals import Refusal, mask, mask_all, parse_refusal, refusal_of
 
@@ -258,12 +257,8 @@ def _connection_error(error: openai.APIError) -> KimiConnectionError:
 
 def _through(url: str) -> str:
     """Which proxy of the environment a request to a URL goes through; "" for none."""
-    parts = urlsplit(url)
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy or not parts.hostname or proxy_bypass(parts.hostname):
-        return ""
-    return f" through the proxy {public_proxy(proxy)} of the environment ({parts.scheme.upper()}_PROXY, NO_PROXY)"
+    proxy, scheme = proxy_to(url), urlsplit(url).scheme.upper()
+    return f" through the proxy {public_proxy(proxy)} of the environment ({scheme}_PROXY, NO_PROXY)" if proxy else ""
 
 
 def _status_error(response: Any, refusal: Refusal, body: object) -> KimiStatusError:

@@ -1,10 +1,12 @@
-"""What may be said of a request and its response, in errors and in logs: nothing that is secret. Pure."""
+"""What may be said of a request, its way and its response, in errors and in logs: nothing that is secret."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from kimi_wire.errors.refusals import mask, parse_refusal
 
@@ -41,6 +43,13 @@ def public_proxy(url: str) -> str:
     scheme, slashes, rest = url.partition("://")
     address = re.split(r"[?#]", (rest if slashes else url).rpartition("@")[2], maxsplit=1)[0]
     return f"{scheme}{slashes}{address}" if slashes else address
+
+
+def proxy_to(url: str) -> str | None:
+    """The proxy of the environment that a request to a URL goes through, as it is written there; None for none."""
+    parts, proxies = urlsplit(url), getproxies()
+    bypassed = not parts.hostname or proxy_bypass(parts.hostname)
+    return None if bypassed else proxies.get(parts.scheme) or proxies.get("all")
 
 
 def excerpt(body: bytes) -> str:

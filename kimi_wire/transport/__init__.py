@@ -12,8 +12,10 @@ from kimi_wire.transport.aiohttp import is_usable as uses_aiohttp
 from kimi_wire.transport.bodies import whole
 from kimi_wire.transport.connection import (
     BASE_URL_VARIABLES,
+    CERTIFICATE_VARIABLES,
     DEFAULT_BASE_URL,
     DEFAULT_MAX_RETRIES,
+    PROXY_VARIABLES,
     KimiConnection,
     body_argument,
     resolve_base_url,
@@ -25,9 +27,11 @@ from kimi_wire.transport.secrets import HiddenText, resolve_headers
 
 __all__ = [
     "BASE_URL_VARIABLES",
+    "CERTIFICATE_VARIABLES",
     "DEFAULT_BASE_URL",
     "DEFAULT_MAX_RETRIES",
     "KEY_VARIABLES",
+    "PROXY_VARIABLES",
     "ApiKey",
     "HiddenText",
     "KeyFunction",

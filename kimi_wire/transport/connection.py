@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 BASE_URL_VARIABLES = ("MOONSHOT_BASE_URL", "MOONSHOT_API_BASE", "KIMI_BASE_URL")
 DEFAULT_BASE_URL = "https://api.moonshot.ai/v1"
 
+# What the HTTP library reads of the environment; of the proxies' in small letters too.
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
 # The platform's gateway gives up after 900 s of silence, and thinking at full effort is silent for minutes: watchdogs
 # of 90 to 180 s killed it (NousResearch/hermes-agent#73337).
 READ_TIMEOUT, CONNECT_TIMEOUT = 900.0, 60.0
@@ -371,23 +375,20 @@ def _made_for_environment(make: Callable[..., Any]) -> Any:
 
     The library's words are not repeated: "Invalid port: 'pa'" is the beginning of a password with a slash.
     """
-    kind = problem = ""
     try:
         return make(verify=_ssl_context())
     except OSError as error:
-        kind = type(error).__name__
-        names = [f"{name}={value}" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if (value := os.environ.get(name))]
-        problem = f"certificates cannot be read ({kind}): mend or unset {' or '.join(names)}."
+        names = [f"{name}={value}" for name in CERTIFICATE_VARIABLES if (value := os.environ.get(name))]
+        problem = f"certificates cannot be read ({type(error).__name__}): mend or unset {' or '.join(names)}."
     except ImportError as error:  # SOCKS
         problem = f"proxy cannot be used: {error}"
     except Exception as error:
-        kind = type(error).__name__
-        names = [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]
-        proxies = [f"{name}={public_proxy(os.environ[name])}" for name in sorted(names) if os.environ[name]]
-        if not proxies:
+        names = sorted(name for name, value in os.environ.items() if value and name.upper() in PROXY_VARIABLES)
+        if not names:
             raise
         problem = (
-            f"proxy cannot be used ({kind}): mend or unset {' or '.join(proxies)}. One is written "
+            f"proxy cannot be used ({type(error).__name__}): mend or unset "
+            f"{' or '.join(f'{name}={public_proxy(os.environ[name])}' for name in names)}. One is written "
             "http://host:port; special characters of a password are %XX in it."
         )
     raise KimiRequestError(f"The environment's {problem}")

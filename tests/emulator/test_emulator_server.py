@@ -292,6 +292,39 @@ def test_command_line(stop: signal.Signals) -> None:
     assert line == "POST /v1/chat/completions 400 kimi-k3 invalid temperature: only 1 is allowed for this model"
 
 
+@pytest.mark.says("docs/testing.md", "`requests_per_minute=3` plays the rate limit of a tier")
+def test_a_rate_limit(http_send: Callable[..., Any]) -> None:
+    with KimiEmulator(requests_per_minute=3) as kimi:
+        assert [http_send(kimi, HELLO).status for _ in range(5)] == [200, 200, 200, 429, 429]
+        assert http_send(kimi, path="/models").status == 200
+        refused = http_send(kimi, HELLO)
+        recorded = Failure(429)
+        assert refused.json == {"error": recorded.error}
+        assert refused.headers.items() >= {name.lower(): text for name, text in recorded.all_headers.items()}.items()
+        assert len(kimi.rejections) == 3
+        kimi.pass_time(59)
+        assert http_send(kimi, HELLO).status == 429
+        kimi.pass_time(1)
+        assert [http_send(kimi, HELLO).status for _ in range(4)] == [200, 200, 200, 429]
+        kimi.reset()
+        assert http_send(kimi, HELLO).status == 200
+
+
+@pytest.mark.says("docs/testing.md", "`python -m kimi_emulator --requests-per-minute 3` does so for any program")
+def test_the_command_line_takes_a_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: dict[str, Any] = {}
+
+    class Made(KimiEmulator):
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            made.update(settings)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("kimi_emulator.__main__.KimiEmulator", Made)
+    with pytest.raises(KeyboardInterrupt):
+        main(["--requests-per-minute", "3"])
+    assert made["requests_per_minute"] == 3
+
+
 def test_command_line_on_a_taken_port(kimi: KimiEmulator, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--port", str(urlsplit(kimi.base_url).port), "--quiet"]) == 1
     assert re.search(r"cannot listen on 127\.0\.0\.1:\d+: .+", capsys.readouterr().err)

@@ -43,6 +43,12 @@ def engines(kimi: KimiEmulator) -> dict[str, Any]:
     }
 
 
+@pytest.mark.says(
+    "docs/rag.md",
+    "A chat engine's `response_gen` gives the text of the answer. While the model thinks it gives nothing, neither empty pieces nor an end",
+    "What the model thinks is in the events of the LLM:",
+    "These engines keep the text of a turn alone, in their memory too, so that the next request has the earlier answers without their thinking. Kimi takes that",
+)
 @pytest.mark.parametrize("mode", ["stream", "astream"])
 @pytest.mark.parametrize("kind", ["simple", "context", "condense"])
 async def test_the_text_alone_comes_and_the_thinking_is_in_the_events(kimi: KimiEmulator, kind: str, mode: str) -> None:
@@ -68,6 +74,7 @@ async def test_the_text_alone_comes_and_the_thinking_is_in_the_events(kimi: Kimi
     assert kimi.rejections == []
 
 
+@pytest.mark.says("docs/rag.md", "(A query engine with `streaming=True` gives empty pieces in that time.)")
 def test_a_query_engine_gives_empty_pieces_meanwhile(kimi: KimiEmulator) -> None:
     llm = Kimi(api_key="sk-test", api_base=kimi.base_url)
     kimi.script(REPLY)

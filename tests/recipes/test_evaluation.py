@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from llama_index.core.evaluation import CorrectnessEvaluator
 from llama_index.core.prompts import PromptTemplate
 from pydantic import BaseModel
 
@@ -46,6 +47,7 @@ def shown_by(
     return capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.says("docs/recipes/evaluation.md", "A judge is a model with structured output, and needs no package:")
 def test_a_structured_verdict(
     kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -53,7 +55,7 @@ def test_a_structured_verdict(
     assert kimi.requests[-1].body["reasoning_effort"] == "low"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("openevals") is None, reason="openevals is not installed")
+@pytest.mark.needs("openevals")
 def test_openevals(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown_by("create_llm_as_judge", kimi, monkeypatch, capsys) == [
         "There is ice at its poles. True So it is.",
@@ -61,12 +63,16 @@ def test_openevals(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: 
     ]
 
 
+# No `needs`, which fails in `make recipes`: ragas is not among the recipes' packages.
 needs_ragas = pytest.mark.skipif(importlib.util.find_spec("ragas") is None, reason="ragas is not installed")
-left_open_by_ragas = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # 0.4.3: its uuid.json
+# 0.4.3: its uuid.json
+left_open_by_ragas = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
+@pytest.mark.says(
+    "docs/recipes/evaluation.md",
+    "Its metrics take any class that answers with an object, so that the judge is one of these models",
+)
 @left_open_by_ragas
 @needs_ragas
 def test_ragas(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,6 +83,9 @@ def test_ragas(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert all("temperature" not in request.body for request in kimi.requests)
 
 
+@pytest.mark.says(
+    "docs/recipes/evaluation.md", "`LlamaIndexLLMWrapper(Kimi(), bypass_temperature=True)` work with the older metrics"
+)
 @left_open_by_ragas
 @needs_ragas
 @pytest.mark.filterwarnings("ignore:Llama:DeprecationWarning", "ignore:Langchain:DeprecationWarning")
@@ -101,6 +110,10 @@ async def test_the_older_wrappers_of_ragas(kimi: KimiEmulator, monkeypatch: pyte
     assert set(kimi.requests[-1].body) == {"model", "messages"}
 
 
+@pytest.mark.says(
+    "docs/recipes/evaluation.md",
+    'With LlamaIndex\'s `Kimi` both methods are `structured_predict(response_model, PromptTemplate("{text}"), text=prompt)` and `astructured_predict`.',
+)
 @pytest.mark.parametrize("way", ["predict", "apredict"])
 async def test_llama_index_judges_with_an_object(kimi: KimiEmulator, way: str) -> None:
     class Score(BaseModel):
@@ -116,3 +129,20 @@ async def test_llama_index_judges_with_an_object(kimi: KimiEmulator, way: str) -
         found = llm.structured_predict(Score, template, text=said)
     assert found == Score(reasoning="So it is.", score=False)
     assert said in kimi.requests[-1].body["messages"][-1]["content"]
+
+
+@pytest.mark.says(
+    "docs/recipes/evaluation.md",
+    "`CorrectnessEvaluator`'s own fails on a judge that gives the points and no reason",
+)
+def test_points_without_a_reason(kimi: KimiEmulator) -> None:
+    asked: dict[str, Any] = {"query": "Where?", "response": "There.", "reference": "There."}
+    llm = Kimi(api_key="sk-test", api_base=kimi.base_url)
+    kimi.script(Reply("4.0"), Reply("4.0"))
+    with pytest.raises(ValueError, match="unpack"):
+        CorrectnessEvaluator(llm=llm).evaluate(**asked)
+    names: dict[str, Any] = {}
+    [shown] = [fence.code for fence in FENCES if "def points_and_reason" in fence.code]
+    exec(shown.partition("\njudge = ")[0], names)
+    result = CorrectnessEvaluator(llm=llm, parser_function=names["points_and_reason"]).evaluate(**asked)
+    assert (result.score, result.feedback) == (4.0, "")

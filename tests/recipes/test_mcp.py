@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,14 +17,17 @@ import mcp.types as types
 from langchain.agents import create_agent
 from langchain_mcp_adapters.tools import load_mcp_tools
 from llama_index.core.agent.workflow import FunctionAgent
+from mcp.client.stdio import get_default_environment
 from mcp.server.lowlevel import Server
 from mcp.shared.memory import create_connected_server_and_client_session as connect
 
 from kimi_emulator import KimiEmulator, RecordedRequest, Reply, ToolCall
+from kimi_wire.errors import KimiRequestError
 from langchain_kimi import ChatKimi, KimiToolSearchMiddleware
 from llama_index_kimi import Kimi
 from tests.examples import ROOT, Fence, fences, file_name, run_here
 from tests.media_samples import PNG, b64
+from tests.recipes.servers import serving
 
 # llama-index-workflows 2.26 inspects every attribute of an agent, pydantic's deprecated ones included.
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
@@ -131,6 +130,12 @@ async def answered(kimi: KimiEmulator, agent: Any, name: str, arguments: dict[st
     return said, kimi.requests[-1].body["messages"]
 
 
+@pytest.mark.says(
+    "docs/recipes/mcp.md",
+    "a name that Kimi refuses (`stock.take`, `read/file`, more than 128 letters)",
+    "calls, results and errors have the server's name again",
+    "a schema with `$ref`, `oneOf`, tuples or formats, without `type`, or `{}`",
+)
 @pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize("name", list(TOOLS))
 async def test_any_name_and_any_schema_reaches_the_server(kimi: KimiEmulator, agent: Any, name: str) -> None:
@@ -139,6 +144,12 @@ async def test_any_name_and_any_schema_reaches_the_server(kimi: KimiEmulator, ag
     assert seen[-1]["content"] == f"{name}: {TOOLS[name][1]}"
 
 
+@pytest.mark.says(
+    "docs/recipes/mcp.md",
+    "In LangChain it is the tool message's `artifact`",
+    "its text, or its picture",
+    'In LangChain the message\'s status is "error", in LlamaIndex `tool_output.is_error`; the agent goes on',
+)
 @pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize(
     ("name", "text"), [("table", "2 rows"), ("nothing", ""), ("inside", "inside"), ("failing", "no such shop")]
@@ -154,6 +165,7 @@ async def test_results_are_what_the_server_said(kimi: KimiEmulator, agent: Any, 
         assert said.tool_calls[0].tool_output.is_error is (name == "failing")
 
 
+@pytest.mark.says("docs/recipes/mcp.md", "the same, the pictures in a message behind the results")
 @pytest.mark.parametrize("agent", AGENTS)
 async def test_pictures_are_shown(kimi: KimiEmulator, agent: Any) -> None:
     _, seen = await answered(kimi, agent, "picture", {})
@@ -163,6 +175,7 @@ async def test_pictures_are_shown(kimi: KimiEmulator, agent: Any) -> None:
     ]
 
 
+@pytest.mark.says("docs/recipes/mcp.md", "`KimiToolSearchMiddleware(tools)` takes these as they are")
 async def test_they_can_be_searched(kimi: KimiEmulator) -> None:
     def call_what_was_found(body: dict[str, Any]) -> Reply:
         found = [tool for message in body["messages"] for tool in message.get("tools", [])]
@@ -179,6 +192,10 @@ async def test_they_can_be_searched(kimi: KimiEmulator) -> None:
     assert kimi.rejections == []
 
 
+@pytest.mark.says(
+    "docs/recipes/mcp.md",
+    "`agent.invoke(...)` ends with `NotImplementedError: StructuredTool does not support sync invocation.` when the model calls one.",
+)
 async def test_synchronous_agents_of_langchain_say_that_they_cannot(kimi: KimiEmulator) -> None:
     kimi.script(call_by_its_alias("empty", {}))
     async with connect(odd_server()) as session:
@@ -191,27 +208,12 @@ async def test_synchronous_agents_of_langchain_say_that_they_cannot(kimi: KimiEm
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
+def shop(folder: Path) -> Iterator[str]:
     """Serve the page's shop from a process of its own; gives its address."""
     (folder / "shop.py").write_text(FILES["shop.py"], "utf-8")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = f"import shop; shop.server.settings.port = {port}; shop.server.run('streamable-http')"
-    with subprocess.Popen([sys.executable, "-c", command], cwd=folder) as server:
-        try:
-            until = time.monotonic() + 60
-            while not _is_open(port):
-                assert server.poll() is None
-                assert time.monotonic() < until
-                time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}/mcp"
-        finally:
-            server.terminate()
-
-
-def _is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    command = "import shop; shop.server.settings.port = {}; shop.server.run('streamable-http')"
+    with serving(folder, lambda port: ["-c", command.format(port)]) as port:
+        yield f"http://127.0.0.1:{port}/mcp"
 
 
 def tool_results(requests: list[RecordedRequest]) -> list[str]:
@@ -219,12 +221,13 @@ def tool_results(requests: list[RecordedRequest]) -> list[str]:
 
 
 # BasicMCPClient (llama-index-tools-mcp 0.4.8) makes an HTTP client and never closes it.
+@pytest.mark.says("docs/recipes/mcp.md", "A server that runs elsewhere has an address in place of a command")
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.slow
 def test_a_server_far_away(kimi: KimiEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
-    with serving(tmp_path) as url:
+    with shop(tmp_path) as url:
         kimi.script(Reply(tool_calls=[ToolCall("photo", {"item": "lamp"})]), Reply("A lamp."))
         run_here([OVER_HTTP.code.replace("http://127.0.0.1:8000/mcp", url)], "mcp.md")
         assert kimi.requests[-1].body["messages"][-1]["content"][-1]["type"] == "image_url"
@@ -247,3 +250,24 @@ def _at(fence: Fence, url: str, folder: Path) -> str:
     code = fence.code.replace('BasicMCPClient(sys.executable, args=["shop.py"])', f'BasicMCPClient("{url}")')
     assert url in code
     return code.replace("from mcp_tools import McpTools\n", FILES["mcp_tools.py"])
+
+
+@pytest.mark.says("docs/recipes/mcp.md", "the same name on two servers", "more than 128 tools")
+async def test_what_is_too_much_is_refused_before_it_is_sent(kimi: KimiEmulator) -> None:
+    async with connect(odd_server()) as session:
+        tools = await load_mcp_tools(session)
+    chat = ChatKimi(api_key="sk-test", base_url=kimi.base_url)
+    many = [tools[0].model_copy(update={"name": f"tool_{number}"}) for number in range(129)]
+    for refused in ([*tools, *tools], many):
+        with pytest.raises(KimiRequestError):
+            await chat.bind_tools(refused).ainvoke("go")
+    assert kimi.requests == []
+
+
+@pytest.mark.says(
+    "docs/recipes/mcp.md", "The server's process gets neither the key of Kimi nor the rest of the environment"
+)
+def test_a_servers_environment_has_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
+    assert "MOONSHOT_API_KEY" not in get_default_environment()
+    assert "PATH" in get_default_environment()

@@ -62,6 +62,11 @@ def company(
         yield Company(f"https://localhost:{tls}/v1", proxy, asked, str(file))
 
 
+@pytest.mark.says(
+    "docs/recipes/network.md",
+    "Both classes heed what other programs do, without a line of code:",
+    "Where the extra `aiohttp` is installed, asynchronous calls go through the same proxies.",
+)
 @needs_openssl
 @pytest.mark.both_transports
 @pytest.mark.parametrize("way", WAYS)
@@ -78,6 +83,7 @@ def test_the_environments_proxy_and_certificates(
     assert len(company.asked) == 1
 
 
+@pytest.mark.says("docs/recipes/network.md", "A client given here is used as it is, for everything: `verify`, `proxy`")
 @needs_openssl
 @pytest.mark.parametrize("kind", ["DefaultAsyncHttpxClient", "DefaultAioHttpClient"])
 @pytest.mark.parametrize("adapter", ["langchain", "llama_index"])
@@ -106,6 +112,9 @@ def test_the_page_goes_through_the_proxy(
     assert len(company.asked) == 4
 
 
+@pytest.mark.says(
+    "docs/recipes/network.md", "`KimiFiles`, `KimiPlatform` and the classes over them take both clients too."
+)
 @needs_openssl
 def test_other_endpoints_take_the_same_client(company: Company) -> None:
     context = ssl.create_default_context(cafile=company.certificates)
@@ -119,6 +128,10 @@ def refuse(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
 
+@pytest.mark.says(
+    "docs/recipes/network.md",
+    "A proxy that cannot be reached, or that refuses, is a `KimiConnectionError` which names the proxy and the variable.",
+)
 @pytest.mark.both_transports
 @pytest.mark.parametrize("way", ["whole", "awhole"])
 @pytest.mark.parametrize("adapter", ["langchain", "llama_index"])
@@ -133,6 +146,7 @@ def test_a_proxy_that_refuses_is_named(monkeypatch: pytest.MonkeyPatch, adapter:
             asyncio.run(hear_from("https://kimi.invalid/v1", adapter, way))
 
 
+@pytest.mark.says("docs/recipes/network.md", "The password is in no error.")
 @pytest.mark.both_transports
 @pytest.mark.parametrize("way", ["whole", "awhole"])
 def test_a_proxys_password_is_not_shown(monkeypatch: pytest.MonkeyPatch, way: str) -> None:
@@ -144,6 +158,9 @@ def test_a_proxys_password_is_not_shown(monkeypatch: pytest.MonkeyPatch, way: st
     assert "hush" not in str(caught.value)
 
 
+@pytest.mark.says(
+    "docs/recipes/network.md", "What waits for a free connection longer than `timeout` fails with a `KimiTimeoutError`."
+)
 def test_a_pool_that_is_too_small_is_a_timeout(kimi: KimiEmulator) -> None:
     kimi.script(Reply("one two three"))
     limits = type(openai.DEFAULT_CONNECTION_LIMITS)(max_connections=1)
@@ -156,6 +173,7 @@ def test_a_pool_that_is_too_small_is_a_timeout(kimi: KimiEmulator) -> None:
         stream.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.says("docs/recipes/network.md", "A client's pool has 1,000 connections, of which 100 are kept while idle.")
 def test_a_pool_is_what_the_page_says() -> None:
     """The page names the numbers of the SDK."""
     limits: Any = openai.DEFAULT_CONNECTION_LIMITS

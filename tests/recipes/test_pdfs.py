@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +18,22 @@ from llama_index_kimi import KimiFileReader
 from tests.examples import ROOT, fences, file_name, run_here
 from tests.media_samples import REPORT
 
-FENCES = fences((ROOT / "docs" / "recipes" / "pdfs.md").read_text("utf-8"))
+PAGE = "docs/recipes/pdfs.md"
+PROGRAMS = [fence.code for fence in fences((ROOT / PAGE).read_text("utf-8")) if not file_name(fence.code)]
 ELECTRIC = "Seven of the ferries are electric since May."
 
 
 def shown_by(word: str, capsys: pytest.CaptureFixture[str]) -> str:
     """Run the fence with a word, and give what it prints."""
-    run_here([next(fence.code for fence in FENCES if word in fence.code and not fence.file)], "pdfs.md")
+    run_here([next(code for code in PROGRAMS if word in code)], PAGE)
     return capsys.readouterr().out
 
 
 @pytest.fixture(autouse=True)
-def _page(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _page(kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, write_files: Callable[[str], Path]) -> None:
     monkeypatch.setenv("MOONSHOT_API_KEY", "sk-readme")
     monkeypatch.setenv("MOONSHOT_BASE_URL", kimi.base_url)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "report.pdf").write_bytes(REPORT)
-    for fence in FENCES:
-        if name := file_name(fence.code):
-            (tmp_path / name).write_text(fence.code, "utf-8")
-            sys.modules.pop(Path(name).stem, None)
+    (write_files(PAGE) / "report.pdf").write_bytes(REPORT)
 
 
 def answer(*quotes: tuple[int, str]) -> Reply:
@@ -46,6 +41,10 @@ def answer(*quotes: tuple[int, str]) -> Reply:
     return Reply(json.dumps({"text": "Seven.", "quotes": said}))
 
 
+@pytest.mark.says(
+    "docs/recipes/pdfs.md",
+    "The answer is an object whose sources are quotations, each with its page. Those that do not stand there are dropped:",
+)
 @pytest.mark.parametrize(
     ("quotes", "shown"),
     [
@@ -69,6 +68,10 @@ def test_quotes_that_stand_are_shown(
     assert kimi.rejections == []
 
 
+@pytest.mark.says(
+    "docs/recipes/pdfs.md",
+    "A number is a place in `source_nodes`, whose metadata has the page; one that is not there was made up:",
+)
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
@@ -87,6 +90,7 @@ def test_citations_name_the_page(kimi: KimiEmulator, capsys: pytest.CaptureFixtu
     assert kimi.rejections == []
 
 
+@pytest.mark.says("docs/recipes/pdfs.md", "the page `int(Path(file_name).stem)` of a document's metadata")
 def test_kimi_reads_a_page_at_a_time(kimi: KimiEmulator, capsys: pytest.CaptureFixture[str]) -> None:
     pages: dict[int, Any] = eval(shown_by("KimiFileLoader", capsys))
     assert {number: text.split()[0] for number, text in pages.items()} == {1: "Annual", 2: "Ferries.", 3: "Finances."}

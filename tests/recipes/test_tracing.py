@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ import pytest
 from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall
 from kimi_wire import KimiError
 from tests.examples import ROOT
+from tests.loopback import read_request, serving
 from tests.test_odd_answers import hear_from
 
 # OpenInference inspects every attribute of a model, pydantic's deprecated ones included.
@@ -97,6 +97,7 @@ def assert_silent(said: str) -> None:
         assert secret not in said
 
 
+@pytest.mark.says("docs/recipes/tracing.md", "the span's status, with the exception as an event")
 @openinference
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("adapter", ADAPTERS)
@@ -125,42 +126,31 @@ def collecting() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
     """A server that takes whatever is sent to it; gives its URL, and the paths and bodies."""
     taken: list[tuple[str, bytes]] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer({"batch_ingest_config": BATCHES})
+    def answer(connection: socket.socket) -> None:
+        head, body = read_request(connection)
+        method, path, _ = head.decode().split(" ", 2)
+        if method == "POST":
+            taken.append((path, body))
+        said = json.dumps({} if method == "POST" else {"batch_ingest_config": BATCHES}).encode()
+        start = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        connection.sendall(b"%bContent-Length: %d\r\n\r\n%b" % (start, len(said), said))
 
-        def do_POST(self) -> None:
-            taken.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
-            self._answer({})
-
-        def _answer(self, answer: Any) -> None:
-            body = json.dumps(answer).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", taken
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(answer) as port:
+        yield f"http://127.0.0.1:{port}", taken
 
 
+@pytest.mark.says(
+    "docs/recipes/tracing.md", "which `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_EXPORTER_OTLP_HEADERS` name"
+)
 @openinference
+@pytest.mark.needs("opentelemetry.exporter.otlp.proto.http.trace_exporter")
 def test_a_collector_gets_the_spans(spans: Any, kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    otlp = pytest.importorskip("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
     asyncio.run(hear_from(kimi.base_url, "langchain", "whole", api_key=KEY))
     with collecting() as (url, taken):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
-        exporter = otlp.OTLPSpanExporter()
+        exporter = OTLPSpanExporter()
         exporter.export(spans.get_finished_spans())
         exporter.shutdown()
     [(path, body)] = taken

@@ -93,6 +93,9 @@ def test_extract(run: Run, tmp_path: Path, kimi: KimiEmulator) -> None:
 SAID = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}]
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md", "`python -m kimi_wire body` shows what messages and settings become."
+)
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_body_is_what_both_adapters_send(run: Run, kimi: KimiEmulator, stream: bool) -> None:
     asked = ("Why?", "--system", "Be brief.", "--model", "kimi k2.6", "--set", "thinking=false", "--set", "stop=END")
@@ -109,6 +112,11 @@ def test_a_body_is_what_both_adapters_send(run: Run, kimi: KimiEmulator, stream:
     assert [one.body for one in kimi.requests] == [json.loads(out)] * 2
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md",
+    "It needs no key:",
+    "`--base-url` another host, in whose form the body is written then.",
+)
 def test_a_body_needs_no_key_and_is_for_the_host_that_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MOONSHOT_API_KEY")
     monkeypatch.setattr("sys.stdin", io.StringIO("Why?"))
@@ -125,6 +133,10 @@ FILES: list[Any] = [
 ]
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md",
+    "`--file request.json` reads a list of messages, or the whole body of a request to OpenAI with its tools and settings (`-` is the standard input).",
+)
 @pytest.mark.parametrize("given", FILES)
 def test_the_body_of_a_request_to_openai_becomes_ours(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: Any
@@ -139,6 +151,7 @@ def test_the_body_of_a_request_to_openai_becomes_ours(
     assert run("body", "More?", "--file", "-", "--model", "kimi-k3")[1].count('"role": "user"') == 2
 
 
+@pytest.mark.says("docs/recipes/what-was-sent.md", "what would be refused is the same error as in a program")
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [

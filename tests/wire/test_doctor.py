@@ -38,7 +38,7 @@ Run = Callable[..., tuple[int, str]]
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, kimi: KimiEmulator) -> None:
-    for name in [name for name in os.environ if name.upper() in findings.PROXY_VARIABLES]:
+    for name in [name for name in os.environ if name.upper().endswith("_PROXY")]:
         monkeypatch.delenv(name)
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     monkeypatch.setenv("MOONSHOT_API_KEY", SECRET)

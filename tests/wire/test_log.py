@@ -31,6 +31,12 @@ def sent(caplog: pytest.LogCaptureFixture) -> list[Any]:
     return [json.loads(line.partition(" sends ")[2]) for line in lines(caplog, "kimi_wire.bodies")]
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md",
+    "the body of each attempt, retries too, of every endpoint",
+    "what each attempt came to, after how many seconds, and its request id",
+    "how a chat's answer ended, how long it was read, and its usage",
+)
 @pytest.mark.both_transports
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("adapter", ["langchain", "llama_index"])
@@ -82,6 +88,7 @@ def test_a_stream_that_breaks_off_is_said_to_have_no_end(
     assert "ended by None" in lines(caplog, "kimi_wire")[-1]
 
 
+@pytest.mark.says("docs/recipes/what-was-sent.md", "of an uploaded file its length")
 def test_other_endpoints_show_theirs(kimi: KimiEmulator, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="kimi_wire")
     KimiPlatform(SECRET, kimi.base_url).count_tokens("How many?", model="kimi-k3")
@@ -93,6 +100,11 @@ def test_other_endpoints_show_theirs(kimi: KimiEmulator, caplog: pytest.LogCaptu
     assert (content[2], delete[2]) == ("no body", "no body")
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md",
+    '`logging.getLogger("kimi_wire.bodies").setLevel("INFO")` keeps the bodies out of a log that is otherwise at DEBUG.',
+    "Where nobody listens, nothing is written.",
+)
 @pytest.mark.both_transports
 @pytest.mark.parametrize("way", WAYS)
 def test_no_body_is_written_for_nobody(
@@ -115,6 +127,10 @@ def test_no_body_is_written_for_nobody(
     assert lines(caplog, "kimi_wire.bodies") == []
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md",
+    "what looks like a key, the key itself, fields such as `api_key`, `password`, `headers` of an `extra_body` or of a tool's JSON",
+)
 def test_what_is_secret_in_a_body_is_blank(kimi: KimiEmulator, caplog: pytest.LogCaptureFixture) -> None:
     """And what only sounds so is not: a schema's properties, a number of tokens."""
     caplog.set_level(logging.DEBUG, logger="kimi_wire")
@@ -140,6 +156,10 @@ def test_what_is_secret_in_a_body_is_blank(kimi: KimiEmulator, caplog: pytest.Lo
     assert kimi.requests[0].body["api_key"] == "hush"
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md",
+    "Of a picture the length is shown, and of a text of more than 10,000 characters its beginning and end.",
+)
 def test_data_and_the_middle_of_long_texts_are_counted_in_place_of_shown(
     kimi: KimiEmulator, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -253,6 +273,10 @@ def unconfigured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         logger.setLevel(logging.NOTSET)
 
 
+@pytest.mark.says(
+    "docs/recipes/what-was-sent.md",
+    "That is enough for a program that configures no logging: the lines go to the standard error.",
+)
 @pytest.mark.parametrize("made", [ChatKimi, Kimi, KimiPlatform])
 @pytest.mark.usefixtures("unconfigured")
 def test_a_variable_is_enough(
@@ -281,6 +305,7 @@ def test_a_variable_is_enough(
     assert SECRET not in shown
 
 
+@pytest.mark.says("docs/recipes/what-was-sent.md", "One with handlers of its own gets them there, once")
 @pytest.mark.usefixtures("unconfigured")
 def test_a_programs_own_handlers_come_first(
     kimi: KimiEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
