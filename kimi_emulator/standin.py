@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from .emulator import KimiEmulator
 from .rules import PLACEHOLDERS
@@ -10,6 +11,10 @@ from .rules import PLACEHOLDERS
 # The variables that clients of the API read (platform.kimi.ai/docs/api/overview and what is built on it).
 _KEYS = ("MOONSHOT_API_KEY", "KIMI_API_KEY")
 _BASE_URLS = ("MOONSHOT_BASE_URL", "MOONSHOT_API_BASE", "KIMI_BASE_URL")
+_NAMES = (_KEYS, _BASE_URLS)
+
+_KEY = "sk-emulator"
+_STARTED: list[str] = []  # a cell of a notebook is run again
 
 
 def emulate_without_key(*, chunk_delay: float = 0.0) -> str:
@@ -24,9 +29,14 @@ def emulate_without_key(*, chunk_delay: float = 0.0) -> str:
     Returns:
         One line that says whom clients talk to from now on.
     """
-    key, url = (next(filter(None, map(os.environ.get, names)), None) for names in (_KEYS, _BASE_URLS))
-    if key and (url or key not in PLACEHOLDERS):
-        return f"This is the real API: {url or 'https://api.moonshot.ai/v1'}"
-    emulator = KimiEmulator(chunk_delay=chunk_delay).start()
-    os.environ.update(MOONSHOT_API_KEY="sk-emulator", MOONSHOT_BASE_URL=emulator.base_url)
+    key, url = (next(filter(None, (os.environ.get(name, "").strip() for name in names)), "") for names in _NAMES)
+    if url in _STARTED and key not in ("", _KEY, *PLACEHOLDERS):  # a key was set since, for the real API
+        del os.environ["MOONSHOT_BASE_URL"]
+        return emulate_without_key(chunk_delay=chunk_delay)
+    if key and url not in _STARTED and (url or key not in PLACEHOLDERS):
+        return f"This is the real API: {re.sub('//[^/]*@', '//', url) or 'https://api.moonshot.ai/v1'}"
+    if url not in _STARTED:
+        url = KimiEmulator(chunk_delay=chunk_delay).start().base_url
+        _STARTED.append(url)
+    os.environ.update(MOONSHOT_API_KEY=_KEY, MOONSHOT_BASE_URL=url)
     return "No key is set, so this is the built-in emulator, not Kimi. With MOONSHOT_API_KEY set, it is the real API."

@@ -28,7 +28,8 @@ def warn(message: str) -> None:
     """Give a `KimiWarning` at the line that called: the innermost one that is neither ours nor a framework's.
 
     In a task that a framework has made, that is the line which runs them all, such as `asyncio.run(...)`; in a thread
-    of a pool, the line that waits for the pool, such as `model.batch(...)`, unless several threads wait for one.
+    of a pool, the line that waits for the pool, such as `model.batch(...)`, unless several threads wait for one; in
+    another thread that runs nothing of the caller's, the line that begins or joins it.
 
     Args:
         message: What the caller should know.
@@ -48,7 +49,7 @@ def _outside(frame: FrameType | None) -> FrameType | None:
 
 
 def _waiting() -> FrameType | None:
-    """The frame that waits for the threads of a pool; None where none does, or several do."""
+    """The frame that waits for this thread, or for those of a pool; None where none does, or several do."""
     waiting = []
     for thread, frame in sys._current_frames().items():
         caller = None if thread == threading.get_ident() else _outside(frame)
@@ -60,10 +61,16 @@ def _waiting() -> FrameType | None:
 def _waits(frame: FrameType | None, caller: FrameType) -> bool:
     """Whether a pool's frame is among those that a frame was called by, up to its caller."""
     while frame is not None and frame is not caller:
-        if _package(frame) == "concurrent":
+        if _package(frame) == "concurrent" or _joins(frame):
             return True
         frame = frame.f_back
     return False
+
+
+def _joins(frame: FrameType) -> bool:
+    """Whether a frame waits for the end of this thread, or still for its beginning."""
+    codes = (threading.Thread.start.__code__, threading.Thread.join.__code__)
+    return frame.f_code in codes and frame.f_locals.get("self") is threading.current_thread()
 
 
 def _package(frame: FrameType) -> str:

@@ -165,6 +165,32 @@ def test_a_warning_of_a_pools_thread_is_of_the_line_that_waits_for_it(kimi: Kimi
     assert is_at(heard[0], "list(pool.map(")
 
 
+def test_a_warning_of_a_thread_is_of_the_line_that_joins_it(kimi: KimiEmulator) -> None:
+    """Of this thread: others that are joined meanwhile are somebody else's."""
+    model = ChatKimi(model="kimi-k2.6", api_key="sk-test", base_url=kimi.base_url, temperature=0.3)
+    done = threading.Event()
+    waiting = threading.Thread(target=done.wait)
+    joining = threading.Thread(target=lambda: waiting.join())
+    asking = threading.Timer(0.2, lambda ask: ask("Hello"), args=[model.invoke])
+    bound = threading.Timer(0.2, model.invoke, args=["Hello"])
+    for thread in (waiting, joining):
+        thread.start()
+    try:
+        bound.start()
+        with pytest.warns(KimiWarning) as heard:
+            bound.join()
+        assert is_at(heard[0], "bound.join()")
+        model._warned.clear()
+        asking.start()
+        with pytest.warns(KimiWarning) as heard:
+            asking.join()
+        assert is_at(heard[0], "lambda ask: ask(")
+    finally:
+        done.set()
+        joining.join()
+        waiting.join()
+
+
 def test_a_warning_of_a_task_is_of_the_line_that_runs_it(kimi: KimiEmulator) -> None:
     model = ChatKimi(model="kimi-k2.6", api_key="sk-test", base_url=kimi.base_url, temperature=0.3)
     with pytest.warns(KimiWarning) as heard:

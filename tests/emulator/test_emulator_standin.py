@@ -37,6 +37,32 @@ def test_with_a_key_nothing_is_touched(monkeypatch: pytest.MonkeyPatch, name: st
     assert "sk-real" not in emulate_without_key()
 
 
+def test_again_it_is_the_same_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell of a notebook that is run again must not call it the real API, until there is a key."""
+    said, url = emulate_without_key(), os.environ["MOONSHOT_BASE_URL"]
+    assert (emulate_without_key(), os.environ["MOONSHOT_BASE_URL"]) == (said, url)
+    assert "emulator, not Kimi" in said
+    monkeypatch.setenv("MOONSHOT_API_KEY", "")
+    assert emulate_without_key() == said
+    assert os.environ["MOONSHOT_API_KEY"] == "sk-emulator"
+    monkeypatch.setenv("MOONSHOT_API_KEY", "sk-real")
+    assert emulate_without_key() == "This is the real API: https://api.moonshot.ai/v1"
+    assert os.environ["MOONSHOT_API_KEY"] == "sk-real"
+    assert not os.environ.get("MOONSHOT_BASE_URL")
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", " test\r\n"])
+def test_white_space_is_no_key(monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
+    monkeypatch.setenv("MOONSHOT_API_KEY", blank)
+    assert "emulator, not Kimi" in emulate_without_key()
+
+
+def test_the_password_of_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOONSHOT_API_KEY", "sk-real")
+    monkeypatch.setenv("MOONSHOT_BASE_URL", "https://user:hush@p@kimi.example/v1")
+    assert emulate_without_key() == "This is the real API: https://kimi.example/v1"
+
+
 @pytest.mark.parametrize("placeholder", ["test", "dummy", "EMPTY"])
 def test_a_placeholder_is_no_key_but_for_a_server_that_is_named(
     monkeypatch: pytest.MonkeyPatch, placeholder: str
