@@ -122,9 +122,9 @@ def chat(view: View) -> str:
     fact = _FACT.search(question)
     if fact and "?" not in question:
         return f"Thanks, I will remember that your {fact[1]} is {fact[2].strip()}."
-    seen = [said for said in map(pictures.describe, view.media[: pictures.MOST]) if said]
+    seen = [shown for read in view.media[: pictures.MOST] if (shown := pictures.describe(read()))]
     if seen:
-        return " ".join(f"I see {said}" for said in seen)
+        return " ".join(f"I see {shown}" for shown in seen)
     unseen = say(question, " I can see {number} attachment(s), but not what is in them.", number=len(view.media))
     return (
         say(question, 'You asked: "{question}".', question=shorten(question))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import binascii
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ..request import ChatRequest, function_of, parts, text_of, tool_calls
@@ -58,7 +59,7 @@ class View:
         before: Roles and texts of what was said before the question.
         calls: The calls made since the question, with their results.
         tools: The tools at hand.
-        media: The bytes of the images and videos that the question shows; none of what is not at hand.
+        media: What reads the bytes of each image and video that the question shows; none of what is not at hand.
     """
 
     system: str
@@ -66,7 +67,7 @@ class View:
     before: tuple[tuple[str, str], ...] = ()
     calls: tuple[Call, ...] = ()
     tools: tuple[Tool, ...] = ()
-    media: tuple[bytes, ...] = ()
+    media: tuple[Callable[[], bytes], ...] = ()
 
     @property
     def user_said(self) -> list[str]:
@@ -122,17 +123,18 @@ def _shows_a_result(messages: Sequence[Mapping[str, Any]], at: int) -> bool:
     return behind_result and any(part.get("type") in ("image_url", "video_url") for part in parts(messages[at]))
 
 
-def _media(message: Mapping[str, Any], uploads: Mapping[str, Upload]) -> Iterator[bytes]:
+def _media(message: Mapping[str, Any], uploads: Mapping[str, Upload]) -> Iterator[Callable[[], bytes]]:
     for part in parts(message):
         kind = part.get("type")
         if kind in ("image_url", "video_url"):
             value = part.get(kind)
             url = str(value.get("url") if isinstance(value, Mapping) else value)
-            upload = uploads.get(url.removeprefix("ms://"))
-            yield upload.data if upload else _inline(url)
+            yield partial(_bytes_of, url, uploads.get(url.removeprefix("ms://")))
 
 
-def _inline(url: str) -> bytes:
+def _bytes_of(url: str, upload: Upload | None) -> bytes:
+    if upload:
+        return upload.data
     try:
         return binascii.a2b_base64(url.partition(";base64,")[2])
     except ValueError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..request import Rejected
-from ..scripting import SUSPENDED, too_many
+from ..scripting import SUSPENDED, Failure, too_many
 from ..state import Balance, LastMinute
 
 PLACEHOLDERS = frozenset({"test", "dummy", "EMPTY"})
@@ -43,7 +43,7 @@ def check_balance(balance: Balance) -> None:
         Rejected: If nothing is available.
     """
     if balance.available <= 0:
-        raise Rejected(SUSPENDED.error["message"], status=SUSPENDED.status, type=SUSPENDED.type)
+        raise _rejected(SUSPENDED)
 
 
 def check_rate(most: int | None, last_minute: LastMinute) -> None:
@@ -56,5 +56,8 @@ def check_rate(most: int | None, last_minute: LastMinute) -> None:
         Rejected: If there were as many in the last minute.
     """
     if most is not None and not last_minute.has_room(most):
-        failure = too_many(most)
-        raise Rejected(failure.error["message"], status=failure.status, type=failure.error["type"])
+        raise _rejected(too_many(most))
+
+
+def _rejected(failure: Failure) -> Rejected:
+    return Rejected(failure.error["message"], status=failure.status, type=failure.error["type"])
