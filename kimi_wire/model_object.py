@@ -49,56 +49,54 @@ def own_settings(model: Any) -> dict[str, Any]:
     return {name: getattr(model, name) for name in SETTINGS if name in fields}
 
 
-def check_fields(model: Any, settings: Mapping[str, Any], base_url: str) -> None:
+def check_fields(model: Any, settings: Mapping[str, Any], base_url: str | None) -> None:
     """Refuse at construction what every request of a model object would be refused for.
 
     Args:
         model: The model object.
         settings: Its settings.
-        base_url: Where its requests are sent to.
+        base_url: Where its requests are sent to; None is Moonshot's platform.
 
     Raises:
         KimiRequestError: A setting or an option of the connection is wrong.
     """
     listen()
     check_options({name: getattr(model, name) for name in CONNECTION})
-    check_settings(settings, base_url)
+    check_settings(settings, base_url or "")
 
 
-def profile_asked(own: Mapping[str, Any], call: Mapping[str, Any], base_url: str) -> Profile:
+def profile_asked(own: Mapping[str, Any], call: Mapping[str, Any], base_url: str | None) -> Profile:
     """What the model of a call takes where it is: the model and the dialect of the call count before the object's.
 
     Args:
         own: The model object's settings.
         call: What one call gives; other things may be among it.
-        base_url: Where it is sent to.
+        base_url: Where it is sent to; None is Moonshot's platform.
 
     Raises:
         KimiRequestError: There is no such dialect.
     """
     settings = rename_settings({name: value for name, value in call.items() if name not in NO_SETTINGS})
     asked = {**own, **{name: value for name, value in settings.items() if value is not None}}
-    return profile_at(profile_for(asked["model"]), host_for(asked["dialect"], base_url))
+    return profile_at(profile_for(asked["model"]), host_for(asked["dialect"], base_url or ""))
 
 
-def prepare(
+def render_call(
     own: Mapping[str, Any],
     call: Mapping[str, Any],
     messages: Iterable[Mapping[str, Any]],
     *,
     stream: bool,
-    base_url: str,
-    warned: set[str],
+    base_url: str | None,
 ) -> tuple[Request, dict[str, Any]]:
-    """Render the request of one call, and warn about what it leaves out, once for each setting.
+    """Render the request of one call.
 
     Args:
         own: The model object's settings.
         call: What the call gives: settings, and options for the client.
         messages: The conversation, in the API's form.
         stream: Whether the answer is streamed.
-        base_url: Where it is sent to.
-        warned: The settings that were warned about; new ones are added.
+        base_url: Where it is sent to; None is Moonshot's platform.
 
     Returns:
         The request, and `timeout`, `max_retries` and `headers` of the call.
@@ -108,7 +106,36 @@ def prepare(
     """
     options, asked = split_options(rename_settings(call))
     settings, notices = merge_settings(own, asked)
-    request = render_request(settings, list(messages), stream=stream, notices=notices, base_url=base_url)
+    request = render_request(settings, list(messages), stream=stream, notices=notices, base_url=base_url or "")
+    return request, options
+
+
+def prepare(
+    own: Mapping[str, Any],
+    call: Mapping[str, Any],
+    messages: Iterable[Mapping[str, Any]],
+    *,
+    stream: bool,
+    base_url: str | None,
+    warned: set[str],
+) -> tuple[Request, dict[str, Any]]:
+    """Render the request of one call, and warn about what it leaves out, once for each setting.
+
+    Args:
+        own: See `render_call`.
+        call: See there.
+        messages: See there.
+        stream: See there.
+        base_url: See there.
+        warned: The settings that were warned about; new ones are added.
+
+    Returns:
+        The request, and `timeout`, `max_retries` and `headers` of the call.
+
+    Raises:
+        KimiRequestError: The request cannot be sent as asked.
+    """
+    request, options = render_call(own, call, messages, stream=stream, base_url=base_url)
     for notice in request.notices:
         if notice.setting not in warned:
             warned.add(notice.setting)

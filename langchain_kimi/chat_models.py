@@ -392,7 +392,7 @@ class ChatKimi(BaseChatModel):
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
         """Refuse at construction what every request would be refused for."""
-        check_fields(self, self._settings(), self.base_url or "")
+        check_fields(self, self._settings(), self.base_url)
         return self
 
     @model_validator(mode="after")
@@ -480,7 +480,7 @@ class ChatKimi(BaseChatModel):
         return params
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        return model_profile(self.model_name, profile_asked(self._settings(), {}, self.base_url or ""))
+        return model_profile(self.model_name, profile_asked(self._settings(), {}, self.base_url))
 
     # The ways to ask. Each pair differs by `async` and `await` only; tests/test_architecture.py compares them.
 
@@ -597,7 +597,7 @@ class ChatKimi(BaseChatModel):
         call = {**kwargs, "stop": stop}
         call.pop("stream", None)  # LangChain's word for the way it calls, not a setting
         rendered = render_messages(messages)
-        own, base_url = self._settings(), self.base_url or ""
+        own, base_url = self._settings(), self.base_url
         return prepare(own, call, rendered, stream=stream, base_url=base_url, warned=self._warned)
 
     def delete_uploaded_media(self) -> list[str]:
@@ -807,7 +807,7 @@ class ChatKimi(BaseChatModel):
             raise ValueError(f"method={method!r} is not one of {', '.join(get_args(StructuredMethod))}.")
         if schema is None and method != "json_mode":
             raise ValueError(f"with_structured_output needs a schema for method={method!r}.")
-        if method == "json_schema" and not profile_asked(self._settings(), kwargs, self.base_url or "").json_schema:
+        if method == "json_schema" and not profile_asked(self._settings(), kwargs, self.base_url).json_schema:
             method = "function_calling"
         output = None if schema is None else read_schema(schema)
         parser = KimiOutputParser(output=output, from_tool=method == "function_calling")

@@ -308,7 +308,7 @@ class Kimi(FunctionCallingLLM):
             kwargs["api_key"] = field_key(kwargs.get("api_key"), SecretStr)
             kwargs["api_base"] = resolve_base_url(kwargs.pop("api_base"))
             super().__init__(model=model, **kwargs)
-            check_fields(self, self._settings(), self.api_base or "")
+            check_fields(self, self._settings(), self.api_base)
 
     @classmethod
     def class_name(cls) -> str:
@@ -476,7 +476,7 @@ class Kimi(FunctionCallingLLM):
         """Render the request of a call, and its options for the client."""
         _check_single(call.get("n"))
         rendered = render_messages(messages)
-        own, base_url = self._settings(), self.api_base or ""
+        own, base_url = self._settings(), self.api_base
         if own["prompt_cache_key"] is None:
             own["prompt_cache_key"] = current_session()
         return prepare(own, call, rendered, stream=stream, base_url=base_url, warned=self._warned)
@@ -741,7 +741,7 @@ class Kimi(FunctionCallingLLM):
         return {**call}
 
     def _profile(self, call: Mapping[str, Any] | None) -> Profile:
-        return profile_asked(self._settings(), call or {}, self.api_base or "")
+        return profile_asked(self._settings(), call or {}, self.api_base)
 
     def _whole_calls(self, response: ChatResponse, error_on_no_tool_call: bool) -> list[ToolSelection]:
         calls = self.get_tool_calls_from_response(response, error_on_no_tool_call=error_on_no_tool_call)

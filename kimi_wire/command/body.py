@@ -9,13 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from kimi_wire.errors import KimiRequestError
-from kimi_wire.requests import Request, render_request
-from kimi_wire.settings import merge_settings, rename_settings, split_options
 
 
 def read_request(source: str, stdin: TextIO) -> dict[str, Any]:
@@ -58,23 +56,6 @@ def read_setting(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except (ValueError, RecursionError):
         return name, value
-
-
-def render(messages: Sequence[Mapping[str, Any]], asked: Mapping[str, Any], *, stream: bool, base_url: str) -> Request:
-    """Render what is asked as a model object would.
-
-    Args:
-        messages: The conversation, in the API's form.
-        asked: Settings, and options of a call.
-        stream: Whether the answer is to be streamed.
-        base_url: Where it would be sent to.
-
-    Raises:
-        KimiRequestError: It cannot be sent as asked.
-    """
-    _, given = split_options(rename_settings(asked))
-    settings, notices = merge_settings({}, given)
-    return render_request(settings, messages, stream=stream, notices=notices, base_url=base_url)
 
 
 def as_curl(body: str, base_url: str) -> str:

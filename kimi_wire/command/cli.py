@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
 from kimi_wire import __version__
-from kimi_wire.command.body import as_curl, read_request, read_setting, render
+from kimi_wire.command.body import as_curl, read_request, read_setting
 from kimi_wire.command.doctor import examine, secrets
 from kimi_wire.command.findings import Finding, report
 from kimi_wire.endpoints import KimiFiles, KimiPlatform, currency_of, estimate_messages, hidden_prompt
 from kimi_wire.errors import KimiError
 from kimi_wire.log import listen
+from kimi_wire.model_object import render_call
 from kimi_wire.prices import describe_price
 from kimi_wire.settings import DEFAULT_MODEL
 from kimi_wire.transport import resolve_base_url, write_body
@@ -146,7 +147,7 @@ def _body(options: argparse.Namespace) -> int:
     stream = bool(asked.pop("stream", False)) or options.stream
     asked.pop("stream_options", None)  # usage is always asked for
     asked |= {**({"model": options.model} if options.model else {}), **dict(options.set)}
-    request = render(messages, asked, stream=stream, base_url=url)
+    request, _ = render_call({}, asked, messages, stream=stream, base_url=url)
     for notice in request.notices:
         print(f"warning: {notice.message}", file=sys.stderr)
     if request.media is not None:

@@ -70,7 +70,7 @@ def examine(base_url: str | None, model: str, *, try_other_region: bool = False)
     yield findings.family(model, url, date.today())
     yield from findings.key({name: os.environ[name] for name in KEY_VARIABLES if os.environ.get(name)}, url)
     try:
-        connection = KimiConnection(api_key=resolve_api_key(None), base_url=url, timeout=_TIMEOUT, max_retries=0)
+        connection = _connection(url)
     except KimiError:
         yield Finding(None, "Not asked, without a key: which models it may use, latency, clock and balance.")
         return
@@ -108,6 +108,10 @@ def _libraries() -> list[str]:
     library = http_library()
     asynchronous = [f"aiohttp {version} (asynchronous ones)" for version in _versions(("aiohttp",)).values()]
     return [f"{library.__name__} {library.__version__}", *(asynchronous if uses_aiohttp() else ())]
+
+
+def _connection(url: str) -> KimiConnection:
+    return KimiConnection(api_key=resolve_api_key(None), base_url=url, timeout=_TIMEOUT, max_retries=0)
 
 
 def _ask(connection: KimiConnection, url: str, model: str, try_other_region: bool) -> Iterator[Finding]:
@@ -209,7 +213,7 @@ def _ask_other_region(url: str, allowed: bool) -> Iterator[Finding]:
 
 
 def _try(url: str) -> Finding:
-    connection = KimiConnection(api_key=resolve_api_key(None), base_url=url, timeout=_TIMEOUT, max_retries=0)
+    connection = _connection(url)
     try:
         parse_models(_models(connection))
     except KimiError as error:
