@@ -88,6 +88,11 @@ def is_conftest(code: str) -> bool:
     return "pytest_plugins" in code
 
 
+def is_program(fence: Fence) -> bool:
+    """Whether a fence of Python runs by itself."""
+    return not (fence.compiled_only or is_test(fence.code) or is_conftest(fence.code))
+
+
 def unimported_modules(code: str) -> set[str]:
     """Modules that some code names as parts of a package, and does not import itself.
 
@@ -154,8 +159,9 @@ def run_here(blocks: Iterable[str], where: str) -> None:
         names.clear()
 
 
-def run_tests(examples: Sequence[str], conftest: str, folder: Path) -> None:
-    """Run code that defines tests as a user would, and expect that some of each example pass and none fails."""
+def run_tests(codes: Sequence[str], folder: Path) -> None:
+    """Run what of some code defines tests as a user would, and expect that some of each example pass and none fails."""
+    examples, conftest = list(filter(is_test, codes)), "\n".join(filter(is_conftest, codes))
     (folder / "conftest.py").write_text(conftest, "utf-8")
     for number, code in enumerate(examples):
         (folder / f"test_example_{number}.py").write_text(code, "utf-8")

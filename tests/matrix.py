@@ -31,13 +31,6 @@ DIST = ROOT / "dist"
 SUPPORTED = ("python3.10", "python3.11", "python3.12", "python3.13")
 SHARED = ("tests/wire", "tests/emulator")
 LANGCHAIN = (*SHARED, "tests/langchain_kimi")
-PEERS = (
-    "langchain-deepseek",
-    "langchain-moonshot",
-    "langchain-openai",
-    "llama-index-llms-deepseek",
-    "llama-index-llms-openai-like",
-)
 PYTEST = "-q @tests/parallel.txt"
 
 # Before each script: it is the installed package that runs, what was not asked for is not there, and the emulator answers.
@@ -187,6 +180,20 @@ class Environment:
     script: str = ""
 
 
+def read_table(pyproject: str, table: str) -> list[Requirement]:
+    """Read a list of requirements.
+
+    Args:
+        pyproject: The text of pyproject.toml.
+        table: The name of the list.
+    """
+    found = re.search(rf"^{table} = \[(.*?)^\]", pyproject, re.MULTILINE | re.DOTALL)
+    assert found, table
+    return [Requirement(line) for line in re.findall(r'^\s*"([^"]+)"', found[1], re.MULTILINE)]
+
+
+PYPROJECT = (ROOT / "pyproject.toml").read_text("utf-8")
+
 ENVIRONMENTS = (
     Environment("lowest", "dev", lowest=True),
     Environment("newest", "dev", newest=True, holds=("openai>=3",)),
@@ -195,7 +202,9 @@ ENVIRONMENTS = (
         "newest-langchain", "test-langchain", LANGCHAIN, newest=True, regardless=("langchain-core", "langchain")
     ),
     # The classes that people come from hold openai below 3, so they are compared with ours here.
-    Environment("openai-2", "dev", pins=("openai<3", *PEERS), holds=("openai<3",)),
+    Environment(
+        "openai-2", "dev", pins=("openai<3", *map(str, read_table(PYPROJECT, "bench-peers"))), holds=("openai<3",)
+    ),
     Environment("langchain-alone", "test-langchain", LANGCHAIN),
     Environment("deepagents", "test-deepagents", ("tests/langchain_kimi",)),
     # As `make recipes` does.
@@ -235,11 +244,8 @@ def read_requirements(pyproject: str) -> list[Requirement]:
     Args:
         pyproject: The text of pyproject.toml.
     """
-    requirements = []
-    for table in ("dependencies", "langchain", "llama-index", "agents", "aiohttp", "conformance", "demo"):
-        found = re.search(rf"^{table} = \[(.*?)^\]", pyproject, re.MULTILINE | re.DOTALL)
-        assert found, table
-        requirements += [Requirement(line) for line in re.findall(r'^\s*"([^"]+)"', found[1], re.MULTILINE)]
+    tables = ("dependencies", "langchain", "llama-index", "agents", "aiohttp", "conformance", "demo")
+    requirements = [requirement for table in tables for requirement in read_table(pyproject, table)]
     return [requirement for requirement in requirements if requirement.name != "kimi-adapters"]
 
 
@@ -343,7 +349,7 @@ def make(environment: Environment) -> Path:
     base = find_pythons()[0 if environment.lowest else -1]
     subprocess.run([base, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
-    floors = read_floors((ROOT / "pyproject.toml").read_text("utf-8")) if environment.lowest else []
+    floors = read_floors(PYPROJECT) if environment.lowest else []
     pip(python, "install", "--quiet", *find_source(environment), *environment.pins, *floors)
     if environment.regardless:
         pip(python, "install", "--quiet", "--upgrade", "--no-deps", *environment.regardless)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from tests.examples import ROOT, Fence, fences, is_conftest, is_module, is_test, run, run_tests
+from tests.examples import ROOT, Fence, fences, is_module, is_program, is_test, run, run_tests
 
 PAGES = tuple(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))
 """The guides; the README names an extra for each of its snippets, and recipes are run by themselves."""
@@ -54,11 +54,10 @@ def run_pages(pages: Iterable[str], only: str = "") -> bool:
     jobs: dict[str, Callable[[Path], None]] = {}
     for page in pages:
         found = [fence for fence in python_of(page) if only in fence.code]
-        if tests := [fence.code for fence in found if is_test(fence.code)]:
-            conftest = "\n".join(fence.code for fence in found if is_conftest(fence.code))
-            jobs[f"{page}: tests"] = partial(run_tests, tests, conftest)
+        if any(is_test(fence.code) for fence in found):
+            jobs[f"{page}: tests"] = partial(run_tests, [fence.code for fence in found])
         for number, fence in enumerate(found):
-            if not (is_test(fence.code) or is_conftest(fence.code)) and all(map(is_module, fence.needs)):
+            if is_program(fence) and all(map(is_module, fence.needs)):
                 jobs[f"{page}: {number}"] = partial(_run_program, fence.code)
     passed = [_passes(where, job) for where, job in jobs.items()]
     return bool(passed) and all(passed)

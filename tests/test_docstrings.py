@@ -172,7 +172,7 @@ def test_examples_run(
         (tmp_path / name).write_text("The Moon has ice at its poles.", "utf-8")
     (tmp_path / "picture.png").write_bytes(png())
     if any(map(is_test, blocks)):
-        run_tests(["\n\n".join(blocks)], "", tmp_path)
+        run_tests(["\n\n".join(blocks)], tmp_path)
         return
     run_here(blocks, where)
     assert [request.error for request in kimi.rejections] == []

@@ -25,8 +25,8 @@ from tests.examples import (
     Fence,
     anchor,
     fences,
-    is_conftest,
     is_module,
+    is_program,
     is_test,
     run,
     run_here,
@@ -69,11 +69,7 @@ def starts_python(fence: Fence) -> bool:
     return "sys.executable" in fence.code or "ray" in fence.needs
 
 
-PROGRAMS = {
-    where: fence
-    for where, fence in PYTHON.items()
-    if not fence.compiled_only and not is_test(fence.code) and not is_conftest(fence.code)
-}
+PROGRAMS = {where: fence for where, fence in PYTHON.items() if is_program(fence)}
 IN_THIS_PROCESS = [
     pytest.param(where, fence.code, id=where, marks=marks_of(fence))
     for where, fence in PROGRAMS.items()
@@ -171,9 +167,7 @@ def test_a_page_says_how_to_install_what_its_fences_need() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [pytest.param(page, marks=marks_of(*of_page(page))) for page in TESTED])
 def test_fences_that_are_tests_pass(tmp_path: Path, page: str) -> None:
-    codes = [fence.code for fence in of_page(page)]
-    conftest = "\n".join(code for code in codes if is_conftest(code))
-    run_tests([code for code in codes if is_test(code)], conftest, tmp_path)
+    run_tests([fence.code for fence in of_page(page)], tmp_path)
 
 
 @pytest.fixture

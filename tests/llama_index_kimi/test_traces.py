@@ -14,6 +14,7 @@ from llama_index.core.memory import ChatMemoryBuffer, ChatSummaryMemoryBuffer, M
 from llama_index.core.tools import FunctionTool
 
 from kimi_emulator import KimiEmulator, Reply, ToolCall
+from tests.spans import exported
 
 CALLS = [ToolCall("multiply", {"a": 6, "b": 7}), ToolCall("multiply", {"a": 2, "b": 2})]
 WAYS = ["chat_with_tools", "stream_chat_with_tools", "achat_with_tools", "astream_chat_with_tools"]
@@ -68,18 +69,11 @@ async def test_memories_count_and_sum_up_what_is_called(kimi: KimiEmulator, llm:
 
 @pytest.fixture(scope="module")
 def exporter() -> Iterator[Any]:
-    """What OpenInference's instrumentor exports to; a second instrumentor in one process hears nothing."""
+    """What OpenInference's instrumentor exports to."""
     instrumentation = pytest.importorskip("openinference.instrumentation.llama_index")
-    trace = pytest.importorskip("opentelemetry.sdk.trace")
-    export = pytest.importorskip("opentelemetry.sdk.trace.export")
-    memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
-    exporter, provider = memory.InMemorySpanExporter(), trace.TracerProvider()
-    provider.add_span_processor(export.SimpleSpanProcessor(exporter))
-    instrumentor = instrumentation.LlamaIndexInstrumentor()
-    instrumentor.instrument(tracer_provider=provider, skip_dep_check=True)
-    yield exporter
-    instrumentor.uninstrument()
-    provider.shutdown()
+    pytest.importorskip("opentelemetry.sdk.trace")
+    with exported(instrumentation.LlamaIndexInstrumentor()) as exporter:
+        yield exporter
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from kimi_emulator import Failure, KimiEmulator, Reply, ToolCall
 from kimi_wire import KimiError
 from tests.examples import ROOT
 from tests.loopback import read_request, serving
+from tests.spans import exported
 from tests.test_odd_answers import hear_from
 
 # OpenInference inspects every attribute of a model, pydantic's deprecated ones included.
@@ -37,19 +38,9 @@ ADAPTERS = ["langchain", "llama_index"]
 def _exporter() -> Iterator[Any]:
     from openinference.instrumentation.langchain import LangChainInstrumentor
     from openinference.instrumentation.llama_index import LlamaIndexInstrumentor
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    instrumentors: list[Any] = [LangChainInstrumentor(), LlamaIndexInstrumentor()]
-    for instrumentor in instrumentors:
-        instrumentor.instrument(tracer_provider=provider, skip_dep_check=True)
-    yield exporter
-    for instrumentor in instrumentors:
-        instrumentor.uninstrument()
-    provider.shutdown()
+    with exported(LangChainInstrumentor(), LlamaIndexInstrumentor()) as exporter:
+        yield exporter
 
 
 @pytest.fixture
